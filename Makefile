@@ -1,0 +1,62 @@
+# `make demo`: from a fresh clone to a running service. `make test`: from a fresh clone to a green test run.
+# Both make what they need in .venv and touch nothing outside this folder.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_DATA ?= demo-data
+DEMO_PORT ?= 8080
+
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types floors unit eval format clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
+	  { echo "Python 3.11 or 3.12 is needed; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Choose one with: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@touch $@
+
+$(VENV)/runtime: $(VENV)/python pyproject.toml constraints.txt
+	@echo "Installing the service into $(VENV) (once; PyTorch is most of it) ..." >&2
+	$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime
+	@echo "Installing the test tools into $(VENV) ..." >&2
+	$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(VENV)/runtime ## Ingest the sample company and serve it on 127.0.0.1
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/demo.sh "$(DEMO_DATA)" "$(DEMO_PORT)"
+
+test: lint types floors unit ## Lint, strict types, import floors and the whole test suite
+
+lint: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+floors: $(VENV)/dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+eval: $(VENV)/dev ## The leak and abstention evals on the sample company; reports in evals/reports/
+	$(BIN)/ringfence eval leak
+	$(BIN)/ringfence eval abstention
+
+format: $(VENV)/dev ## Rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the virtual environment, caches and demo data
+	rm -rf $(VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,130 @@
+"""Queries about documents, versions and chunks. Takes a session; never commits."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from policies.rules import Attributes, Level, Tightening
+from rag.db.tables import ChunkRow, DocumentRow, VersionRow
+from rag.domain import Chunk, Span
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedChunk:
+    """A chunk with the attributes that decide about it.
+
+    `attributes` are the document's, tightened by the chunk's own. `current` is False where a newer version has
+    replaced this one or none is visible yet.
+    """
+
+    chunk: Chunk
+    attributes: Attributes
+    attribute_version: int
+    indexed_attribute_version: int
+    policy_epoch: int
+    current: bool
+    title: str = field(repr=False)
+
+
+def attributes_of(row: DocumentRow) -> Attributes:
+    """A document's attributes as the policy reads them.
+
+    Raises:
+        InvalidRule: the stored row does not hold valid attributes; nobody may read such a document.
+    """
+    return Attributes(
+        tenant=row.tenant,
+        document=row.id,
+        department=row.department,
+        level=Level(row.level),
+        tags=frozenset(row.tags),
+        owner=row.owner,
+        shares=frozenset(row.shares),
+        denied_shares=frozenset(row.denied_shares),
+        compartments=frozenset(row.compartments),
+    )
+
+
+def tightening_of(row: ChunkRow) -> Tightening:
+    return Tightening(
+        level=Level(row.level_at_least),
+        compartments=frozenset(row.more_compartments),
+        denied_shares=frozenset(row.more_denied_shares),
+    )
+
+
+class Documents:
+    """Reads of one tenant's documents. Every method takes the tenant: none can reach across."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def find(self, tenant: str, document: str) -> DocumentRow | None:
+        statement = select(DocumentRow).where(DocumentRow.tenant == tenant, DocumentRow.id == document)
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def find_by_path(self, tenant: str, source: str, path_digest: str) -> DocumentRow | None:
+        statement = select(DocumentRow).where(
+            DocumentRow.tenant == tenant, DocumentRow.source == source, DocumentRow.path_digest == path_digest
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def of_tenant(self, tenant: str, *, source: str | None = None) -> list[DocumentRow]:
+        """All documents of the tenant, or of one of its sources, ordered by masked path."""
+        statement = select(DocumentRow).where(DocumentRow.tenant == tenant).order_by(DocumentRow.path, DocumentRow.id)
+        if source is not None:
+            statement = statement.where(DocumentRow.source == source)
+        return list(await self._session.scalars(statement))
+
+    async def load_version(self, tenant: str, document: str, version: str) -> VersionRow | None:
+        statement = select(VersionRow).where(
+            VersionRow.tenant == tenant, VersionRow.document == document, VersionRow.id == version
+        )
+        return (await self._session.scalars(statement)).one_or_none()
+
+    async def chunks_of(self, tenant: str, version: str) -> list[ChunkRow]:
+        """The chunks of a version in the order of its text."""
+        statement = (
+            select(ChunkRow).where(ChunkRow.tenant == tenant, ChunkRow.version == version).order_by(ChunkRow.ordinal)
+        )
+        return list(await self._session.scalars(statement))
+
+    async def load_chunks(self, tenant: str, chunks: Collection[str]) -> dict[str, LoadedChunk]:
+        """Chunks by id with text and attributes; ids that are unknown, or another tenant's, are left out."""
+        if not chunks:
+            return {}
+        statement = (
+            select(ChunkRow, VersionRow, DocumentRow)
+            .join(VersionRow, VersionRow.id == ChunkRow.version)
+            .join(DocumentRow, DocumentRow.id == ChunkRow.document)
+            .where(ChunkRow.tenant == tenant, DocumentRow.tenant == tenant, ChunkRow.id.in_(sorted(chunks)))
+        )
+        return {
+            chunk.id: _loaded(chunk, version, document)
+            for chunk, version, document in (await self._session.execute(statement))
+        }
+
+
+def _loaded(row: ChunkRow, version: VersionRow, document: DocumentRow) -> LoadedChunk:
+    tightening = tightening_of(row)
+    return LoadedChunk(
+        chunk=Chunk(
+            id=row.id,
+            document=row.document,
+            version=row.version,
+            ordinal=row.ordinal,
+            span=Span(row.start, row.end),
+            page=row.page,
+            heading=row.heading,
+            text=version.text[row.start : row.end],
+            tightening=tightening,
+        ),
+        attributes=attributes_of(document).tightened(tightening),
+        attribute_version=document.attribute_version,
+        indexed_attribute_version=document.indexed_attribute_version,
+        policy_epoch=version.policy_epoch,
+        current=document.current_version == version.id,
+        title=document.title,
+    )

@@ -1,0 +1,151 @@
+"""Tables of documents, keys, the vault and the audit log. The policy's own tables are in `policies.tables`.
+
+Text columns hold the reading face only; originals are in `vault_entry`, sealed.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from policies.tables import Base, UtcDateTime
+
+
+class DocumentRow(Base):
+    """A document and the attributes that every check is made on: the authority, the index is a projection."""
+
+    __tablename__ = "document"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(128), index=True)
+    source: Mapped[str] = mapped_column(String(128))
+    path_digest: Mapped[str] = mapped_column(String(64), doc="Keyed digest of the path in the source: its identity.")
+    path: Mapped[str] = mapped_column(Text, doc="Masked path, for people.")
+    title: Mapped[str] = mapped_column(Text, doc="Masked title.")
+    media_type: Mapped[str] = mapped_column(String(128))
+    department: Mapped[str] = mapped_column(String(128))
+    level: Mapped[int]
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    owner: Mapped[str] = mapped_column(String(160))
+    shares: Mapped[list[str]] = mapped_column(JSON)
+    denied_shares: Mapped[list[str]] = mapped_column(JSON)
+    compartments: Mapped[list[str]] = mapped_column(JSON)
+    attribute_version: Mapped[int] = mapped_column(default=1)
+    indexed_attribute_version: Mapped[int] = mapped_column(
+        default=0, doc="What the index carries; smaller: to be projected."
+    )
+    current_version: Mapped[str | None] = mapped_column(String(64), doc="The visible version: none until published.")
+    flags: Mapped[list[str]] = mapped_column(JSON, doc="Codes of what was noticed, for example planted_instruction.")
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (UniqueConstraint("tenant", "source", "path_digest"),)
+
+
+class VersionRow(Base):
+    """A document's content at one time.
+
+    `state` moves one way: staged (written here, not yet in the index), published (the visible one),
+    superseded (replaced; its points are still in the index), retired (its points are gone).
+    """
+
+    __tablename__ = "document_version"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    document: Mapped[str] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), index=True)
+    tenant: Mapped[str] = mapped_column(String(128))
+    content_digest: Mapped[str] = mapped_column(String(64), doc="Keyed digest of the source bytes.")
+    pipeline_digest: Mapped[str] = mapped_column(String(64), doc="Parser, masking, chunker and embedder that made it.")
+    state: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text, doc="Reading face, whole; chunks are spans of it.")
+    policy_epoch: Mapped[int] = mapped_column(doc="Epoch when it was written: older replicas cannot see it.")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (Index("ix_document_version_state", "tenant", "state"),)
+
+
+class ChunkRow(Base):
+    """A chunk: a span of its version's text, its stricter labels, and the vectors the index is projected from."""
+
+    __tablename__ = "chunk"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[str] = mapped_column(ForeignKey("document_version.id", ondelete="CASCADE"), index=True)
+    document: Mapped[str] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), index=True)
+    tenant: Mapped[str] = mapped_column(String(128))
+    ordinal: Mapped[int]
+    start: Mapped[int]
+    end: Mapped[int]
+    page: Mapped[int | None]
+    heading: Mapped[str] = mapped_column(Text, doc="Masked heading path.")
+    level_at_least: Mapped[int] = mapped_column(default=0)
+    more_compartments: Mapped[list[str]] = mapped_column(JSON)
+    more_denied_shares: Mapped[list[str]] = mapped_column(JSON)
+    dense: Mapped[bytes] = mapped_column(LargeBinary, doc="float32 little-endian, L2-normalised, of the index face.")
+    lexical_indices: Mapped[bytes] = mapped_column(LargeBinary, doc="uint32 little-endian term ids of the index face.")
+    lexical_values: Mapped[bytes] = mapped_column(LargeBinary, doc="float32 little-endian weights.")
+
+
+class TombstoneRow(Base):
+    """A chunk whose rows are gone and whose point is still to be removed from the index."""
+
+    __tablename__ = "index_tombstone"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    chunk: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class TenantKeyRow(Base):
+    """A tenant's data key, wrapped by the master key."""
+
+    __tablename__ = "tenant_key"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    master_key_id: Mapped[str] = mapped_column(String(32), doc="Which master key wrapped it.")
+    wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class VaultRow(Base):
+    """An original value, sealed. Destroying the row makes its token meaningless for ever."""
+
+    __tablename__ = "vault_entry"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    token: Mapped[str] = mapped_column(String(96), primary_key=True)
+    entity: Mapped[str] = mapped_column(String(64))
+    sealed: Mapped[bytes] = mapped_column(
+        LargeBinary, doc="Nonce and AES-256-GCM ciphertext, bound to tenant and token."
+    )
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ApiKeyRow(Base):
+    """A credential: only a digest of the secret is kept."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, doc="Public part of the key.")
+    tenant: Mapped[str] = mapped_column(String(128), index=True)
+    secret_digest: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(160), doc="user:... or assistant:...")
+    label: Mapped[str] = mapped_column(String(128))
+    may_name_people: Mapped[bool] = mapped_column(default=False)
+    administrator: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AuditRow(Base):
+    """One record of the hash chain of a tenant: ids, numbers and keyed digests, never text."""
+
+    __tablename__ = "audit_record"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(String(32))
+    body: Mapped[str] = mapped_column(Text, doc="Canonical JSON, exactly the hashed bytes.")
+    previous: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64))

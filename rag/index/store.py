@@ -1,0 +1,80 @@
+"""The vector index as the house sees it: every read takes a plan, there is no other search."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.plan import Conditions
+from rag.domain import SparseVector
+
+PayloadValue: TypeAlias = str | int | list[str]
+Payload: TypeAlias = Mapping[str, PayloadValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One chunk as the index stores it. `dense` has shape (dim,), L2-normalised."""
+
+    chunk: str
+    dense: NDArray[np.float32] = field(repr=False)
+    lexical: SparseVector = field(repr=False)
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question in both spaces, made from its index face."""
+
+    dense: NDArray[np.float32] = field(repr=False)
+    lexical: SparseVector = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """`score` is cosine in the dense branch and BM25 in the lexical one; higher is better."""
+
+    chunk: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Ranked ids of each branch, best first, both under the same filter."""
+
+    dense: tuple[Hit, ...]
+    lexical: tuple[Hit, ...]
+
+
+class VectorStore(Protocol):
+    """One tenant's index. Every adapter passes `tests/contracts/test_vector_store.py`.
+
+    Raises `IndexUnavailable` where the engine does not answer. Writes are idempotent.
+    """
+
+    async def search(self, plan: Conditions, query: Query, *, limit: int) -> Hits:
+        """At most `limit` hits per branch among the chunks that `plan` admits.
+
+        Term statistics of the lexical branch count admitted chunks only, so that scores say nothing of others.
+        """
+        ...
+
+    async def count(self, plan: Conditions) -> int:
+        """How many chunks the plan admits, exactly."""
+        ...
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        """Write points durably: acknowledged points survive a kill."""
+        ...
+
+    async def set_payload(self, payloads: Mapping[str, Payload]) -> None:
+        """Replace the payload of each named chunk; unknown chunks are left out silently."""
+        ...
+
+    async def delete(self, chunks: Sequence[str]) -> None:
+        """Remove points; unknown chunks are no error."""
+        ...
+
+    async def close(self) -> None: ...

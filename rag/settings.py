@@ -1,0 +1,199 @@
+"""Settings: flag > environment (`RINGFENCE_...`) > file > default. Read once at a door, then passed as values.
+
+The file is `ringfence.toml` in the working directory, or the one named by `RINGFENCE_CONFIG`.
+Nested settings are written with two underscores in the environment: `RINGFENCE_GENERATOR__BASE_URL`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from rag.errors import Misuse
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(_Part):
+    url: str | None = Field(
+        None, description="SQLAlchemy URL with an async driver. Default: SQLite in the data folder."
+    )
+
+
+class IndexSettings(_Part):
+    kind: Literal["embedded", "server"] = Field("embedded", description="Qdrant engine in process, or a Qdrant server.")
+    url: str | None = Field(
+        None, description="Qdrant server, for example http://qdrant:6333. Required with kind=server."
+    )
+    api_key: SecretStr | None = Field(None, description="Key of the Qdrant server.")
+    timeout_s: float = Field(5.0, gt=0, description="One call to the server.")
+    candidates: int = Field(40, ge=1, le=1000, description="Hits asked of each branch (dense, lexical) before fusion.")
+    conditions_max: int = Field(
+        400, ge=10, description="Filter conditions of one search; above it the search is split and merged."
+    )
+
+
+class EmbeddingSettings(_Part):
+    model: str = Field("all-MiniLM-L6-v2", description="Bundled model, or the path of a sentence-transformers folder.")
+    sha256: str | None = Field(None, description="Digest of a folder's manifest; required when `model` is a path.")
+    batch: int = Field(32, ge=1, le=1024, description="Texts per forward pass.")
+    threads: int | None = Field(None, ge=1, description="CPU threads of the model. Default: all cores.")
+
+
+class PrivacySettings(_Part):
+    master_key: SecretStr | None = Field(
+        None, description="32 bytes as base64; wraps each tenant's data key. Default: a file."
+    )
+    master_key_file: Path | None = Field(
+        None, description="File with the master key. Default: master.key in the data folder, made once."
+    )
+    language: Literal["en"] = Field("en", description="Language of the recognizers.")
+    score_threshold: float = Field(0.35, ge=0, le=1, description="Recognizer results below it are not masked.")
+
+
+class GeneratorSettings(_Part):
+    kind: Literal["extractive", "openai", "local"] = Field(
+        "extractive",
+        description="extractive needs no model; openai is a compatible server (vLLM); local is a small one in process.",
+    )
+    base_url: str | None = Field(
+        None, description="Root of the OpenAI-compatible API, ending in /v1. Required with kind=openai."
+    )
+    api_key: SecretStr | None = Field(None, description="Key of the model server.")
+    model: str | None = Field(None, description="Model name at the server. Required with kind=openai.")
+    connect_timeout_s: float = Field(3.0, gt=0)
+    first_token_timeout_s: float = Field(30.0, gt=0, description="Queueing and prefill.")
+    token_timeout_s: float = Field(10.0, gt=0, description="Between two pieces of a stream.")
+    attempts: int = Field(3, ge=1, le=10, description="Tries before the first token, with jittered back-off.")
+    max_tokens: int = Field(512, ge=16, le=8192, description="Longest answer.")
+    context_chars: int = Field(12000, ge=500, description="Characters of passages in one prompt.")
+    answer_threshold: float = Field(
+        0.50,
+        ge=-1,
+        le=1,
+        description="Sentence support below it is 'not found'. Calibrated by `ringfence eval abstention`.",
+    )
+
+
+class ServiceSettings(_Part):
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=1, le=65535)
+    question_chars_max: int = Field(4000, ge=1, description="Longest question.")
+    body_bytes_max: int = Field(1_000_000, ge=1000, description="Longest request body.")
+    passages: int = Field(6, ge=1, le=50, description="Chunks that reach the generator.")
+    requests_per_minute: int = Field(120, ge=1, description="Per key.")
+    jwt_secret: SecretStr | None = Field(
+        None,
+        description="HS256 secret (at least 32 bytes) for tokens that name the person an assistant acts for.",
+    )
+    jwt_public_key_file: Path | None = Field(
+        None, description="PEM of an RS256, ES256 or EdDSA key for the same tokens."
+    )
+    jwt_issuer: str | None = Field(None, description="Required `iss` of those tokens.")
+    jwt_audience: str = Field("ringfence", description="Required `aud` of those tokens.")
+
+
+class IngestionSettings(_Part):
+    file_bytes_max: int = Field(50_000_000, ge=1, description="Larger files are reported, not read.")
+    text_chars_max: int = Field(5_000_000, ge=1, description="More extracted text than this is refused.")
+    parse_wall_s: float = Field(60.0, gt=0, description="Wall time of one document's parser process.")
+    parse_cpu_s: int = Field(40, ge=1, description="CPU time of the same.")
+    parse_memory_bytes: int = Field(1_500_000_000, ge=100_000_000, description="Address space of the same.")
+    chunk_tokens: int = Field(200, ge=32, le=256, description="Longest chunk in tokens of the embedder.")
+
+
+class Settings(BaseSettings):
+    """All settings. Frozen; unknown names in the file are refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RINGFENCE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        toml_file="ringfence.toml",
+    )
+
+    data_dir: Path = Field(Path("ringfence-data"), description="Folder of the embedded database, index and keys.")
+    database: DatabaseSettings = DatabaseSettings()
+    index: IndexSettings = IndexSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    service: ServiceSettings = ServiceSettings()
+    ingestion: IngestionSettings = IngestionSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = Path(os.environ.get("RINGFENCE_CONFIG", "ringfence.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'ringfence.db'}"
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read settings; `flags` are the values given on the command line and win.
+
+    Raises:
+        Misuse: an unknown name or a value of the wrong kind; the message names it, never a secret's value.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as cause:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in cause.errors())
+        raise Misuse(
+            f"The settings cannot be used: {problems}. `ringfence doctor` lists what is known.",
+            code="bad_settings",
+        ) from None
+
+
+def origins(settings: Settings, **flags: Any) -> list[tuple[str, str, str]]:
+    """Each leaf setting as (name, printable value, origin); secrets are shown as set or not set."""
+    path = Path(os.environ.get("RINGFENCE_CONFIG", "ringfence.toml"))
+    sources: list[tuple[str, dict[str, Any]]] = [
+        ("flag", InitSettingsSource(Settings, {k: v for k, v in flags.items() if v is not None})()),
+        ("environment", EnvSettingsSource(Settings)()),
+        (f"file {path}", TomlConfigSettingsSource(Settings, path)()),
+    ]
+    rows: list[tuple[str, str, str]] = []
+
+    def visit(part: BaseModel, trail: tuple[str, ...]) -> None:
+        for name in type(part).model_fields:
+            value = getattr(part, name)
+            here = (*trail, name)
+            if isinstance(value, BaseModel):
+                visit(value, here)
+                continue
+            shown = "set" if isinstance(value, SecretStr) else "not set" if value is None else str(value)
+            origin = next((label for label, data in sources if _holds(data, here)), "default")
+            rows.append((".".join(here), shown, origin))
+
+    visit(settings, ())
+    return rows
+
+
+def _holds(data: Any, trail: tuple[str, ...]) -> bool:
+    for name in trail:
+        if not isinstance(data, dict) or name not in data:
+            return False
+        data = data[name]
+    return True

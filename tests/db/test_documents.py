@@ -1,0 +1,130 @@
+"""The repository's promises: one tenant at a time, exact text, the strictest attributes."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from policies.rules import InvalidRule, Level
+from rag.db.documents import Documents
+from rag.db.engine import Database
+from rag.db.tables import ChunkRow, DocumentRow, VersionRow
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TEXT = "Opening hours are nine to five. Salaries are in annex B."
+
+
+def document(
+    tenant: str = "acme", *, level: int = 1, department: str = "hr", current: str | None = "ver_1"
+) -> DocumentRow:
+    return DocumentRow(
+        id=f"doc_{tenant}",
+        tenant=tenant,
+        source="folder",
+        path_digest=tenant,
+        path="a.md",
+        title="A",
+        media_type="text/plain",
+        department=department,
+        level=level,
+        tags=["region:eu"],
+        owner="user:ann",
+        shares=[],
+        denied_shares=[],
+        compartments=[],
+        attribute_version=3,
+        indexed_attribute_version=2,
+        current_version=current,
+        flags=[],
+        updated_at=NOW,
+    )
+
+
+def version(tenant: str = "acme") -> VersionRow:
+    return VersionRow(
+        id="ver_1",
+        document=f"doc_{tenant}",
+        tenant=tenant,
+        content_digest="c",
+        pipeline_digest="p",
+        state="published",
+        text=TEXT,
+        policy_epoch=5,
+        created_at=NOW,
+    )
+
+
+def chunk(tenant: str = "acme", *, start: int = 32, end: int = len(TEXT), level: int = 3) -> ChunkRow:
+    return ChunkRow(
+        id="chk_1",
+        version="ver_1",
+        document=f"doc_{tenant}",
+        tenant=tenant,
+        ordinal=0,
+        start=start,
+        end=end,
+        page=2,
+        heading="H",
+        level_at_least=level,
+        more_compartments=["compartment:x"],
+        more_denied_shares=["group:g"],
+        dense=b"",
+        lexical_indices=b"",
+        lexical_values=b"",
+    )
+
+
+async def store(database: Database, *rows: object) -> None:
+    async with database.unit_of_work() as session:
+        for row in rows:
+            session.add(row)
+            await session.flush()
+
+
+async def test_a_chunk_comes_with_its_exact_text_and_tightened_attributes(database: Database) -> None:
+    await store(database, document(), version(), chunk())
+    async with database.reading() as session:
+        loaded = (await Documents(session).load_chunks("acme", ["chk_1", "chk_unknown"]))["chk_1"]
+    assert loaded.chunk.text == "Salaries are in annex B."
+    assert loaded.attributes.level == Level.RESTRICTED
+    assert loaded.attributes.compartments == {"compartment:x"}
+    assert loaded.attributes.denied_shares == {"group:g"}
+    assert loaded.current
+    assert (loaded.attribute_version, loaded.indexed_attribute_version, loaded.policy_epoch) == (3, 2, 5)
+
+
+async def test_a_paragraph_label_below_its_documents_does_not_loosen(database: Database) -> None:
+    await store(database, document(level=4), version(), chunk(level=0))
+    async with database.reading() as session:
+        loaded = (await Documents(session).load_chunks("acme", ["chk_1"]))["chk_1"]
+    assert loaded.attributes.level == Level.SECRET
+
+
+async def test_another_tenants_chunk_is_not_found_by_its_id(database: Database) -> None:
+    await store(database, document(), version(), chunk())
+    async with database.reading() as session:
+        documents = Documents(session)
+        assert await documents.load_chunks("other", ["chk_1"]) == {}
+        assert await documents.find("other", "doc_acme") is None
+        assert await documents.load_version("other", "doc_acme", "ver_1") is None
+        assert await documents.chunks_of("other", "ver_1") == []
+        assert await documents.of_tenant("other") == []
+        assert await documents.find("acme", "doc_acme") is not None
+
+
+async def test_a_chunk_of_a_version_not_yet_published_is_not_current(database: Database) -> None:
+    await store(database, document(current=None), version(), chunk())
+    async with database.reading() as session:
+        loaded = (await Documents(session).load_chunks("acme", ["chk_1"]))["chk_1"]
+    assert not loaded.current
+
+
+async def test_a_row_with_invalid_attributes_is_refused_not_repaired(database: Database) -> None:
+    await store(database, document(department="*"), version(), chunk())
+    async with database.reading() as session:
+        with pytest.raises(InvalidRule, match="department"):
+            await Documents(session).load_chunks("acme", ["chk_1"])
+
+
+async def test_no_ids_ask_nothing(database: Database) -> None:
+    async with database.reading() as session:
+        assert await Documents(session).load_chunks("acme", []) == {}

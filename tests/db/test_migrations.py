@@ -1,0 +1,47 @@
+"""Migrations lead to exactly the tables that the code uses, and back to nothing."""
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from policies.tables import Base
+from rag.db.migrate import alembic_config, upgrade
+
+
+def differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata))
+
+
+def downgrade(connection: Connection) -> None:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.downgrade(config, "base")
+
+
+async def test_the_newest_schema_is_the_one_the_code_declares() -> None:
+    engine = create_async_engine("sqlite+aiosqlite:///:memory:")
+    await upgrade(engine)
+    async with engine.begin() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_upgrading_twice_changes_nothing() -> None:
+    engine = create_async_engine("sqlite+aiosqlite:///:memory:")
+    await upgrade(engine)
+    await upgrade(engine)
+    async with engine.begin() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_downgrading_removes_every_table() -> None:
+    engine = create_async_engine("sqlite+aiosqlite:///:memory:")
+    await upgrade(engine)
+    async with engine.begin() as connection:
+        await connection.run_sync(downgrade)
+        left = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
+    assert left <= {"alembic_version"}
+    await engine.dispose()
