@@ -1,0 +1,231 @@
+"""From the headers of a call to a principal. Nothing else of a call is believed, least of all its body.
+
+a person's key          -> that person
+an assistant's key      -> that assistant, for the person in a signed token (`X-Ringfence-Person-Token`),
+                           or, if the key may name people, in `X-Ringfence-Person`
+the operator's key      -> from this machine only: the tenant, person and assistant that the headers name
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from policies.rules import InvalidRule, plain_name, subject_name
+from rag.db.engine import Database
+from rag.domain import Principal, PrincipalSource
+from rag.errors import Denied, Misuse, NotFound, Unauthenticated, Unavailable
+from rag.identity.keys import LAST_USED_EVERY, ApiKey
+from rag.identity.store import ApiKeys
+from rag.identity.tokens import TokenVerifier, person_name
+
+OPERATOR_ID = "operator"
+
+PersonKnown = Callable[[str, str], Awaitable[bool]]
+"""Tenant and subject: whether the policy of this moment mentions her."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a call says about its caller: every value of each header, so that duplicates are seen."""
+
+    authorization: tuple[str, ...] = field(default=(), repr=False)
+    person: tuple[str, ...] = ()
+    person_token: tuple[str, ...] = field(default=(), repr=False)
+    tenant: tuple[str, ...] = ()
+    assistant: tuple[str, ...] = ()
+    loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityParts:
+    """`operator_key` is None where the service has no local data folder; `tokens` where no key is configured."""
+
+    database: Database
+    tokens: TokenVerifier | None
+    operator_key: str | None = field(repr=False)
+    knows: PersonKnown
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A verified key. `key` is None for the operator, whose `tenant` is the one her call names, if any."""
+
+    id: str
+    tenant: str | None
+    key: ApiKey | None
+
+    @property
+    def operator(self) -> bool:
+        return self.key is None
+
+    @property
+    def administrator(self) -> bool:
+        return self.key is None or self.key.administrator
+
+
+async def authenticate(credentials: Credentials, parts: IdentityParts) -> Principal:
+    """The principal of a call.
+
+    Raises:
+        Unauthenticated: no, unknown, expired or revoked credentials, or a token that is not valid here.
+        Denied: a valid key that says nothing about the person (`person_required`) or may not say it.
+        Misuse: headers that are given twice or contradict each other.
+    """
+    bearer = await identify(credentials, parts)
+    return required(await name_person(bearer, credentials, parts))
+
+
+def required(principal: Principal | None) -> Principal:
+    """The principal, or the refusal of a call that names nobody."""
+    if principal is None:
+        raise Denied(
+            "This key is an assistant's: say for whom it acts, with a signed X-Ringfence-Person-Token "
+            "or, if the key may name people, X-Ringfence-Person.",
+            code="person_required",
+        )
+    return principal
+
+
+async def identify(credentials: Credentials, parts: IdentityParts) -> Bearer:
+    """Verify the key of a call. See `authenticate` for what is raised."""
+    bearer = _bearer(credentials.authorization)
+    if parts.operator_key is not None and hmac.compare_digest(bearer.encode(), parts.operator_key.encode()):
+        if not credentials.loopback:
+            raise Unauthenticated()
+        return Bearer(OPERATOR_ID, _operators_tenant(credentials), None)
+    now = datetime.now(UTC)
+    try:
+        async with parts.database.reading() as session:
+            key = await ApiKeys(session).find_by_bearer(bearer, now=now)
+    except SQLAlchemyError as cause:
+        raise Unavailable("The keys could not be read. Retrying may help; `ringfence doctor` checks why.") from cause
+    if key is None:
+        raise Unauthenticated()
+    await _note_use(key, now, parts.database)
+    return Bearer(key.id, key.tenant, key)
+
+
+async def name_person(bearer: Bearer, credentials: Credentials, parts: IdentityParts) -> Principal | None:
+    """The person a verified key speaks for in this call; None where it names nobody.
+
+    Raises what `authenticate` raises, but for a missing person.
+    """
+    named = _one(credentials.person, "X-Ringfence-Person")
+    token = _one(credentials.person_token, "X-Ringfence-Person-Token")
+    if named is not None and token is not None:
+        raise Misuse(
+            "Give X-Ringfence-Person-Token or X-Ringfence-Person, not both: they could name two people.",
+            code="ambiguous_person",
+        )
+    if bearer.key is None:
+        return await _operators_principal(bearer, credentials, named, token, parts)
+    if credentials.tenant or credentials.assistant:
+        raise Denied(
+            "X-Ringfence-Tenant and X-Ringfence-Assistant are the local operator's: a key has its own of both.",
+            code="may_not_name_tenant",
+        )
+    if bearer.key.assistant:
+        return await _persons_assistant(bearer.key, named, token, parts)
+    if named is not None or token is not None:
+        raise Denied("This key is a person's and speaks for her alone.", code="may_not_name_people")
+    return Principal(bearer.key.tenant, bearer.key.subject, frozenset(), None, PrincipalSource.API_KEY)
+
+
+async def _persons_assistant(
+    key: ApiKey, named: str | None, token: str | None, parts: IdentityParts
+) -> Principal | None:
+    if token is not None:
+        if parts.tokens is None:
+            raise Misuse(
+                "This service has no key to verify person tokens with. "
+                "Set service.jwt_secret or service.jwt_public_key_file.",
+                code="person_tokens_not_configured",
+            )
+        claims = parts.tokens.verify(token, tenant=key.tenant)
+        return Principal(key.tenant, claims.person, claims.groups, key.subject, PrincipalSource.SIGNED_TOKEN)
+    if named is None:
+        return None
+    if not key.may_name_people:
+        raise Denied(
+            "This key may not name people: send a signed X-Ringfence-Person-Token.", code="may_not_name_people"
+        )
+    person = _person(named)
+    if not await parts.knows(key.tenant, person):
+        raise Unauthenticated()
+    return Principal(key.tenant, person, frozenset(), key.subject, PrincipalSource.NAMED_BY_KEY)
+
+
+async def _operators_principal(
+    bearer: Bearer, credentials: Credentials, named: str | None, token: str | None, parts: IdentityParts
+) -> Principal | None:
+    if token is not None:
+        raise Misuse("The local operator names people with X-Ringfence-Person.", code="invalid_person")
+    if named is None:
+        return None
+    if bearer.tenant is None:
+        raise Misuse("Say which tenant: X-Ringfence-Tenant.", code="tenant_required")
+    person = _person(named)
+    if not await parts.knows(bearer.tenant, person):
+        raise NotFound(
+            f"The policy of tenant {bearer.tenant!r} does not mention {person!r}. "
+            "`ringfence policy list` shows whom it does.",
+            code="person_unknown",
+        )
+    assistant = _one(credentials.assistant, "X-Ringfence-Assistant")
+    return Principal(
+        bearer.tenant,
+        person,
+        frozenset(),
+        None if assistant is None else _assistant(assistant),
+        PrincipalSource.OPERATOR,
+    )
+
+
+def _operators_tenant(credentials: Credentials) -> str | None:
+    tenant = _one(credentials.tenant, "X-Ringfence-Tenant")
+    try:
+        return None if tenant is None else plain_name(tenant, "tenant")
+    except InvalidRule as cause:
+        raise Misuse("X-Ringfence-Tenant is not a tenant's name.", code="invalid_tenant") from cause
+
+
+def _bearer(values: tuple[str, ...]) -> str:
+    value = _one(values, "Authorization")
+    scheme, _, bearer = (value or "").partition(" ")
+    if scheme.lower() != "bearer" or not bearer.strip():
+        raise Unauthenticated()
+    return bearer.strip()
+
+
+def _one(values: tuple[str, ...], header: str) -> str | None:
+    if len(values) > 1:
+        raise Misuse(f"The header {header} is given {len(values)} times; give it once.", code="duplicate_header")
+    return values[0] if values else None
+
+
+def _person(value: str) -> str:
+    try:
+        return person_name(value)
+    except InvalidRule as cause:
+        raise Misuse("X-Ringfence-Person is not a person's name.", code="invalid_person") from cause
+
+
+def _assistant(value: str) -> str:
+    try:
+        return subject_name(value if ":" in value else f"assistant:{value}", kinds=("assistant",))
+    except InvalidRule as cause:
+        raise Misuse("X-Ringfence-Assistant is not an assistant's name.", code="invalid_assistant") from cause
+
+
+async def _note_use(key: ApiKey, now: datetime, database: Database) -> None:
+    """`last_used_at` is for people who tidy up keys: failing to write it must not refuse a valid caller."""
+    if key.last_used_at is not None and now - key.last_used_at < LAST_USED_EVERY:
+        return
+    try:
+        async with database.unit_of_work() as session:
+            await ApiKeys(session).touch(key.id, now=now)
+    except SQLAlchemyError:
+        return
