@@ -72,7 +72,7 @@ class GeneratorSettings(_Part):
     )
     api_key: SecretStr | None = Field(None, description="Key of the model server.")
     model: str | None = Field(None, description="Model name at the server. Required with kind=openai.")
-    connect_timeout_s: float = Field(3.0, gt=0)
+    connect_timeout_s: float = Field(3.0, gt=0, description="Opening a connection to the model server.")
     first_token_timeout_s: float = Field(30.0, gt=0, description="Queueing and prefill.")
     token_timeout_s: float = Field(10.0, gt=0, description="Between two pieces of a stream.")
     attempts: int = Field(3, ge=1, le=10, description="Tries before the first token, with jittered back-off.")
@@ -88,11 +88,18 @@ class GeneratorSettings(_Part):
 
 class ServiceSettings(_Part):
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=1, le=65535)
+    port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     question_chars_max: int = Field(4000, ge=1, description="Longest question.")
     body_bytes_max: int = Field(1_000_000, ge=1000, description="Longest request body.")
     passages: int = Field(6, ge=1, le=50, description="Chunks that reach the generator.")
     requests_per_minute: int = Field(120, ge=1, description="Per key.")
+    public_url: str | None = Field(
+        None, description="Root of the service as callers see it, for links in citations. Default: from host and port."
+    )
+    docs: bool = Field(False, description="Serve the API description at /docs and /openapi.json.")
+    metrics_open: bool = Field(
+        False, description="Answer /metrics to anybody. Default: to this machine, and to administrators' keys."
+    )
     jwt_secret: SecretStr | None = Field(
         None,
         description="HS256 secret (at least 32 bytes) for tokens that name the person an assistant acts for.",

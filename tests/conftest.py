@@ -1,7 +1,10 @@
 """Fixtures that several rooms use. Models are loaded once for the whole run."""
 
 import os
+import tempfile
 
+# Where the Postgres of the tests keeps its pid: a folder that is ours alone, as the specification asks.
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="rf-run-"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

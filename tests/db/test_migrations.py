@@ -1,13 +1,23 @@
 """Migrations lead to exactly the tables that the code uses, and back to nothing."""
 
+from collections.abc import AsyncIterator
+
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from policies.tables import Base
 from rag.db.migrate import alembic_config, upgrade
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    created = create_async_engine(database_url)
+    yield created
+    await created.dispose()
 
 
 def differences(connection: Connection) -> list[object]:
@@ -20,28 +30,22 @@ def downgrade(connection: Connection) -> None:
     command.downgrade(config, "base")
 
 
-async def test_the_newest_schema_is_the_one_the_code_declares() -> None:
-    engine = create_async_engine("sqlite+aiosqlite:///:memory:")
+async def test_the_newest_schema_is_the_one_the_code_declares(engine: AsyncEngine) -> None:
     await upgrade(engine)
     async with engine.begin() as connection:
         assert await connection.run_sync(differences) == []
-    await engine.dispose()
 
 
-async def test_upgrading_twice_changes_nothing() -> None:
-    engine = create_async_engine("sqlite+aiosqlite:///:memory:")
+async def test_upgrading_twice_changes_nothing(engine: AsyncEngine) -> None:
     await upgrade(engine)
     await upgrade(engine)
     async with engine.begin() as connection:
         assert await connection.run_sync(differences) == []
-    await engine.dispose()
 
 
-async def test_downgrading_removes_every_table() -> None:
-    engine = create_async_engine("sqlite+aiosqlite:///:memory:")
+async def test_downgrading_removes_every_table(engine: AsyncEngine) -> None:
     await upgrade(engine)
     async with engine.begin() as connection:
         await connection.run_sync(downgrade)
         left = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
     assert left <= {"alembic_version"}
-    await engine.dispose()
