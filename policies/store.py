@@ -1,0 +1,254 @@
+"""The policy in SQL: what is read, and how it changes.
+
+`PolicyStore` takes a session and never commits. A change and the raising of the epoch stand in one
+transaction, so whoever reads the new epoch reads the new rules. `SnapshotCache` asks for the epoch at every
+call, so a change holds on the very next question; it never answers from memory alone.
+
+    PolicyError
+    ├── InvalidEdit        would store what cannot hold: the message says which line and why
+    ├── EditConflict       somebody else changed the policy meanwhile: read it again
+    └── PolicyUnreadable   rules or epoch cannot be read, or do not make sense: nothing may be answered
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from policies.edits import Edit, InvalidEdit, PolicyError, require_applicable, require_sound_links, require_tenant
+from policies.rules import Effect, Level, RoleLink, Rule, plain_name
+from policies.snapshot import Snapshot
+from policies.tables import ChangeRow, EpochRow, RoleLinkRow, RuleRow
+
+__all__ = [
+    "Edit",
+    "EditConflict",
+    "InvalidEdit",
+    "PolicyError",
+    "PolicyStore",
+    "PolicyUnreadable",
+    "SnapshotCache",
+]
+
+_READ_ATTEMPTS = 5
+_EDITED = "policies.edited"
+"""Marks a session that holds uncommitted changes of a policy."""
+
+
+class EditConflict(PolicyError):
+    """The policy is not at the version that the edit was made for."""
+
+
+class PolicyUnreadable(PolicyError):
+    """No policy, no answer."""
+
+
+class PolicyStore:
+    """Reads and changes policies. Takes a session, never commits."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def epoch(self, tenant: str) -> int:
+        """The policy version of `tenant`; 0 for a tenant without a policy."""
+        try:
+            statement = select(EpochRow.epoch).where(EpochRow.tenant == tenant)
+            return await self._session.scalar(statement) or 0
+        except SQLAlchemyError as cause:
+            raise _unreadable(tenant) from cause
+
+    async def rules(self, tenant: str) -> tuple[Rule, ...]:
+        """All rules of `tenant`, in the order in which they were added.
+
+        Raises:
+            PolicyUnreadable: the database failed, or a stored rule is not valid.
+        """
+        try:
+            found = await self._session.scalars(select(RuleRow).where(RuleRow.tenant == tenant).order_by(RuleRow.id))
+            return tuple(_rule(row) for row in found)
+        except (SQLAlchemyError, ValueError) as cause:
+            raise _unreadable(tenant) from cause
+
+    async def links(self, tenant: str) -> tuple[RoleLink, ...]:
+        """All role links of `tenant`, in the order in which they were added. Raises as `rules`."""
+        try:
+            found = await self._session.scalars(
+                select(RoleLinkRow).where(RoleLinkRow.tenant == tenant).order_by(RoleLinkRow.id)
+            )
+            return tuple(RoleLink(row.member, row.parent, row.tenant) for row in found)
+        except (SQLAlchemyError, ValueError) as cause:
+            raise _unreadable(tenant) from cause
+
+    async def snapshot(self, tenant: str) -> Snapshot:
+        """The whole policy of `tenant` at one epoch, even while others change it.
+
+        Raises:
+            PolicyUnreadable: also when a chain of links is longer than Casbin follows. Such a chain could
+                silently lose a denial, so nothing is answered until it is mended.
+        """
+        epoch = await self.epoch(tenant)
+        for _ in range(_READ_ATTEMPTS):
+            rules, links = await self.rules(tenant), await self.links(tenant)
+            # Between two reads, a database that shows each statement the newest commit may have moved on.
+            before, epoch = epoch, await self.epoch(tenant)
+            if before != epoch:
+                continue
+            try:
+                require_sound_links(links)
+            except InvalidEdit as cause:
+                raise _unreadable(tenant) from cause
+            return Snapshot(tenant, epoch, rules, links)
+        raise PolicyUnreadable(f"The policy of tenant {tenant!r} changes faster than it can be read. Retry.")
+
+    async def validate(self, tenant: str, edit: Edit, *, expected_epoch: int | None = None) -> int:
+        """The epoch that `edit` would create. Changes nothing; raises what `apply` would raise."""
+        require_tenant(edit, tenant)
+        epoch = await self._epoch_for_writing(tenant)
+        if expected_epoch is not None and epoch != expected_epoch:
+            raise EditConflict(
+                f"The policy of tenant {tenant!r} is at version {epoch}, the edit was made for version "
+                f"{expected_epoch}. Read it again and repeat the edit."
+            )
+        require_applicable(edit, await self.rules(tenant), await self.links(tenant))
+        return epoch + 1
+
+    async def apply(
+        self, tenant: str, edit: Edit, *, author: str, reason: str, expected_epoch: int | None = None
+    ) -> int:
+        """Make the edit part of the caller's transaction and return the new epoch.
+
+        Raises:
+            InvalidEdit: an added line exists, a removed one does not, links would form a circle or too long
+                a chain, author or reason is missing. Nothing was changed.
+            EditConflict: the policy is not at `expected_epoch`, or another writer was faster.
+        """
+        if not author.strip() or not reason.strip():
+            raise InvalidEdit("An edit needs an author and a reason; both stay in the history.")
+        epoch = await self.validate(tenant, edit, expected_epoch=expected_epoch)
+        try:
+            for rule in edit.remove_rules:
+                await self._session.execute(delete(RuleRow).filter_by(**_rule_columns(rule)))
+            for link in edit.remove_links:
+                await self._session.execute(delete(RoleLinkRow).filter_by(**_link_columns(link)))
+            self._session.add_all(RuleRow(**_rule_columns(rule)) for rule in edit.add_rules)
+            self._session.add_all(RoleLinkRow(**_link_columns(link)) for link in edit.add_links)
+            await self._write_epoch(tenant, epoch)
+            self._session.add(
+                ChangeRow(
+                    tenant=tenant,
+                    epoch=epoch,
+                    at=datetime.now(UTC),
+                    author=author,
+                    reason=reason,
+                    edit=_edit_as_json(edit),
+                )
+            )
+            await self._session.flush()
+        except IntegrityError as cause:
+            raise EditConflict(
+                f"Somebody else changed the policy of tenant {tenant!r} at the same moment. Repeat the edit."
+            ) from cause
+        return epoch
+
+    async def raise_epoch(self, tenant: str) -> int:
+        """Make every snapshot of `tenant` outdated, as when attributes or people changed; return the new epoch."""
+        plain_name(tenant, "tenant")
+        epoch = await self._epoch_for_writing(tenant) + 1
+        await self._write_epoch(tenant, epoch)
+        return epoch
+
+    async def _epoch_for_writing(self, tenant: str) -> int:
+        # The row is locked where the database can; SQLite's unit of work holds the write lock from its start.
+        statement = select(EpochRow.epoch).where(EpochRow.tenant == tenant).with_for_update()
+        try:
+            return await self._session.scalar(statement) or 0
+        except SQLAlchemyError as cause:
+            raise _unreadable(tenant) from cause
+
+    async def _write_epoch(self, tenant: str, epoch: int) -> None:
+        self._session.info.setdefault(_EDITED, set()).add(tenant)
+        row = await self._session.get(EpochRow, tenant, populate_existing=True)
+        if row is None:
+            self._session.add(EpochRow(tenant=tenant, epoch=epoch))
+        else:
+            row.epoch = epoch
+        await self._session.flush()
+
+
+class SnapshotCache:
+    """The newest snapshot of each tenant, checked against the database at every call."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[str, Snapshot] = {}
+
+    async def get(self, session: AsyncSession, tenant: str) -> Snapshot:
+        """The snapshot of the epoch that stands in the database now.
+
+        Raises:
+            PolicyUnreadable: the epoch or the rules cannot be read. A remembered snapshot is no substitute.
+        """
+        store = PolicyStore(session)
+        if tenant in session.info.get(_EDITED, ()):
+            # Uncommitted rules: if they were remembered and then rolled back, the next edit would get the
+            # same epoch and find the wrong rules under it.
+            return await store.snapshot(tenant)
+        epoch = await store.epoch(tenant)
+        found = self._snapshots.get(tenant)
+        if found is not None and found.epoch == epoch:
+            return found
+        snapshot = await store.snapshot(tenant)
+        if snapshot.epoch:
+            # A tenant without a policy is not remembered: unknown names would fill the memory.
+            self._snapshots[tenant] = snapshot
+        return snapshot
+
+
+def _unreadable(tenant: str) -> PolicyUnreadable:
+    return PolicyUnreadable(
+        f"The policy of tenant {tenant!r} cannot be read, so nothing is answered. "
+        "The cause stands in the log; `ringfence doctor` checks the database."
+    )
+
+
+def _rule(row: RuleRow) -> Rule:
+    return Rule(
+        subject=row.subject,
+        tenant=row.tenant,
+        action=row.action,
+        department=row.department,
+        tags=frozenset(row.tags.split(",")) if row.tags else frozenset(),
+        owner=row.owner,
+        document=row.document,
+        level=Level(row.level),
+        effect=Effect(row.effect),
+    )
+
+
+def _rule_columns(rule: Rule) -> dict[str, Any]:
+    return {
+        "tenant": rule.tenant,
+        "subject": rule.subject,
+        "action": rule.action,
+        "department": rule.department,
+        "tags": ",".join(sorted(rule.tags)),
+        "owner": rule.owner,
+        "document": rule.document,
+        "level": int(rule.level),
+        "effect": rule.effect.value,
+    }
+
+
+def _link_columns(link: RoleLink) -> dict[str, Any]:
+    return {"tenant": link.tenant, "member": link.member, "parent": link.parent}
+
+
+def _edit_as_json(edit: Edit) -> Mapping[str, Any]:
+    return {
+        "add_rules": [_rule_columns(rule) for rule in edit.add_rules],
+        "remove_rules": [_rule_columns(rule) for rule in edit.remove_rules],
+        "add_links": [_link_columns(link) for link in edit.add_links],
+        "remove_links": [_link_columns(link) for link in edit.remove_links],
+    }
