@@ -113,7 +113,8 @@ def action_name(value: str) -> str:
 class Rule:
     """One `p` line: `subject` may (or may not) do `action` to documents that meet every column.
 
-    `tags` is a set that the document must have in full; `level` is the highest classification the rule covers.
+    `tags` is a set that the document must have in full; `level` is the highest classification an allowing rule
+    covers. A denying rule covers all of them.
     """
 
     subject: str
@@ -139,6 +140,9 @@ class Rule:
             plain_name(self.document, "document")
         object.__setattr__(self, "level", Level(self.level))
         object.__setattr__(self, "effect", Effect(self.effect))
+        if self.effect is Effect.DENY and self.level < max(Level):
+            # A paragraph that is classified higher than its document would slip out from under the denial.
+            raise InvalidRule("a rule that denies covers every level; leave its level out")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,0 +1,165 @@
+"""The policy commands, through the command line, on a real database."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy.ext.asyncio import AsyncSession
+from typer.testing import CliRunner
+
+import policies
+from policies.cli import build
+from policies.rules import Attributes, Level
+from rag.db.engine import open_database
+
+STARTER = Path(policies.__file__).parent / "templates" / "starter.yaml"
+DOCUMENTS = {
+    "handbook": Attributes("acme", "handbook", "people", Level.INTERNAL),
+    "board-paper": Attributes("acme", "board-paper", "finance", Level.RESTRICTED),
+}
+
+
+class Policy:
+    """Runs commands for tenant acme."""
+
+    def __init__(self, url: str) -> None:
+        async def find(_session: AsyncSession, tenant: str, document: str) -> Attributes | None:
+            return DOCUMENTS.get(document) if tenant == "acme" else None
+
+        @asynccontextmanager
+        async def open_session() -> AsyncIterator[AsyncSession]:
+            database = await open_database(url)
+            try:
+                async with database.unit_of_work() as session:
+                    yield session
+            finally:
+                await database.close()
+
+        self._app = build(open_session, find)
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(self._app, words, env={"RINGFENCE_TENANT": "acme", "COLUMNS": "200"})
+
+    def json(self, *words: str) -> Any:
+        result = self.run(*words, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Policy:
+    return Policy(f"sqlite+aiosqlite:///{tmp_path / 'ringfence.db'}")
+
+
+def test_an_added_rule_is_listed_and_can_be_removed_by_its_id(policy: Policy) -> None:
+    added = policy.json("add", "user:ann", "read", "--department", "hr", "--tag", "a", "--tag", "b", "--reason", "new")
+    assert added["epoch"] == 1
+    (rule,) = policy.json("list")["rules"]
+    assert (rule["subject"], rule["department"], rule["tags"]) == ("user:ann", "hr", ["a", "b"])
+    assert rule["id"] in policy.run("list").stdout
+    removed = policy.json("remove", rule["id"], "--reason", "gone")
+    assert (removed["epoch"], removed["removed_rules"]) == (2, [rule])
+    assert policy.json("list")["rules"] == []
+
+
+def test_links_are_made_and_unmade(policy: Policy) -> None:
+    policy.json("link", "user:ann", "group:hr", "--reason", "joined")
+    assert policy.json("list")["links"] == [{"member": "user:ann", "parent": "group:hr"}]
+    policy.json("unlink", "user:ann", "group:hr", "--reason", "left")
+    assert policy.json("list")["links"] == []
+
+
+def test_a_dry_run_says_what_it_would_do_and_stores_nothing(policy: Policy) -> None:
+    result = policy.run("add", "user:ann", "read", "--reason", "new", "--dry-run")
+    assert result.exit_code == 0
+    assert "user:ann may read all documents" in result.stdout
+    assert "nothing was stored" in result.stdout
+    assert policy.json("list") == {"tenant": "acme", "epoch": 0, "rules": [], "links": []}
+
+
+def test_loading_a_file_twice_changes_nothing_the_second_time(policy: Policy) -> None:
+    first = policy.json("load", str(STARTER))
+    second = policy.json("load", str(STARTER))
+    assert (first["epoch"], second["epoch"], second["added_rules"], second["added_links"]) == (1, 1, [], [])
+    assert len(policy.json("list")["rules"]) == len(first["added_rules"]) > 10
+
+
+def test_a_file_whose_cases_fail_is_not_loaded(policy: Policy, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(STARTER.read_text().replace("effect: deny", "effect: allow"))
+    result = policy.run("load", str(broken))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "cases fail" in result.stderr
+    assert policy.json("list")["epoch"] == 0
+
+
+def test_a_denied_check_exits_with_4_and_an_allowed_one_with_0(policy: Policy) -> None:
+    policy.json("load", str(STARTER))
+    denied = policy.run("check", "felix", "read", "board-paper")
+    assert (denied.exit_code, "denied" in denied.stdout) == (4, True)
+    allowed = policy.run("check", "frances", "read", "board-paper")
+    assert (allowed.exit_code, "finance-head" in allowed.stdout) == (0, True)
+    both = policy.run("check", "frances", "read", "board-paper", "--assistant", "desk", "--json")
+    assert (both.exit_code, json.loads(both.stdout)["allowed"]) == (4, False)
+    vouched = policy.json("check", "user:new", "read", "handbook", "--group", "staff")
+    assert vouched["rule"]["subject"] == "role:employee"
+
+
+def test_a_check_of_an_unknown_document_fails_without_a_decision(policy: Policy) -> None:
+    result = policy.run("check", "ann", "read", "nowhere")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no document 'nowhere'" in result.stderr
+
+
+def test_a_plan_shows_what_the_search_will_be_told(policy: Policy) -> None:
+    policy.json("load", str(STARTER))
+    shown = policy.json("plan", "frances", "--assistant", "desk")
+    assert [grant["subject"] for grant in shown["grants"]] == ["user:frances", "assistant:desk"]
+    assert "finance" in policy.run("plan", "frances").stdout
+    assert policy.json("plan", "nobody")["plan"] == "deny_all"
+    assert "nothing" in policy.run("plan", "nobody").stdout
+
+
+def test_cases_are_run_without_a_database(tmp_path: Path) -> None:
+    nowhere = Policy(f"sqlite+aiosqlite:////proc/{tmp_path.name}/none.db")
+    result = nowhere.run("test", str(STARTER))
+    assert result.exit_code == 0
+    assert "25 of 25 cases hold" in result.stdout
+
+
+def test_a_failing_case_exits_with_1_and_says_why(policy: Policy, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(STARTER.read_text().replace("effect: deny", "effect: allow"))
+    result = policy.run("test", str(STARTER), str(broken))
+    assert result.exit_code == 1
+    assert "FAILED" in result.stdout
+    assert json.loads(policy.run("test", str(broken), "--json").stdout)["failed"] >= 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("add", "ann", "read", "--reason", "x"),
+        ("add", "user:ann", "peruse", "--reason", "x"),
+        ("add", "user:ann", "read", "--level", "top", "--reason", "x"),
+        ("add", "user:ann", "read", "--deny", "--level", "internal", "--reason", "x"),
+        ("add", "user:ann", "read", "--reason", " "),
+        ("add", "user:ann", "read"),
+        ("link", "user:ann", "user:ben", "--reason", "x"),
+        ("unlink", "user:ann", "role:r", "--reason", "x"),
+        ("remove", "0123456789", "--reason", "x"),
+        ("check", "ann", "peruse", "handbook"),
+        ("plan", "a,b"),
+        ("test", "absent.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_misuse_exits_with_2_and_one_clear_message(words: tuple[str, ...], policy: Policy) -> None:
+    result = policy.run(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "rror" in result.stderr
+    assert "Traceback" not in result.stderr
