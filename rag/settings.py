@@ -60,6 +60,9 @@ class PrivacySettings(_Part):
     )
     language: Literal["en"] = Field("en", description="Language of the recognizers.")
     score_threshold: float = Field(0.35, ge=0, le=1, description="Recognizer results below it are not masked.")
+    employee_id_pattern: str = Field(
+        r"(?:E|EE|EMP|EMPL|STAFF|MF)-?\d{3,8}", description="Regular expression of an employee number of your company."
+    )
 
 
 class GeneratorSettings(_Part):
@@ -96,7 +99,7 @@ class ServiceSettings(_Part):
     public_url: str | None = Field(
         None, description="Root of the service as callers see it, for links in citations. Default: from host and port."
     )
-    docs: bool = Field(False, description="Serve the API description at /docs and /openapi.json.")
+    docs: bool = Field(False, description="Serve the API description at /openapi.json.")
     metrics_open: bool = Field(
         False, description="Answer /metrics to anybody. Default: to this machine, and to administrators' keys."
     )

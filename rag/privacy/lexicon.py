@@ -1,0 +1,85 @@
+"""What kind of word a word is: a name, an everyday word, or unknown. Lower-case, no context.
+
+Names and words of offices are our own lists; everyday words come from the tables that the spaCy model carries. They
+only weigh what a model or a place in the text suggests: a name on no list is still found.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacy.lang.en.stop_words import STOP_WORDS
+from spacy.lookups import Lookups
+
+WORDS_FILE = Path(__file__).with_name("words.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Sets of casefolded words."""
+
+    given: frozenset[str]
+    family: frozenset[str]
+    both: frozenset[str]
+    """Names that are also everyday words."""
+    ordinary: frozenset[str]
+    office: frozenset[str]
+    """Words of offices, headings and companies, and products: no part of a person's name."""
+
+    def is_name(self, word: str) -> bool:
+        return word in self.given or word in self.family or word in self.both
+
+    def is_plain_name(self, word: str) -> bool:
+        """A name that is not an everyday word as well."""
+        return (word in self.given or word in self.family) and word not in self.both
+
+    def is_everyday(self, word: str) -> bool:
+        """A word of ordinary language and not a name: `policy`, `signed`, `the`."""
+        return not self.is_name(word) and any(form in self.ordinary for form in _stems(word))
+
+    def is_office(self, word: str) -> bool:
+        """A word of offices, headings, companies or products, whatever else it is."""
+        return any(form in self.office for form in _stems(word))
+
+    def may_be_word(self, word: str) -> bool:
+        """Alone and in lower case it is taken for a word, not for a name."""
+        return word in self.both or self.is_everyday(word) or self.is_office(word)
+
+
+def load_lexicon(model: Path) -> Lexicon:
+    """The lexicon, with the everyday words of the spaCy model in the folder `model`."""
+    sections: dict[str, set[str]] = {name: set() for name in ("given", "family", "words", "office", "products")}
+    current = ""
+    for line in WORDS_FILE.read_text("utf-8").splitlines():
+        if line.startswith("["):
+            current = line.strip("[]")
+        elif not line.startswith("#"):
+            sections[current].update(line.split())
+    tables = Lookups().from_disk(model / "lemmatizer" / "lookups")
+    ordinary: set[str] = set(STOP_WORDS) | sections["office"]
+    for table in ("lemma_index", "lemma_exc"):
+        words: Iterable[Iterable[str]] = tables.get_table(table).values()
+        for group in words:
+            ordinary.update(group)
+    return Lexicon(
+        given=frozenset(sections["given"]),
+        family=frozenset(sections["family"]),
+        both=frozenset(sections["words"]),
+        ordinary=frozenset(ordinary),
+        office=frozenset(sections["office"] | sections["products"]),
+    )
+
+
+def _stems(word: str) -> Iterable[str]:
+    yield word
+    for ending, replacement in (
+        ("ies", "y"),
+        ("es", ""),
+        ("s", ""),
+        ("ed", ""),
+        ("ing", ""),
+        ("ing", "e"),
+        ("ed", "e"),
+    ):
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            yield word[: -len(ending)] + replacement

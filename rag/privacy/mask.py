@@ -1,0 +1,117 @@
+"""Masked text: its reading face, where its tokens came from, and the index face of any part of it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rag.privacy.faces import FaceMaker, name_parts
+from rag.privacy.recognize import Finding
+from rag.privacy.unmask import tokens_in
+from rag.privacy.vault import VaultValue
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedSpan:
+    """A token at `start..end` of the reading text stands for `source_start..source_end` of the original."""
+
+    start: int
+    end: int
+    source_start: int
+    source_end: int
+    entity: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedText:
+    """A text whose personal data is replaced by tokens. Made by `TenantPrivacy`, which never masks one again."""
+
+    reading: str = field(repr=False)
+    spans: tuple[MaskedSpan, ...] = field(repr=False)
+    values: tuple[VaultValue, ...] = field(repr=False)
+    """What the vault must hold: each value of the text, and each part of its names, so that a question with the
+    surname alone is recognised as well."""
+    faces: Mapping[str, str] = field(repr=False)
+    """Index face of each token."""
+
+    @property
+    def entities(self) -> Counter[str]:
+        """How often each kind was found in the text."""
+        return Counter(span.entity for span in self.spans)
+
+    def index_face(self, start: int = 0, end: int | None = None) -> str:
+        """The index face of a part of the reading text.
+
+        A token belongs to the part in which it begins, whole; where a part begins inside a token, the rest of that
+        token is left out. So adjoining parts carry each token exactly once.
+        """
+        stop = len(self.reading) if end is None else min(end, len(self.reading))
+        return "".join(_index_pieces(self.reading, self.spans, self.faces, max(start, 0), stop))
+
+
+def _index_pieces(
+    reading: str, spans: Sequence[MaskedSpan], faces: Mapping[str, str], start: int, stop: int
+) -> Iterator[str]:
+    position = start
+    for span in spans:
+        if span.end <= start:
+            continue
+        if span.start >= stop:
+            break
+        yield reading[position : max(position, span.start)]
+        if span.start >= start:
+            yield faces[span.token]
+        position = span.end
+    yield reading[position : max(position, stop)]
+
+
+def apply(text: str, findings: Sequence[Finding], faces: FaceMaker) -> MaskedText:
+    """Replace the findings (in order, not overlapping) by their tokens."""
+    out: list[str] = []
+    spans: list[MaskedSpan] = []
+    originals: dict[str, VaultValue] = {}
+    done = length = 0
+    for found in findings:
+        original = text[found.start : found.end]
+        token = faces.token(found.entity, original)
+        out += (text[done : found.start], token)
+        start = length + found.start - done
+        length, done = start + len(token), found.end
+        spans.append(MaskedSpan(start, length, found.start, found.end, found.entity, token))
+        for value in (VaultValue(token, found.entity, original), *_parts(found.entity, original, faces)):
+            held = originals.get(value.token)
+            originals[value.token] = value if held is None else better_spelling(held, value)
+    reading = "".join([*out, text[done:]])
+    words = {span.token: faces.words(span.entity, text[span.source_start : span.source_end]) for span in spans}
+    return MaskedText(reading, tuple(spans), tuple(originals.values()), words)
+
+
+def index_face_of_reading(reading: str, originals: Mapping[str, str], faces: FaceMaker) -> str:
+    """The index face of a stored reading text. A token without an original (erased) leaves nothing behind."""
+    out: list[str] = []
+    done = 0
+    for token in tokens_in(reading):
+        original = originals.get(token.text)
+        face = faces.words(token.entity, original) if original is not None else ""
+        out += (reading[done : token.start], face)
+        done = token.end
+    return "".join([*out, reading[done:]])
+
+
+def better_spelling(first: VaultValue, second: VaultValue) -> VaultValue:
+    """Of two spellings of one value the one to give back: `Ann Lee` rather than `ANN LEE` or `ann lee`."""
+
+    def one_case(value: VaultValue) -> bool:
+        return value.original.isupper() or value.original.islower()
+
+    return second if one_case(first) and not one_case(second) else first
+
+
+def _parts(entity: str, original: str, faces: FaceMaker) -> Iterator[VaultValue]:
+    words = original.split()
+    if entity != "PERSON" or len(words) < 2:
+        return
+    for word in words:
+        part = word.strip(".,'\u2019")
+        if len(part) > 1 and name_parts(part):
+            yield VaultValue(faces.token("PERSON", part), "PERSON", part)

@@ -1,0 +1,133 @@
+"""Presidio recognizers of values with a form.
+
+Presidio's own where they are precise; ours where they are not, where they would ask the network (its e-mail
+recognizer looks up a suffix list) or where a hostile text makes them slow.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import phonenumbers
+from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer.predefined_recognizers import (
+    CreditCardRecognizer,
+    IbanRecognizer,
+    IpRecognizer,
+    NhsRecognizer,
+    UkNinoRecognizer,
+    UsSsnRecognizer,
+)
+
+from rag.privacy.faces import PHONE_REGIONS
+from rag.privacy.forms import FORMS, employee_forms
+
+_MAIL_LEFT = re.compile(r"[\w.+%'-]{1,128}\Z")
+_MAIL_RIGHT = re.compile(r"@[^\W_][\w-]{0,62}(?:\.[^\W_][\w-]{0,62}){1,8}")
+_NUMBER = re.compile(
+    r"(?<![\w.,/#-])(?:\+|00)?[ ]?\(?\d[\d .()/\u00a0\u2010-\u2013-]{4,24}\d"
+    r"(?:[ ,]{0,2}(?:x|ext\.?)[ ]?\d{1,6})?(?![\w@])"
+)
+_PHONE_LABEL = re.compile(
+    r"(?:phone|telephone|tel|mobile|mob|cell|fax|call|dial|ring|whatsapp|hotline|handy|telefon)"
+    r"[\w ]{0,12}[.:)*|]{0,3}[ ]{0,3}(?:(?:me|him|her|them|us) )?(?:(?:on|at|is) )?\Z",
+    re.IGNORECASE,
+)
+_PHONE_SHAPE = re.compile(
+    r"(?:1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])\d{3}[ .-]\d{4}|\(?0\d{2,5}\)?[ -]\d{3,4}[ -]?\d{3,4}|07\d{9}"
+)
+_PHONE_IN_ROW = re.compile(rf"(?<!\d)(?<!\d[ .-])(?:{_PHONE_SHAPE.pattern})(?!\d)")
+_DATE_LIKE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b")
+
+
+class FormRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types are not followed
+    """All of `forms`, with the employee number of this company."""
+
+    def __init__(self, employee_id: str) -> None:
+        self._forms = (*FORMS, *employee_forms(employee_id))
+        super().__init__(supported_entities=sorted({form.entity for form in self._forms}), supported_language="en")
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: object = None) -> list[RecognizerResult]:
+        return list(self._find(text))
+
+    def _find(self, text: str) -> Iterator[RecognizerResult]:
+        for form in self._forms:
+            for pattern in form.patterns:
+                group: str | int = "value" if "value" in pattern.groupindex else 0
+                for found in pattern.finditer(text):
+                    if form.accept(found[group]):
+                        yield RecognizerResult(form.entity, found.start(group), found.end(group), form.score)
+
+
+class MailRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types are not followed
+    """E-mail addresses of any domain, `.example` and `.local` too: what looks like an address is one."""
+
+    def __init__(self) -> None:
+        super().__init__(supported_entities=["EMAIL_ADDRESS"], supported_language="en")
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: object = None) -> list[RecognizerResult]:
+        results = []
+        for right in _MAIL_RIGHT.finditer(text):
+            left = _MAIL_LEFT.search(text[max(0, right.start() - 128) : right.start()])
+            local = left[0].lstrip(".'-%") if left else ""
+            if local:
+                results.append(RecognizerResult("EMAIL_ADDRESS", right.start() - len(local), right.end(), 1.0))
+        return results
+
+
+class PhoneRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types are not followed
+    """Numbers with a country code, with a word like `mobile` in front, in a usual form, or valid in a region."""
+
+    def __init__(self) -> None:
+        super().__init__(supported_entities=["PHONE_NUMBER"], supported_language="en")
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: object = None) -> list[RecognizerResult]:
+        return [RecognizerResult("PHONE_NUMBER", start, end, 0.75) for start, end in _phones(text)]
+
+
+def _phones(text: str) -> Iterator[tuple[int, int]]:
+    for match in _NUMBER.finditer(text):
+        number = match[0].lstrip()
+        if number.startswith("(") and ")" not in number:
+            number = number[1:]
+        start = match.end() - len(number)
+        if _is_phone(number, text[max(0, start - 32) : start]):
+            yield start, match.end()
+        else:
+            # Two numbers side by side look like one that is too long.
+            yield from ((start + part.start(), start + part.end()) for part in _PHONE_IN_ROW.finditer(number))
+
+
+def _is_phone(number: str, before: str) -> bool:
+    digits = sum(map(str.isdigit, number))
+    if not 6 <= digits <= 17 or _DATE_LIKE.match(number):
+        return False
+    if _PHONE_LABEL.search(before):
+        return True
+    if digits < 8 or (digits > 15 and "x" not in number):
+        return False
+    if number.startswith(("+", "00")) or _PHONE_SHAPE.fullmatch(number):
+        return True
+    return number.startswith(("0", "(")) and any(_valid(number, region) for region in PHONE_REGIONS)
+
+
+def _valid(number: str, region: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number, region))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def pattern_recognizers(employee_id: str) -> Iterable[EntityRecognizer]:
+    """All recognizers of this module, ours and Presidio's."""
+    ours = (FormRecognizer(employee_id), MailRecognizer(), PhoneRecognizer())
+    presidio = (CreditCardRecognizer, IbanRecognizer, IpRecognizer, UsSsnRecognizer, NhsRecognizer, UkNinoRecognizer)
+    return (*ours, *(kind() for kind in presidio))

@@ -1,0 +1,181 @@
+"""Names of people: what the model guesses and what the place in the text says, weighed by simple rules.
+
+The model alone takes headings, products and roles for people and loses names in upper or lower case. So a guess is cut
+at what no name contains, and refused when its words are those of an office; and names are also looked for where
+they stand: behind titles, in greetings, under a closing line, in front of an e-mail address, and wherever a common
+given name is followed by a capitalised word.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rag.privacy.faces import TITLES
+from rag.privacy.lexicon import Lexicon
+
+WORD = r"[^\W\d_]+(?:['\u2019\u2010-][^\W\d_]+)*"
+PARTICLES = frozenset(
+    {"de", "del", "della", "di", "da", "van", "von", "der", "den", "ter", "la", "le", "bin", "al", "el"}
+)
+_WORDS = re.compile(WORD)
+_CUT = re.compile(r"[^\w.'\u2019\u2010 \u00a0-]|_|\d|\s{2,}|\.(?=\s[^\W\d_]{2,}\s*[.])")
+_GAP = re.compile(r"[ \u00a0]{1,2}|\.[ \u00a0]?")
+_POSSESSIVE = re.compile(r"['\u2019][sS]?$")
+_TITLED = re.compile(
+    r"(?<!\w)(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Herr|Frau|Mme)\.?[ \u00a0]"
+    rf"({WORD}\.?(?:[ \u00a0]{WORD}\.?){{0,3}})"
+)
+_GREETING = re.compile(
+    r"(?m)(?:^|[>.!?\"] ?)(?:Dear|Hi|Hello|Hey|Thanks|Thank you|Cheers|Regards),?[ ]"
+    rf"({WORD}(?:[ ]{WORD}){{0,2}})(?=[ ]?[,!.\n:-])"
+)
+_CLOSING = re.compile(
+    r"(?im)^.{0,30}\b(?:regards|sincerely|cheers|thanks|yours|wishes|faithfully|signed)\b[ ,.!]{0,3}\n\s{0,4}"
+    rf"({WORD}\.?(?:[ ]{WORD}\.?){{0,3}})[ ]*(?:[,\n|(]|\Z)"
+)
+_BEFORE_MAIL = re.compile(rf"({WORD}\.?(?:[ ]{WORD}\.?){{0,3}})[\"']?[ ]{{0,2}}[<(\[]\s?(?:mailto:)?\Z")
+
+_CAPITAL_INSIDE = re.compile(r"(?:Mc|Mac|[A-Z]['\u2019])|.*[\u2010-]")
+_OPENING = re.compile(r"(?:^|[.!?:\n|#>*-])[ \t]{0,3}\Z")
+
+Span = tuple[int, int]
+
+
+def trim(text: str, start: int, end: int) -> Span:
+    """The span without titles, possessive and punctuation at its ends."""
+    words = list(_WORDS.finditer(text, start, end))
+    while words and (words[0][0].casefold() in TITLES or words[0][0].casefold() == "the"):
+        words.pop(0)
+    while words and words[-1][0].casefold() in TITLES:
+        words.pop()
+    if not words:
+        return start, start
+    last = words[-1].end() - len(possessive[0]) if (possessive := _POSSESSIVE.search(words[-1][0])) else words[-1].end()
+    return words[0].start(), last
+
+
+class PeopleFinder:
+    """Decides what is a name. Holds no text."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+
+    def from_guess(self, text: str, start: int, end: int) -> Iterator[Span]:
+        """The names in a span that the model takes for a person."""
+        position = start
+        for cut in [*_CUT.finditer(text, start, end), None]:
+            piece_end = cut.start() if cut else end
+            span = trim(text, position, piece_end)
+            name = text[span[0] : span[1]]
+            # "Mark the invoice", "Will it rain": what opens a sentence and is a word as well is taken for the word.
+            opens = name.casefold() in self._lexicon.both and _OPENING.search(text, max(0, span[0] - 4), span[0])
+            if len(name) >= 2 and not opens and self.is_person(name):
+                yield span
+            position = cut.end() if cut else end
+
+    def from_places(self, text: str, mails: Sequence[Span]) -> Iterator[Span]:
+        """Names that titles, greetings, closings and e-mail addresses point at."""
+        for pattern in (_TITLED, _GREETING, _CLOSING):
+            for found in pattern.finditer(text):
+                yield from self._leading(text, *found.span(1), sure=pattern is _TITLED)
+        for start, _ in mails:
+            before = _BEFORE_MAIL.search(text, max(0, start - 90), start)
+            if before and (name := self._trailing(text, *before.span(1))):
+                yield name
+
+    def from_given_names(self, text: str) -> Iterator[Span]:
+        """A common given name and what follows it: `Ann Okafor`, `ANN LEE`, `ann lee`, `Ann M. Lee`."""
+        words = list(_WORDS.finditer(text))
+        position = 0
+        while position < len(words):
+            count = self._follows(text, words, position)
+            if count > 1:
+                yield trim(text, words[position].start(), words[position + count - 1].end())
+            position += count
+
+    def is_person(self, candidate: str) -> bool:
+        """Whether a model's guess is believed."""
+        words = _WORDS.findall(_POSSESSIVE.sub("", candidate))
+        core = [word for word in words if len(word) > 1 and word.casefold() not in TITLES | PARTICLES]
+        folded = [word.casefold() for word in core]
+        if not core or any(self._lexicon.is_office(word) for word in folded):
+            return False
+        if len(words) == 1:
+            return self._is_single_name(core[0])
+        if candidate.islower():
+            return all(map(self._lexicon.is_name, folded)) and any(map(self._lexicon.is_plain_name, folded))
+        if any(map(self._lexicon.is_everyday, folded)):
+            return self._lexicon.is_plain_name(folded[0]) and len(core) > 1 and not core[-1].islower()
+        return any(word[0].isupper() for word in core)
+
+    def is_listed(self, candidate: str) -> bool:
+        """Whether a cell or a labelled value is a name: its place says so already, so little is asked of it."""
+        words = _WORDS.findall(_POSSESSIVE.sub("", candidate))
+        folded = [word.casefold() for word in words if word.casefold() not in TITLES | PARTICLES]
+        if not 1 <= len(folded) <= 4 or any(map(self._lexicon.is_office, folded)):
+            return False
+        if any(map(self._lexicon.is_name, folded)):
+            return True
+        return not any(map(self._lexicon.is_everyday, folded)) and max(map(len, folded)) > 1
+
+    def _is_single_name(self, word: str) -> bool:
+        folded = word.casefold()
+        if not word[0].isupper() or len(word) < 3:
+            return False
+        if self._lexicon.is_name(folded):
+            return True
+        acronym = word.isupper() and len(word) <= 5
+        camel = not (word.isupper() or word[1:].islower() or _CAPITAL_INSIDE.match(word))
+        return not (acronym or camel or self._lexicon.is_everyday(folded))
+
+    def _leading(self, text: str, start: int, end: int, *, sure: bool) -> Iterator[Span]:
+        """The name at the beginning of a span: capitalised words up to the first one that is none."""
+        last = start
+        for number, word in enumerate(_WORDS.finditer(text, start, end)):
+            folded = _POSSESSIVE.sub("", word[0]).casefold()
+            if folded not in PARTICLES and (not word[0][0].isupper() or self._lexicon.is_office(folded)):
+                break
+            if self._lexicon.is_everyday(folded) and not (sure and number == 0):
+                break
+            last = word.end()
+        span = trim(text, start, last)
+        if span[1] - span[0] >= 2:
+            yield span
+
+    def _trailing(self, text: str, start: int, end: int) -> Span | None:
+        """The name at the end of a span, in any case: `From: ann lee <`."""
+        first = end
+        for word in reversed(list(_WORDS.finditer(text, start, end))):
+            folded = word[0].casefold()
+            if self._lexicon.is_office(folded) or self._lexicon.is_everyday(folded) or folded in {"to", "from", "cc"}:
+                break
+            first = word.start()
+        return trim(text, first, end) if first < end else None
+
+    def _follows(self, text: str, words: list[re.Match[str]], position: int) -> int:
+        """How many words from here are one name: 1 when there is none."""
+        first = words[position][0]
+        if first.casefold() not in self._lexicon.given or self._lexicon.is_office(first.casefold()):
+            return 1
+        count, names = 1, 0
+        for before, word in zip(words[position:], words[position + 1 : position + 5], strict=False):
+            folded = _POSSESSIVE.sub("", word[0]).casefold()
+            if not _GAP.fullmatch(text, before.end(), word.start()) or not self._continues(first, word[0], folded):
+                break
+            count += 1
+            # An initial or a particle is part of a name only when a name follows.
+            names = count if len(folded) > 1 and folded not in PARTICLES else names
+            if text[word.end() : word.end() + 1] == "." and len(folded) > 1:
+                break
+        return max(names, 1)
+
+    def _continues(self, first: str, word: str, folded: str) -> bool:
+        if len(word) == 1:
+            return word.isupper()
+        if folded in PARTICLES:
+            return True
+        if self._lexicon.is_office(folded) or self._lexicon.is_everyday(folded):
+            return False
+        if first[0].isupper() and not first.isupper():
+            return word[0].isupper()
+        # In one case only, both words must be known names: "mark will" is not one.
+        return self._lexicon.is_plain_name(folded) and word.isupper() == first.isupper()

@@ -1,0 +1,176 @@
+"""Privacy for one tenant: masking documents and questions, digests, and the vault, all under the tenant's own keys."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import tldextract
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rag.privacy import mask as masking
+from rag.privacy.faces import FaceMaker, normalise, offline_domains
+from rag.privacy.keys import MasterKey, TenantKeys, keyed_digest, open_keys, tenant_keys
+from rag.privacy.mask import MaskedText
+from rag.privacy.propagate import propagate
+from rag.privacy.recognize import GUESS_SCORE, Finding, Recognizer, load_recognizer, resolve_overlaps
+from rag.privacy.unmask import tokens_in
+from rag.privacy.vault import Vault
+from rag.settings import Settings
+
+NAME_WORDS_MAX = 4
+"""Longest name that is looked up in a question."""
+_WORD = re.compile(r"[^\W_]+(?:['\u2019\u2010-][^\W_]+)*")
+_POSSESSIVE = re.compile(r"['\u2019]s$", re.IGNORECASE)
+_NUMBERED = ("EMPLOYEE_ID", "ID_NUMBER", "PHONE_NUMBER")
+
+
+class TenantPrivacy:
+    """Masks with the keys of one tenant. Synchronous methods are CPU-bound: call them from a worker thread."""
+
+    def __init__(self, tenant: str, keys: TenantKeys, recognizer: Recognizer, domains: tldextract.TLDExtract) -> None:
+        self.tenant = tenant
+        self.vault = Vault(tenant, keys.vault)
+        self._digest_key = keys.digests
+        self._recognizer = recognizer
+        self._faces = FaceMaker(keys.tokens, keys.words, domains)
+
+    def __repr__(self) -> str:
+        return f"TenantPrivacy({self.tenant!r})"
+
+    def digest(self, purpose: str, *parts: str | bytes) -> bytes:
+        """A keyed digest of the parts, 32 bytes: equal only for equal parts, purpose and tenant."""
+        return keyed_digest(self._digest_key, purpose, *parts)
+
+    def mask(self, texts: Sequence[str | MaskedText]) -> list[MaskedText]:
+        """Mask the texts of one document; what is found in one of them is masked in all.
+
+        Text that looks like a token is masked too (entity LITERAL), so no document can forge one. A `MaskedText` is
+        given back as it is: masking twice equals once.
+        """
+        raw = [text for text in texts if isinstance(text, str)]
+        found = propagate(raw, self._recognizer.find(raw), self._recognizer.lexicon)
+        masked = (masking.apply(text, findings, self._faces) for text, findings in zip(raw, found, strict=True))
+        return [next(masked) if isinstance(text, str) else text for text in texts]
+
+    def mask_question(self, text: str, known: Collection[str] | None = None) -> MaskedText:
+        """Mask a question so that it meets the documents that it is about.
+
+        `known` is what `known_in` says of this text: names and numbers that the tenant holds are then recognised in
+        any case, surnames alone too, and a single word that only the model takes for a name is left as it is.
+        """
+        findings = propagate([text], self._recognizer.find([text]), self._recognizer.lexicon)[0]
+        if known is not None:
+            held = [candidate for token, candidate in self._candidates(text) if token in known]
+            findings = [f for f in findings if self._is_supported(text, f, known)]
+            findings = resolve_overlaps(text, [*findings, *held])
+        return masking.apply(text, findings, self._faces)
+
+    async def known_in(self, session: AsyncSession, question: str) -> frozenset[str]:
+        """The tokens of those words and groups of words in a question that the vault holds."""
+        return await self.vault.known(session, {token for token, _ in self._candidates(question)})
+
+    def index_face_of_reading(self, text: str, originals: Mapping[str, str]) -> str:
+        """The index face of a stored reading text, given the originals of its tokens."""
+        return masking.index_face_of_reading(text, originals, self._faces)
+
+    def scan_output(self, text: str, allowed: Collection[str] = (), sources: Collection[str] = ()) -> str:
+        """Generated text in which personal data is masked, unless it is among the `allowed` originals.
+
+        `sources` are the reading texts that the generator saw: what stands in them was already judged to be no
+        personal data. Tokens in the text stay as they are.
+        """
+        tokens = [Finding(token.start, token.end, "", 1.0) for token in tokens_in(text)]
+        findings = propagate([text], self._recognizer.find([text]), self._recognizer.lexicon)[0]
+        keep = _Allowed(allowed, sources)
+        out: list[str] = []
+        done = 0
+        for finding in findings:
+            value = text[finding.start : finding.end]
+            system_made = any(token.start < finding.end and finding.start < token.end for token in tokens)
+            if not system_made and not keep.has(finding.entity, value):
+                out += (text[done : finding.start], self._faces.token(finding.entity, value))
+                done = finding.end
+        return "".join([*out, text[done:]])
+
+    def _is_supported(self, text: str, finding: Finding, known: Collection[str]) -> bool:
+        value = text[finding.start : finding.end]
+        if finding.entity != "PERSON" or finding.score != GUESS_SCORE or not value.isalpha():
+            return True
+        return self._recognizer.lexicon.is_name(value.casefold()) or self._faces.token("PERSON", value) in known
+
+    def _candidates(self, text: str) -> Iterator[tuple[str, Finding]]:
+        """Groups of words that could be a value, with the token each would have."""
+        words = list(_WORD.finditer(text))
+        for first, word in enumerate(words):
+            if sum(map(str.isdigit, word[0])) >= 3:
+                for entity in _NUMBERED:
+                    finding = Finding(word.start(), word.end(), entity, 1.0)
+                    yield self._faces.token(entity, word[0]), finding
+            for last in words[first : first + NAME_WORDS_MAX]:
+                group = text[word.start() : last.end()]
+                if "\n\n" in group:
+                    break
+                name = _POSSESSIVE.sub("", group)
+                if self._may_be_name(name, first_in_text=first == 0):
+                    yield (
+                        self._faces.token("PERSON", name),
+                        Finding(word.start(), word.start() + len(name), "PERSON", 1.0),
+                    )
+
+    def _may_be_name(self, name: str, *, first_in_text: bool) -> bool:
+        """Whether a group may be taken for a name that the tenant holds: "will" and "may" are words first."""
+        lexicon = self._recognizer.lexicon
+        parts = [part.casefold() for part in _WORD.findall(name)]
+        if len(parts) > 1:
+            return not (name.islower() and all(map(lexicon.may_be_word, parts)))
+        part = parts[0]
+        if not lexicon.may_be_word(part):
+            return len(part) > 1
+        return part in lexicon.both and name[0].isupper() and not first_in_text
+
+
+class _Allowed:
+    """Values that may stand in generated text."""
+
+    def __init__(self, originals: Collection[str], sources: Collection[str]) -> None:
+        self._originals = tuple(originals)
+        self._words = {part for original in originals for part in normalise("PERSON", original).split()}
+        self._sources = tuple(normalise("PERSON", source) for source in sources)
+
+    def has(self, entity: str, value: str) -> bool:
+        folded = normalise("PERSON", value)
+        if any(re.search(rf"(?<!\w){re.escape(folded)}(?!\w)", source) for source in self._sources):
+            return True
+        if entity == "PERSON":
+            # A part of an allowed name is allowed as well.
+            return all(word in self._words for word in folded.split())
+        return normalise(entity, value) in {normalise(entity, original) for original in self._originals}
+
+
+class Privacy:
+    """Makes `TenantPrivacy` for any tenant. One per process."""
+
+    def __init__(self, master: MasterKey, recognizer: Recognizer) -> None:
+        self.master = master
+        self.recognizer = recognizer
+        self._domains = offline_domains()
+
+    async def for_tenant(self, session: AsyncSession, tenant: str) -> TenantPrivacy:
+        """Privacy of this tenant; its data key is created in the session's transaction on first use.
+
+        Ask again in each unit of work: a key made in a session that is never committed is gone with it.
+
+        Raises:
+            Damaged: the master key is not the one that wrapped the tenant's key.
+        """
+        keys = await tenant_keys(session, tenant, self.master)
+        return TenantPrivacy(tenant, keys, self.recognizer, self._domains)
+
+
+def open_privacy(settings: Settings, recognizer: Recognizer | None = None) -> Privacy:
+    """Open the master key and load the recognizer (seconds), unless one is given.
+
+    Raises:
+        Misuse: the master key cannot be read.
+        Damaged: a model file is not the one in the manifest.
+    """
+    return Privacy(open_keys(settings), recognizer or load_recognizer(settings.privacy))
