@@ -1,0 +1,15 @@
+"""The commands of this room, one module each. Asking for one imports its module and no other.
+
+`documents` answers at once; `ingest` loads models.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+
+_MODULES: Mapping[str, str] = {"ingest": "ingesting", "documents": "browsing"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no command {name!r}")
+    return getattr(import_module(f"ingestion.commands.{_MODULES[name]}"), name)

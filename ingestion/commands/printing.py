@@ -1,0 +1,73 @@
+"""Progress while it works, and the closing table."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ingestion.report import Observer, Report, Step
+
+
+@contextmanager
+def progress(talk: Console) -> Iterator[Observer]:
+    """A bar with rate and remaining time; where nobody watches, nothing."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bar:
+        task = bar.add_task("loading models", total=None, rate="")
+
+        def observe(step: Step, path: str, done: int, total: int) -> None:
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.1f}/s" if speed else ""
+            bar.update(task, total=total, completed=done, rate=rate, description=plain(_short(path)))
+
+        yield observe
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The closing table, then what needs a person's eye."""
+    title = f"{report.source} → {report.tenant}" + (" (dry run: nothing was changed)" if report.dry else "")
+    table = Table(title=plain(title), title_justify="left")
+    for change in report.counts:
+        table.add_column(change.value, justify="right")
+    table.add_row(*(str(count) for count in report.counts.values()))
+    console.print(table)
+    if report.failures:
+        failed = Table("failed", "reason", "why", "still readable")
+        for outcome in report.failures:
+            kept = "the previous version" if outcome.previous_stays else "no"
+            failed.add_row(plain(outcome.path), str(outcome.reason), plain(outcome.sentence), kept)
+        console.print(failed)
+    for outcome in report.outcomes:
+        remarks = [*(f"flag {flag}" for flag in outcome.flags), *outcome.notes]
+        if remarks:
+            console.print(plain(f"note: {outcome.path}: {'; '.join(remarks)}"))
+    for notice in report.notices:
+        console.print(plain(f"note: {notice}"))
+    if report.skipped:
+        reasons = ", ".join(f"{one.path} ({one.reason})" for one in report.skipped[:10])
+        more = f" and {len(report.skipped) - 10} more" if len(report.skipped) > 10 else ""
+        console.print(plain(f"note: not documents: {reasons}{more}"))
+    if report.parsed and not (report.isolation.network_cut and report.isolation.filesystem_cut):
+        console.print(
+            "note: this system does not let parser processes be cut off from network and files; see the README"
+        )
+    console.print(f"{len(report.outcomes)} documents in {report.seconds:.1f} s")
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 40 else f"…{path[-39:]}"
+
+
+def plain(text: str) -> str:
+    """Text of others for a terminal: no markup, no control characters."""
+    return escape("".join(char if char.isprintable() else "?" for char in text))

@@ -1,0 +1,168 @@
+"""From pieces to blocks: heading paths, and the stricter sections that markers open.
+
+    [ringfence level=restricted compartments=compartment:merger]
+    ...
+    [/ringfence]
+
+A marker stands on a line of its own, in any format. It can only take readers away; one left open runs to the
+document's end. Anything that looks like a marker and is not a valid one refuses the document: a section that
+somebody meant to protect must not become readable by a typing error.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from ingestion.parse.document import Block, Extracted, ParsedDocument, Piece, Reason, Refused
+from policies.rules import COMPARTMENT_KIND, InvalidRule, Level, Tightening, subject_name
+
+_MARKER = re.compile(r"^[ \t]*(?:[-*][ \t]+)?\[(/?)ringfence\b([^\]\[]*)\][ \t]*$", re.M | re.I)
+_LOOKS_LIKE_ONE = re.compile(r"\[\s*/?\s*ringfence", re.I)
+_PAIR = re.compile(r"([a-z_]+)=(\S+)")
+
+
+@dataclass(slots=True)
+class _Heading:
+    depth: int
+    text: str = field(repr=False)
+    tightening: Tightening
+    page: int | None
+    used: bool = False
+
+
+def build(extracted: Extracted, path: str) -> ParsedDocument:
+    """Apply markers and headings; the title falls back to the first open heading, then to the file's name.
+
+    Raises:
+        Refused: bad_marker, empty.
+    """
+    if _LOOKS_LIKE_ONE.search(extracted.title):
+        raise Refused(Reason.BAD_MARKER, "in the title")
+    blocks = _Blocks()
+    sections: list[Tightening] = []
+    for text, marker, piece in _split(extracted.pieces):
+        if marker is not None:
+            _turn(marker, sections)
+        elif piece.heading:
+            blocks.heading(piece.heading, text, _all(sections), piece.page)
+        else:
+            blocks.text(text, _all(sections), piece.page)
+    found = blocks.finish()
+    if not found:
+        raise Refused(Reason.EMPTY)
+    title = extracted.title or blocks.first_open_heading or _name_as_title(path)
+    return ParsedDocument(title, extracted.media_type, tuple(found), extracted.notes)
+
+
+def _split(pieces: tuple[Piece, ...]) -> Iterator[tuple[str, re.Match[str] | None, Piece]]:
+    """Text between markers, and the markers, in order."""
+    for piece in pieces:
+        at = 0
+        for marker in _MARKER.finditer(piece.text):
+            yield piece.text[at : marker.start()], None, piece
+            yield "", marker, piece
+            at = marker.end()
+        yield piece.text[at:], None, piece
+
+
+def _turn(marker: re.Match[str], sections: list[Tightening]) -> None:
+    closing, inside = marker.groups()
+    if not closing:
+        sections.append(_tightening(inside))
+    elif inside.strip() or not sections:
+        raise Refused(Reason.BAD_MARKER, "an end without a beginning")
+    else:
+        sections.pop()
+
+
+def _tightening(inside: str) -> Tightening:
+    words = inside.split()
+    pairs = [_PAIR.fullmatch(word) for word in words]
+    given = {pair.group(1): pair.group(2) for pair in pairs if pair}
+    if not words or len(given) != len(words) or not given.keys() <= {"level", "compartments", "denied_shares"}:
+        raise Refused(Reason.BAD_MARKER, "use level=..., compartments=... or denied_shares=..., once each")
+    try:
+        return Tightening(
+            level=Level.parse(given.get("level", "public")),
+            compartments=_names(given.get("compartments"), (COMPARTMENT_KIND,)),
+            denied_shares=_names(given.get("denied_shares"), ("user", "group", "role")),
+        )
+    except InvalidRule:
+        raise Refused(Reason.BAD_MARKER, "unknown level, or a name that is not of the form kind:name") from None
+
+
+def _names(value: str | None, kinds: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(subject_name(name, kinds=kinds) for name in value.split(",")) if value is not None else frozenset()
+
+
+def _all(sections: list[Tightening]) -> Tightening:
+    return Tightening(
+        level=max((section.level for section in sections), default=Level.PUBLIC),
+        compartments=frozenset().union(*(section.compartments for section in sections)),
+        denied_shares=frozenset().union(*(section.denied_shares for section in sections)),
+    )
+
+
+def _covers(stricter: Tightening, other: Tightening) -> bool:
+    """True if whoever passes `stricter` passes `other` too."""
+    return (
+        stricter.level >= other.level
+        and stricter.compartments >= other.compartments
+        and stricter.denied_shares >= other.denied_shares
+    )
+
+
+class _Blocks:
+    """Headings go into the path of what follows; one that nothing follows is text of its own."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+        self._path: list[_Heading] = []
+        self.first_open_heading = ""
+
+    def heading(self, depth: int, text: str, tightening: Tightening, page: int | None) -> None:
+        text = _checked(text)
+        if not text:
+            return
+        self._leave(depth)
+        self._path.append(_Heading(depth, text, tightening, page))
+        if tightening.empty and not self.first_open_heading:
+            self.first_open_heading = text
+
+    def text(self, text: str, tightening: Tightening, page: int | None) -> None:
+        text = _checked(text)
+        if text:
+            self._add(text, tightening, page, self._path)
+
+    def finish(self) -> list[Block]:
+        self._leave(0)
+        return self._blocks
+
+    def _leave(self, depth: int) -> None:
+        while self._path and self._path[-1].depth >= depth:
+            heading = self._path.pop()
+            if not heading.used:
+                self._add(heading.text, heading.tightening, heading.page, self._path)
+
+    def _add(self, text: str, tightening: Tightening, page: int | None, path: list[_Heading]) -> None:
+        # A heading out of a stricter section says nothing to readers of what stands outside of it.
+        shown = [heading for heading in path if _covers(tightening, heading.tightening)]
+        for heading in shown:
+            heading.used = True
+        self._blocks.append(Block(text, page, tuple(heading.text for heading in shown), tightening))
+
+
+def _checked(text: str) -> str:
+    if _LOOKS_LIKE_ONE.search(text):
+        raise Refused(Reason.BAD_MARKER, "a marker must stand on a line of its own")
+    return text.strip()
+
+
+def _name_as_title(path: str) -> str:
+    return spaced(PurePosixPath(path).stem) or path
+
+
+def spaced(name: str) -> str:
+    """A file name as words: joined by underscores, a person's name is no name to a recognizer."""
+    return " ".join(re.sub(r"[_+]+|(?<!\d)-|-(?!\d)", " ", name).split())

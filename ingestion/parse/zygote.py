@@ -1,0 +1,101 @@
+"""The process that parser processes are forked from: it has loaded the libraries and never sees a document.
+
+It is started once per run with an empty environment and no network. For each request it forks; the child takes
+its limits, reads one document from a pipe, writes one result to another and ends. So a document costs
+milliseconds and can harm nothing but its own process.
+
+Run as `python -I -c BOOT`, with the control socket as the descriptor named in the arguments.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from types import FrameType
+
+from ingestion.parse.child import preload, work
+from ingestion.parse.confine import Limits, cut_filesystem, cut_network, die_with_parent, drop_capabilities, limit
+
+REQUEST_BYTES_MAX = 4096
+
+
+def main(control_fd: int, empty_folder: str) -> None:
+    die_with_parent()
+    control = socket.socket(fileno=control_fd)
+    network_cut = cut_network()
+    preload()
+    # What is loaded now stays shared between the children instead of being copied by the first collection.
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps({"network_cut": network_cut}).encode())
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, REQUEST_BYTES_MAX, 2)
+        if not message:
+            return
+        request = json.loads(message)
+        document, result = fds
+        started = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            _child(request, document, result, empty_folder)
+        os.close(document)
+        os.close(result)
+        control.send(json.dumps(_wait(pid, started + request["wall_s"])).encode())
+
+
+def _child(request: dict[str, object], document: int, result: int, empty_folder: str) -> None:
+    """Never returns."""
+    status = 1
+    try:
+        limits = Limits(
+            wall_s=float(str(request["wall_s"])),
+            cpu_s=int(str(request["cpu_s"])),
+            memory_bytes=int(str(request["memory_bytes"])),
+            text_chars_max=int(str(request["text_chars_max"])),
+        )
+        filesystem_cut = cut_filesystem(empty_folder)
+        drop_capabilities()
+        die_with_parent()
+        limit(limits)
+        work(document, result, str(request["suffix"]), limits, filesystem_cut=filesystem_cut)
+        status = 0
+    except MemoryError:
+        status = 77
+    finally:
+        # Not sys.exit: nothing of the forked interpreter's clean-up may run.
+        os._exit(status)
+
+
+def _wait(pid: int, deadline: float) -> dict[str, object]:
+    timed_out = False
+
+    def kill(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal timed_out
+        timed_out = True
+        os.kill(pid, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, kill)
+    signal.setitimer(signal.ITIMER_REAL, max(0.001, deadline - time.monotonic()))
+    _, status, usage = os.wait4(pid, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return {
+        "timed_out": timed_out,
+        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+        "status": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
+        "peak_bytes": usage.ru_maxrss * 1024,
+    }
+
+
+BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from ingestion.parse.zygote import main; main(int(sys.argv[2]), sys.argv[3])"
+)
+
+
+def command(search_path: list[str], control_fd: int, empty_folder: str) -> list[str]:
+    """How to start it: isolated from the environment and the user's site folder, with our own search path."""
+    return [sys.executable, "-I", "-X", "utf8", "-c", BOOT, json.dumps(search_path), str(control_fd), empty_folder]

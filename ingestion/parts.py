@@ -1,0 +1,58 @@
+"""What the path of a document needs, as one value, and how it is put together from settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ingestion.parse.document import ParsedDocument
+from ingestion.parse.sandbox import Isolation
+from rag.db.engine import Database
+from rag.domain import SparseVector
+from rag.embedding.protocol import Embedder
+from rag.privacy.mask import MaskedText
+from rag.privacy.vault import Vault
+from rag.settings import IngestionSettings
+
+
+class TenantMasking(Protocol):
+    """The part of a tenant's privacy that ingestion uses."""
+
+    @property
+    def vault(self) -> Vault: ...
+
+    def digest(self, purpose: str, *parts: str | bytes) -> bytes: ...
+
+    def mask(self, texts: Sequence[str]) -> list[MaskedText]: ...
+
+
+class Masking(Protocol):
+    async def for_tenant(self, session: AsyncSession, tenant: str) -> TenantMasking: ...
+
+
+class Parser(Protocol):
+    @property
+    def isolation(self) -> Isolation: ...
+
+    def parse(self, data: bytes, path: str) -> ParsedDocument: ...
+
+
+class Lexical(Protocol):
+    digest: str
+
+    def encode_passage(self, text: str) -> SparseVector: ...
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionParts:
+    """Everything between a source and the database."""
+
+    database: Database
+    privacy: Masking
+    masking_digest: str
+    """Changes when the same text would be masked in another way: every document is then made again."""
+    parser: Parser
+    embedder: Embedder
+    lexical: Lexical
+    settings: IngestionSettings

@@ -1,0 +1,120 @@
+"""What a run did to each document, in words a program and a person can read."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ingestion.parse.document import Reason, Refused
+from ingestion.parse.sandbox import Isolation
+from ingestion.sources.protocol import Skipped
+
+
+class Change(StrEnum):
+    """What became of one document."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    RELABELLED = "relabelled"
+    REMOVED = "removed"
+    FAILED = "failed"
+
+
+class Step(StrEnum):
+    """Where a document is on its path. `WRITING` is inside the transaction, just before it commits."""
+
+    STARTED = "started"
+    PARSED = "parsed"
+    MASKED = "masked"
+    EMBEDDED = "embedded"
+    WRITING = "writing"
+    FINISHED = "finished"
+
+
+Observer = Callable[[Step, str, int, int], None]
+"""Called with (step, path in the source, documents done, documents in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`path` is the source's own, unmasked: for the operator's eyes, never for a log. Empty for removed ones."""
+
+    path: str = field(repr=False)
+    change: Change
+    document: str = ""
+    chunks: int = 0
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: Reason | None = None
+    sentence: str = ""
+    previous_stays: bool = False
+    """A failed document of which an earlier version, under the same labels, can still be read."""
+
+    @classmethod
+    def failed(cls, path: str, refusal: Refused, *, previous_stays: bool) -> "Outcome":
+        return cls(
+            path,
+            Change.FAILED,
+            reason=refusal.reason,
+            sentence=refusal.sentence,
+            previous_stays=previous_stays,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "change": self.change.value,
+            "document": self.document,
+            "chunks": self.chunks,
+            "flags": list(self.flags),
+            "notes": list(self.notes),
+            "reason": self.reason.value if self.reason else None,
+            "sentence": self.sentence,
+            "previous_stays": self.previous_stays,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run. `dry` when nothing was changed."""
+
+    tenant: str
+    source: str
+    dry: bool
+    outcomes: tuple[Outcome, ...]
+    skipped: tuple[Skipped, ...]
+    notices: tuple[str, ...]
+    isolation: Isolation
+    seconds: float
+
+    @property
+    def counts(self) -> dict[Change, int]:
+        counted = Counter(outcome.change for outcome in self.outcomes)
+        return {change: counted[change] for change in Change}
+
+    @property
+    def parsed(self) -> bool:
+        """Whether any document was given to a parser: only then is the isolation known."""
+        return any(outcome.change in (Change.NEW, Change.CHANGED, Change.FAILED) for outcome in self.outcomes)
+
+    @property
+    def failures(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.change is Change.FAILED]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "tenant": self.tenant,
+            "source": self.source,
+            "dry_run": self.dry,
+            "counts": {change.value: count for change, count in self.counts.items()},
+            "documents": [outcome.as_json() for outcome in self.outcomes if outcome.change is not Change.UNCHANGED],
+            "skipped": [{"path": one.path, "reason": one.reason} for one in self.skipped],
+            "notices": list(self.notices),
+            "isolation": {
+                "network_cut": self.isolation.network_cut,
+                "filesystem_cut": self.isolation.filesystem_cut,
+            },
+            "seconds": round(self.seconds, 3),
+        }

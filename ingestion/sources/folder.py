@@ -1,0 +1,165 @@
+"""A folder on disk as a source. Links are never followed, and nothing outside the folder is ever opened."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from ingestion.sources.labels import (
+    LABEL_FILE,
+    LABEL_FILE_BYTES_MAX,
+    FolderLabels,
+    InvalidLabels,
+    labels_for,
+    parse_label_file,
+)
+from ingestion.sources.protocol import Labels, Listing, Skipped, Unlabelled
+from policies.rules import plain_name
+from rag.domain import digest_of
+from rag.errors import Misuse
+
+DEPTH_MAX = 64
+PATH_CHARS_MAX = 1024
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+Chain = tuple[FolderLabels | InvalidLabels, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileItem:
+    """A regular file below the root. `path` uses forward slashes and is relative to the root."""
+
+    root: Path
+    path: str = field(repr=False)
+    size: int
+    modified_ns: int
+    labels: Labels | Unlabelled
+
+    def open(self) -> BinaryIO:
+        return _open_below(self.root, self.path)
+
+
+class FolderSource:
+    """A folder whose `ringfence.yaml` files label what lies below them."""
+
+    def __init__(self, root: Path, name: str | None = None) -> None:
+        self._root = root.resolve()
+        self.name = plain_name(name, "source") if name else default_name(self._root)
+
+    def listing(self) -> Listing:
+        if not self._root.is_dir():
+            raise Misuse(
+                f"{self._root} is not a folder that can be read; nothing was changed.", code="source_unreadable"
+            )
+        items: list[FileItem] = []
+        skipped: list[Skipped] = []
+        notices: list[str] = []
+        read: list[FolderLabels] = []
+        for folder, chain, entries in self._folders(skipped, read):
+            for entry in entries:
+                path = folder / entry.name
+                status = entry.stat(follow_symlinks=False)
+                labels = labels_for(path, chain)
+                items.append(FileItem(self._root, str(path), status.st_size, status.st_mtime_ns, labels))
+            if chain and isinstance(chain[-1], InvalidLabels):
+                notices.append(str(chain[-1]))
+        for own in read:
+            place = own.folder / LABEL_FILE
+            notices.extend(f"{place}: the pattern {unused!r} under files: matches nothing" for unused in own.unused)
+        items.sort(key=lambda item: item.path)
+        skipped.sort(key=lambda one: one.path)
+        return Listing(tuple(items), tuple(skipped), tuple(dict.fromkeys(notices)))
+
+    def _folders(
+        self, skipped: list[Skipped], read: list[FolderLabels]
+    ) -> Iterator[tuple[PurePosixPath, Chain, list[os.DirEntry[str]]]]:
+        """Every folder with its label files, root first, and the regular files directly in it.
+
+        What is not a document goes into `skipped`, each usable label file into `read`.
+        """
+        waiting: list[tuple[PurePosixPath, Chain]] = [(PurePosixPath(), ())]
+        while waiting:
+            folder, chain = waiting.pop()
+            try:
+                with os.scandir(self._root / folder) as scan:
+                    entries = sorted(scan, key=lambda entry: entry.name)
+            except OSError as cause:
+                # Not known to be empty: taking it for empty would remove its documents.
+                raise Misuse(
+                    f"The folder {folder} of the source cannot be listed ({cause.strerror}); nothing was changed.",
+                    code="source_unreadable",
+                ) from cause
+            own = self._label_file(folder, entries)
+            if own is not None:
+                chain = (*chain, own)
+            if isinstance(own, FolderLabels):
+                read.append(own)
+            files: list[os.DirEntry[str]] = []
+            for entry in entries:
+                reason = _skip_reason(entry, folder)
+                if reason is not None:
+                    skipped.append(Skipped(_printable(folder / entry.name), reason))
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append((folder / entry.name, chain))
+                elif entry.name != LABEL_FILE:
+                    files.append(entry)
+            yield folder, chain, files
+
+    def _label_file(
+        self, folder: PurePosixPath, entries: list[os.DirEntry[str]]
+    ) -> FolderLabels | InvalidLabels | None:
+        if all(entry.name != LABEL_FILE for entry in entries):
+            return None
+        name = str(folder / LABEL_FILE)
+        try:
+            with _open_below(self._root, name) as file:
+                return FolderLabels(folder, parse_label_file(file.read(LABEL_FILE_BYTES_MAX + 1), name))
+        except OSError as cause:
+            return InvalidLabels(f"{name} cannot be read: {cause.strerror}")
+        except InvalidLabels as problem:
+            return problem
+
+
+def default_name(root: Path) -> str:
+    """The folder's name and a digest of its place: two folders never pass for one source."""
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", root.name).strip("-._")[:64] or "folder"
+    return f"{readable}-{digest_of([str(root)]).hex()[:8]}"
+
+
+def _skip_reason(entry: os.DirEntry[str], folder: PurePosixPath) -> str | None:
+    if entry.name.startswith("."):
+        return "hidden"
+    if entry.is_symlink():
+        return "symlink"
+    if _UNSAFE.search(entry.name) or len(str(folder / entry.name)) > PATH_CHARS_MAX:
+        return "unsafe_name"
+    if entry.is_dir(follow_symlinks=False):
+        return "too_deep" if len(folder.parts) >= DEPTH_MAX else None
+    return None if entry.is_file(follow_symlinks=False) else "special_file"
+
+
+def _printable(path: PurePosixPath) -> str:
+    return _UNSAFE.sub("?", str(path))[:PATH_CHARS_MAX]
+
+
+def _open_below(root: Path, path: str) -> BinaryIO:
+    """Open a regular file step by step, refusing a link at every step: what was listed may have been swapped."""
+    *folders, name = PurePosixPath(path).parts
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in folders:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = below
+        # Without O_NONBLOCK a named pipe put in the file's place would hold us for ever.
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+    finally:
+        os.close(at)
+    file = os.fdopen(handle, "rb")
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        file.close()
+        raise OSError(f"{name} is not a regular file any more")
+    return file

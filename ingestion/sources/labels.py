@@ -1,0 +1,159 @@
+"""`ringfence.yaml`: the labels of what lies in and below its folder.
+
+    department: hr
+    level: confidential
+    tags: [region:eu]
+    owner: user:ann
+    shares: [group:works-council]
+    files:                       # overrides by file; a pattern without "/" matches the name at any depth
+      "salaries*.csv":
+        level: restricted
+
+A nearer file overrides a farther one field by field; within one file a later pattern overrides an earlier one.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from ingestion.sources.protocol import Labels, Unlabelled
+from policies.rules import COMPARTMENT_KIND, Attributes, InvalidRule, Level
+
+LABEL_FILE = "ringfence.yaml"
+LABEL_FILE_BYTES_MAX = 64 * 1024
+
+_VALID = {"tenant": "t", "document": "d", "department": "d", "level": Level.PUBLIC}
+
+
+class InvalidLabels(ValueError):
+    """A label file that cannot be used: the message names file and field."""
+
+
+class PartialLabels(BaseModel):
+    """Labels of which any may be missing: None means that a farther file, or nobody, says it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    department: str | None = None
+    level: str | int | None = None
+    tags: tuple[str, ...] | None = None
+    owner: str | None = None
+    shares: tuple[str, ...] | None = None
+    denied_shares: tuple[str, ...] | None = None
+    compartments: tuple[str, ...] | None = None
+
+    @field_validator("department", "owner", "tags", "shares", "denied_shares", "compartments")
+    @classmethod
+    def _well_formed(cls, value: Any, info: Any) -> Any:
+        if value is not None:
+            # The policy's own validation, so that a label that is accepted here is accepted there.
+            Attributes(**{**_VALID, info.field_name: value})
+        return value
+
+    @field_validator("level")
+    @classmethod
+    def _known_level(cls, value: str | int | None) -> str | int | None:
+        return None if value is None else Level.parse(value)
+
+    @field_validator("compartments", mode="before")
+    @classmethod
+    def _with_kind(cls, value: Any) -> Any:
+        """`compartments: [merger]` is short for `[compartment:merger]`."""
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            return [name if ":" in name else f"{COMPARTMENT_KIND}:{name}" for name in value]
+        return value
+
+
+class LabelFile(PartialLabels):
+    """One `ringfence.yaml`."""
+
+    files: dict[str, PartialLabels] = {}
+
+
+@dataclass(frozen=True)
+class FolderLabels:
+    """The label file of one folder. `used` gathers the patterns that matched something."""
+
+    folder: PurePosixPath
+    content: LabelFile
+    used: set[str] = field(default_factory=set)
+
+    @property
+    def unused(self) -> list[str]:
+        return [pattern for pattern in self.content.files if pattern not in self.used]
+
+    def layers_for(self, path: PurePosixPath) -> Iterable[PartialLabels]:
+        yield self.content
+        relative = path.relative_to(self.folder)
+        for pattern, labels in self.content.files.items():
+            if fnmatchcase(str(relative) if "/" in pattern else path.name, pattern):
+                self.used.add(pattern)
+                yield labels
+
+
+def labels_for(path: PurePosixPath, chain: Iterable[FolderLabels | InvalidLabels]) -> Labels | Unlabelled:
+    """The labels of a file under the label files from the root (first) to its own folder (last)."""
+    merged: dict[str, Any] = {}
+    for link in chain:
+        if isinstance(link, InvalidLabels):
+            return Unlabelled(str(link))
+        for layer in link.layers_for(path):
+            merged.update({name: getattr(layer, name) for name in Labels.__slots__ if getattr(layer, name) is not None})
+    missing = [name for name in ("department", "level") if name not in merged]
+    if missing:
+        return Unlabelled(f"no {LABEL_FILE} above it gives {' and '.join(missing)}")
+    sets = {name: frozenset(merged.get(name, ())) for name in ("tags", "shares", "denied_shares", "compartments")}
+    return Labels(department=merged["department"], level=merged["level"], owner=merged.get("owner", ""), **sets)
+
+
+def parse_label_file(raw: bytes, name: str) -> LabelFile:
+    """Parse one label file; `name` stands in the messages.
+
+    Raises:
+        InvalidLabels: not YAML, an unknown field, or a value the policy would refuse.
+    """
+    if len(raw) > LABEL_FILE_BYTES_MAX:
+        raise InvalidLabels(f"{name} is larger than {LABEL_FILE_BYTES_MAX} bytes")
+    try:
+        content = yaml.load(raw, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that accepts less
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as cause:
+        mark = getattr(cause, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise InvalidLabels(
+            f"{name} is not readable YAML{where}: {getattr(cause, 'problem', None) or 'bad text'}"
+        ) from cause
+    try:
+        return LabelFile.model_validate({} if content is None else content)
+    except ValidationError as cause:
+        problems = "; ".join(f"{_field(error['loc'])}: {error['msg']}" for error in cause.errors())
+        raise InvalidLabels(f"{name}: {problems}") from None
+    except InvalidRule as cause:
+        raise InvalidLabels(f"{name}: {cause}") from None
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "the file"
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without the two features that make a label file say something other than what it seems to."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # the stubs leave it untyped
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed", mark)
+        compose: Callable[..., yaml.Node | None] = super().compose_node
+        return compose(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)

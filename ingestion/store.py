@@ -1,0 +1,222 @@
+"""What ingestion writes. Takes a session, never commits; every method leaves the tables consistent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ingestion.chunk import Draft
+from policies.rules import Attributes, InvalidRule
+from policies.store import PolicyStore
+from rag.db.documents import Documents, attributes_of
+from rag.db.tables import ChunkRow, DocumentRow, TombstoneRow, VersionRow
+from rag.domain import SparseVector
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A chunk to be written: its draft, its id and its vectors."""
+
+    id: str
+    draft: Draft
+    dense: NDArray[np.float32] = field(repr=False)
+    lexical: SparseVector = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document as it was read: all of it masked. `values` and vault are not ours to know here."""
+
+    title: str = field(repr=False)
+    path: str = field(repr=False)
+    media_type: str
+    text: str = field(repr=False)
+    flags: tuple[str, ...]
+    content_digest: str
+    pipeline_digest: str
+
+
+class DocumentStore:
+    """One source of one tenant."""
+
+    def __init__(self, session: AsyncSession, tenant: str, source: str) -> None:
+        self._session = session
+        self._tenant = tenant
+        self._source = source
+        self._policy = PolicyStore(session)
+
+    async def find(self, path_digest: str) -> DocumentRow | None:
+        return await Documents(self._session).find_by_path(self._tenant, self._source, path_digest)
+
+    async def path_digests(self) -> list[str]:
+        """The identities of all documents of the source, in a fixed order."""
+        statement = select(DocumentRow.path_digest).where(
+            DocumentRow.tenant == self._tenant, DocumentRow.source == self._source
+        )
+        return list(await self._session.scalars(statement.order_by(DocumentRow.path_digest)))
+
+    async def newest_version(self, document: str) -> VersionRow | None:
+        """The staged version if there is one, else the visible one."""
+        statement = select(VersionRow).where(
+            VersionRow.document == document, VersionRow.state.in_(("staged", "published"))
+        )
+        found = {row.state: row for row in await self._session.scalars(statement.order_by(VersionRow.created_at))}
+        return found.get("staged") or found.get("published")
+
+    async def versions_kept(self, document: str) -> int:
+        """How many versions were ever made visible: with it, content that comes back is another version."""
+        statement = select(func.count()).where(VersionRow.document == document, VersionRow.state != "staged")
+        return await self._session.scalar(statement) or 0
+
+    async def versions(self, document: str) -> list[tuple[VersionRow, int]]:
+        """All versions with the number of their chunks, oldest first."""
+        statement = (
+            select(VersionRow, func.count(ChunkRow.id))
+            .outerjoin(ChunkRow, ChunkRow.version == VersionRow.id)
+            .where(VersionRow.document == document, VersionRow.tenant == self._tenant)
+            .group_by(VersionRow.id)
+            .order_by(VersionRow.created_at, VersionRow.id)
+        )
+        return [(row, count) for row, count in (await self._session.execute(statement)).tuples()]
+
+    async def relabel(self, row: DocumentRow, attributes: Attributes) -> None:
+        """New labels for what is there. Snapshots are outdated in the same transaction."""
+        _label(row, attributes)
+        row.attribute_version += 1
+        row.updated_at = datetime.now(UTC)
+        await self._policy.raise_epoch(self._tenant)
+        await self._session.flush()
+
+    async def stage(
+        self, document: str, path_digest: str, attributes: Attributes, reading: Reading
+    ) -> tuple[DocumentRow, str | None]:
+        """Write the document's row for a version about to be written.
+
+        Where the labels change together with the content, the old content is withdrawn at once: it was never
+        meant to be read under the new labels.
+        """
+        row = await self._session.get(DocumentRow, document)
+        if row is None:
+            row = DocumentRow(
+                id=document,
+                tenant=self._tenant,
+                source=self._source,
+                path_digest=path_digest,
+                attribute_version=1,
+                indexed_attribute_version=0,
+                current_version=None,
+            )
+            _label(row, attributes)
+            self._session.add(row)
+        elif not same_labels(row, attributes):
+            await self._withdraw_current(row)
+            await self.relabel(row, attributes)
+        row.path, row.title, row.media_type = reading.path, reading.title, reading.media_type
+        row.flags = list(reading.flags)
+        row.updated_at = datetime.now(UTC)
+        await self._session.flush()
+        await self._drop_staged(document)
+        return row, row.current_version
+
+    async def add_version(self, document: str, version: str, reading: Reading, chunks: Sequence[Embedded]) -> None:
+        """Write a staged version with its chunks: not visible before it is published."""
+        self._session.add(
+            VersionRow(
+                id=version,
+                document=document,
+                tenant=self._tenant,
+                content_digest=reading.content_digest,
+                pipeline_digest=reading.pipeline_digest,
+                state="staged",
+                text=reading.text,
+                policy_epoch=await self._policy.epoch(self._tenant),
+                created_at=datetime.now(UTC),
+            )
+        )
+        await self._session.flush()
+        self._session.add_all(
+            self._chunk_row(document, version, ordinal, chunk) for ordinal, chunk in enumerate(chunks)
+        )
+        await self._session.flush()
+        await self._forget_tombstones([chunk.id for chunk in chunks])
+
+    async def remove(self, row: DocumentRow) -> None:
+        """Delete a document with all its versions; its points are removed when the index is next published."""
+        statement = select(ChunkRow.id).where(ChunkRow.document == row.id).order_by(ChunkRow.id)
+        await self._bury(list(await self._session.scalars(statement)))
+        await self._session.delete(row)
+        await self._policy.raise_epoch(self._tenant)
+        await self._session.flush()
+
+    async def _withdraw_current(self, row: DocumentRow) -> None:
+        if row.current_version is None:
+            return
+        version = await self._session.get(VersionRow, row.current_version)
+        if version is not None:
+            version.state = "superseded"
+        row.current_version = None
+        await self._session.flush()
+
+    async def _drop_staged(self, document: str) -> None:
+        """Forget versions that were never visible. A publisher may be writing their points at this moment."""
+        staged = VersionRow.document == document, VersionRow.state == "staged"
+        chunks = select(ChunkRow.id).join(VersionRow, VersionRow.id == ChunkRow.version).where(*staged)
+        await self._bury(list(await self._session.scalars(chunks.order_by(ChunkRow.id))))
+        versions = select(VersionRow.id).where(*staged)
+        await self._session.execute(delete(ChunkRow).where(ChunkRow.version.in_(versions)))
+        await self._session.execute(delete(VersionRow).where(*staged))
+
+    async def _bury(self, chunks: Sequence[str]) -> None:
+        await self._forget_tombstones(chunks)
+        self._session.add_all(TombstoneRow(tenant=self._tenant, chunk=chunk) for chunk in chunks)
+        await self._session.flush()
+
+    async def _forget_tombstones(self, chunks: Sequence[str]) -> None:
+        for start in range(0, len(chunks), _BATCH):
+            batch = chunks[start : start + _BATCH]
+            await self._session.execute(
+                delete(TombstoneRow).where(TombstoneRow.tenant == self._tenant, TombstoneRow.chunk.in_(batch))
+            )
+
+    def _chunk_row(self, document: str, version: str, ordinal: int, chunk: Embedded) -> ChunkRow:
+        tightening = chunk.draft.tightening
+        return ChunkRow(
+            id=chunk.id,
+            version=version,
+            document=document,
+            tenant=self._tenant,
+            ordinal=ordinal,
+            start=chunk.draft.span.start,
+            end=chunk.draft.span.end,
+            page=chunk.draft.page,
+            heading=chunk.draft.heading,
+            level_at_least=int(tightening.level),
+            more_compartments=sorted(tightening.compartments),
+            more_denied_shares=sorted(tightening.denied_shares),
+            dense=chunk.dense.astype("<f4").tobytes(),
+            lexical_indices=chunk.lexical.indices.astype("<u4").tobytes(),
+            lexical_values=chunk.lexical.values.astype("<f4").tobytes(),
+        )
+
+
+def same_labels(row: DocumentRow, attributes: Attributes) -> bool:
+    try:
+        return attributes_of(row) == attributes
+    except InvalidRule:
+        return False
+
+
+def _label(row: DocumentRow, attributes: Attributes) -> None:
+    row.department = attributes.department
+    row.level = int(attributes.level)
+    row.tags = sorted(attributes.tags)
+    row.owner = attributes.owner
+    row.shares = sorted(attributes.shares)
+    row.denied_shares = sorted(attributes.denied_shares)
+    row.compartments = sorted(attributes.compartments)
