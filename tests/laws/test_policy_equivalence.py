@@ -25,7 +25,7 @@ Checker = Callable[[Snapshot, Sequence[Caller], str, Attributes], Decision]
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # The same worlds at every run, so that the floors below are facts about them and not luck. The laws of
 # test_policy_changes.py draw new ones each time.
-LAW = settings(max_examples=250, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
+LAW = settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
 # Without shrinking: a mutant that lives for minutes while its example is made small proves nothing more.
 HUNT = settings(
     LAW,
@@ -77,7 +77,7 @@ def test_plan_and_check_say_exactly_what_casbin_says_on_the_whole_policy() -> No
 
     law()
     decisions, worlds_seen = seen["decisions"], seen["worlds"]
-    assert worlds_seen >= 200
+    assert worlds_seen == 200
     assert seen["allowed"] >= 0.08 * decisions, f"nearly nothing was allowed: {seen}"
     assert seen["allowed"] <= 0.70 * decisions, f"nearly everything was allowed: {seen}"
     assert seen["worlds with a reader"] >= 0.3 * worlds_seen, seen

@@ -4,8 +4,9 @@ Few names are drawn from, so that rules, links, shares and owners keep meeting e
 links, with rules on its last two roles, stands in every third world: Casbin follows nine.
 """
 
-import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 
 from hypothesis import strategies as st
 
@@ -53,90 +54,107 @@ class World:
         return replace(self, rules=(*self.rules, *rules))
 
 
-def _mostly(usual: st.SearchStrategy[str], rare: st.SearchStrategy[str], *, of_ten: int) -> st.SearchStrategy[str]:
-    return st.integers(1, 10).flatmap(lambda n: usual if n <= of_ten else rare)
+def _subsets(names: Sequence[str], *, empty: int) -> st.SearchStrategy[frozenset[str]]:
+    """Subsets of at most two names; the empty one stands in the hat `empty` times."""
+    some = [frozenset(chosen) for size in (1, 2) for chosen in combinations(names, size)]
+    return st.sampled_from([frozenset[str]()] * empty + some)
 
 
-def _subset(names: tuple[str, ...], *, at_most: int) -> st.SearchStrategy[frozenset[str]]:
-    return st.integers(0, 3).flatmap(
-        lambda n: st.frozensets(st.sampled_from(names), max_size=at_most) if n == 0 else st.just(frozenset())
-    )
-
-
-_tenant = _mostly(st.just(HOME), st.just(ELSEWHERE), of_ten=9)
+# Everything is drawn from a hat in which the usual values lie several times: one draw each, which keeps the
+# generation of a world far cheaper than its decisions.
+_tenant = st.sampled_from([HOME] * 9 + [ELSEWHERE])
+_action = st.sampled_from([ACTION] * 9 + ["delete"])
+_department = st.sampled_from([ANY] * 4 + [*DEPARTMENTS])
+_document = st.sampled_from([ANY] * 12 + [SHARED] * 3 + [*DOCUMENTS])
+_owner = st.sampled_from([ANY] * 4 + [SELF])
+_required_tags = _subsets(TAGS, empty=5)
 _allow_level = st.sampled_from([*Level, Level.SECRET, Level.RESTRICTED, Level.CONFIDENTIAL])
+_effect = st.sampled_from([Effect.ALLOW, Effect.ALLOW, Effect.DENY])
+_sharers = (*PEOPLE, *GROUPS, *ROLES, *CHAIN[8:])
+_groups = _subsets(GROUPS, empty=5)
+_pairs = st.lists(st.sampled_from(_PAIRS), min_size=2, max_size=10, unique=True)
+_one_in_three = st.sampled_from([True, False, False])
+_one_in_five = st.sampled_from([True, False, False, False, False])
 
 
-@st.composite
-def rules(draw: st.DrawFn, effect: Effect | None = None, subjects: tuple[str, ...] = _ORDER[:-2]) -> Rule:
-    chosen = effect or draw(st.sampled_from([Effect.ALLOW, Effect.ALLOW, Effect.DENY]))
-    # A denial that covers everything would leave nothing to decide.
-    narrow = 4 if chosen is Effect.DENY else 6
-    return Rule(
-        subject=draw(st.sampled_from(subjects)),
-        tenant=draw(_tenant),
-        action=draw(_mostly(st.just(ACTION), st.just("delete"), of_ten=9)),
-        department=draw(_mostly(st.just(ANY), st.sampled_from(DEPARTMENTS), of_ten=narrow)),
-        tags=draw(_subset(TAGS, at_most=2)),
-        owner=draw(_mostly(st.just(ANY), st.just(SELF), of_ten=8)),
-        document=draw(_mostly(st.just(ANY), st.sampled_from([SHARED, SHARED, *DOCUMENTS]), of_ten=narrow)),
-        level=Level.SECRET if chosen is Effect.DENY else draw(_allow_level),
-        effect=chosen,
+def _rule(  # one parameter per column
+    subject: str,
+    tenant: str,
+    action: str,
+    department: str,
+    tags: frozenset[str],
+    owner: str,
+    document: str,
+    level: Level,
+    effect: Effect,
+) -> Rule:
+    covered = Level.SECRET if effect is Effect.DENY else level
+    return Rule(subject, tenant, action, department, tags, owner, document, covered, effect)
+
+
+def rules(effect: Effect | None = None) -> st.SearchStrategy[Rule]:
+    return st.builds(
+        _rule,
+        st.sampled_from(_ORDER[:-2]),
+        _tenant,
+        _action,
+        _department,
+        _required_tags,
+        _owner,
+        _document,
+        _allow_level,
+        _effect if effect is None else st.just(effect),
     )
 
 
-@st.composite
-def _wide_rules(draw: st.DrawFn, subjects: tuple[str, ...], effects: tuple[Effect, ...]) -> Rule:
+def _wide_rules(subjects: Sequence[str], effects: Sequence[Effect]) -> st.SearchStrategy[Rule]:
     """Rules with few restrictions: they are what lets a world have readers at all."""
-    effect = draw(st.sampled_from(effects))
-    return Rule(
-        subject=draw(st.sampled_from(subjects)),
-        tenant=HOME,
-        action=ACTION,
-        document=draw(_mostly(st.just(ANY), st.just(SHARED), of_ten=8)),
-        level=Level.SECRET if effect is Effect.DENY else draw(_allow_level),
-        effect=effect,
+    return st.builds(
+        _rule,
+        st.sampled_from(subjects),
+        st.just(HOME),
+        st.just(ACTION),
+        st.just(ANY),
+        st.just(frozenset[str]()),
+        st.just(ANY),
+        st.sampled_from([ANY] * 4 + [SHARED]),
+        _allow_level,
+        st.sampled_from(effects),
     )
 
 
-@st.composite
-def documents(draw: st.DrawFn, name: str) -> Attributes:
-    return Attributes(
-        tenant=draw(_mostly(st.just(HOME), st.just(ELSEWHERE), of_ten=9)),
-        document=name,
-        department=draw(st.sampled_from(DEPARTMENTS)),
-        level=draw(st.sampled_from(Level)),
-        tags=draw(st.frozensets(st.sampled_from(TAGS))),
-        owner=draw(st.sampled_from(["", *PEOPLE, PEOPLE[0]])),
-        shares=draw(st.frozensets(st.sampled_from([*PEOPLE, *GROUPS, *ROLES, *CHAIN[8:]]), max_size=2)),
-        denied_shares=draw(st.frozensets(st.sampled_from([*PEOPLE, *GROUPS, *ROLES, *CHAIN[8:]]), max_size=1)),
-        compartments=draw(_subset(COMPARTMENTS, at_most=2)),
+def _documents(name: str) -> st.SearchStrategy[Attributes]:
+    return st.builds(
+        Attributes,
+        tenant=_tenant,
+        document=st.just(name),
+        department=st.sampled_from(DEPARTMENTS),
+        level=st.sampled_from(Level),
+        tags=_subsets(TAGS, empty=1),
+        owner=st.sampled_from(["", *PEOPLE, PEOPLE[0]]),
+        shares=_subsets(_sharers, empty=12),
+        denied_shares=st.sampled_from([frozenset[str]()] * 8 + [frozenset({name}) for name in _sharers]),
+        compartments=_subsets(COMPARTMENTS, empty=6),
     )
 
 
-@st.composite
-def _callers(draw: st.DrawFn) -> tuple[Caller, ...]:
-    groups = draw(_subset(GROUPS, at_most=2))
-    person = Caller(HOME, draw(st.sampled_from([PEOPLE[0], PEOPLE[0], PEOPLE[1]])), groups)
-    return (person, Caller(HOME, ASSISTANT)) if draw(st.integers(0, 4)) > 3 else (person,)
+_any_rules = st.lists(rules(), min_size=2, max_size=8)
+_rules_of_people = st.lists(_wide_rules((*PEOPLE, *GROUPS), [Effect.ALLOW]), max_size=2)
+_rules_of_the_assistant = _wide_rules([ASSISTANT], [Effect.ALLOW])
+_rules_of_the_chain = st.lists(_wide_rules(CHAIN[8:], list(Effect)), min_size=1, max_size=2)
+_all_documents = st.tuples(*(_documents(name) for name in DOCUMENTS))
+_person = st.builds(Caller, st.just(HOME), st.sampled_from([PEOPLE[0], PEOPLE[0], PEOPLE[1]]), _groups)
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    pairs = draw(st.lists(st.sampled_from(_PAIRS), min_size=2, max_size=10, unique=True))
-    links = [RoleLink(member, parent, draw(_tenant)) for member, parent in pairs]
-    found = draw(st.lists(rules(), min_size=2, max_size=8))
-    found += draw(st.lists(_wide_rules((*PEOPLE, *GROUPS), (Effect.ALLOW,)), max_size=2))
-    callers = draw(_callers())
-    if len(callers) > 1:
-        found.append(draw(_wide_rules((ASSISTANT,), (Effect.ALLOW,))))
-    if draw(st.integers(0, 2)) == 0:
-        chain = (PEOPLE[0], *CHAIN)
-        links += [RoleLink(member, parent, HOME) for member, parent in itertools.pairwise(chain)]
-        found += draw(st.lists(_wide_rules(CHAIN[8:], tuple(Effect)), min_size=1, max_size=2))
-    return World(
-        rules=tuple(found),
-        links=tuple(links),
-        documents=tuple(draw(documents(name)) for name in DOCUMENTS),
-        callers=callers,
-    )
+    links = [RoleLink(member, parent, draw(_tenant)) for member, parent in draw(_pairs)]
+    found = draw(_any_rules) + draw(_rules_of_people)
+    callers = [draw(_person)]
+    if draw(_one_in_five):
+        callers.append(Caller(HOME, ASSISTANT))
+        found.append(draw(_rules_of_the_assistant))
+    if draw(_one_in_three):
+        links += [RoleLink(member, parent, HOME) for member, parent in pairwise((PEOPLE[0], *CHAIN))]
+        found += draw(_rules_of_the_chain)
+    return World(tuple(found), tuple(links), draw(_all_documents), tuple(callers))
