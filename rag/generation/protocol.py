@@ -1,8 +1,11 @@
 """What writes an answer from passages. It never sees an original value, and never decides what may be read."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +17,31 @@ class Passage:
     text: str = field(repr=False)
 
 
+class SentenceSimilarity(Protocol):
+    """How near sentences are to a question. Texts are the reading face. Synchronous: called in a worker thread."""
+
+    def face(self, text: str) -> str:
+        """The text as it is compared by words: one word per part of a name, so that a surname meets the full name."""
+        ...
+
+    def score(self, question: str, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Shape (len(sentences),), cosine, in input order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """`passages` come best first. `cache_salt` separates prefix caches of different readers' rights."""
+    """`passages` come best first. `cache_salt` separates prefix caches of different readers' rights.
+
+    `similarity` compares as the asker's tenant does, knowing its index faces; without it a generator uses its own.
+    """
 
     question: str = field(repr=False)
     passages: tuple[Passage, ...] = field(repr=False)
     max_tokens: int
     temperature: float
     cache_salt: str = field(repr=False)
+    similarity: SentenceSimilarity | None = field(default=None, repr=False)
 
 
 class Generator(Protocol):
@@ -38,7 +57,7 @@ class Generator(Protocol):
         """True when every sentence is copied from a passage."""
         ...
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[str]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
         """Pieces of text with `[n]` after each sentence that rests on passage n; no piece means "not found".
 
         Closing the iterator stops the work behind it.

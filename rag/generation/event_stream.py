@@ -1,0 +1,67 @@
+"""Server-sent events of a chat completion: bytes in, text out. Everything a server sends is untrusted and bounded."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+LINE_BYTES_MAX = 262_144
+"""One event. A server that sends more without a line break is not speaking this protocol."""
+
+
+class BadStream(Exception):
+    """The server's answer is not a complete stream of this format. Says what is wrong, never what was sent."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Delta(_Part):
+    content: str | None = None
+
+
+class _Choice(_Part):
+    delta: _Delta = _Delta()
+    finish_reason: str | None = None
+
+
+class _Event(_Part):
+    choices: list[_Choice]
+
+
+async def read_pieces(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
+    """The non-empty pieces of text in order, until the server says that it is done.
+
+    Raises:
+        BadStream: not this format, an error in mid-stream, or the end came before the server had finished.
+    """
+    finished = False
+    async for line in _lines(chunks):
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            return
+        try:
+            event = _Event.model_validate_json(data)
+        except ValidationError:
+            raise BadStream("sent an event that is not a chat completion") from None
+        for choice in event.choices[:1]:
+            if choice.delta.content:
+                yield choice.delta.content
+            finished = finished or choice.finish_reason is not None
+    if not finished:
+        raise BadStream("ended its answer in the middle")
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Lines without their ends, at most `LINE_BYTES_MAX` of memory each."""
+    pending = b""
+    async for chunk in chunks:
+        *whole, pending = (pending + chunk).split(b"\n")
+        for line in whole:
+            yield line.rstrip(b"\r")
+        if len(pending) > LINE_BYTES_MAX:
+            raise BadStream("sent a line that is too long")
+    if pending:
+        yield pending.rstrip(b"\r")

@@ -1,0 +1,118 @@
+"""What a sentence says, as far as it can be compared without a model: words, numbers, names, negation.
+
+Used to decide whether a passage supports a claim. Word overlap says nothing about contradiction, so numbers,
+tokens, names and negation are compared apart from it.
+"""
+
+import re
+from dataclasses import dataclass
+
+TOKEN = re.compile(r"<[A-Z][A-Z0-9_]*>")
+"""What stands for a masked value in the reading face."""
+
+_PIECE = re.compile(r"<[A-Z][A-Z0-9_]*>|\d[\d.,:/]*\d|\d|[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+_NUMBER = re.compile(r"\d+(?:[.:/]\d+)*")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+STOPWORDS = _words(
+    "a an and are as at be been being but by can could did do does doing for from had has have having he her hers him "
+    "his how i if in into is it its itself let may me might must my of on or our ours shall she should so some such "
+    "than that the their theirs them then there these they this those to too up upon us very was we were what when "
+    "where which while who whom whose why will with would you your yours about also any each please tell give show "
+    "according much many"
+)
+NEGATIONS = _words("not no never none nobody nothing neither nor without cannot forbidden prohibited lack lacks")
+LIMITS = _words("only unless except until solely merely")
+"""Words that narrow a statement: a claim may not add one that its source does not have, nor drop one."""
+_COUNTED = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
+_TENS = ("thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTED) if word != "one"} | {
+    word: str(value * 10) for value, word in enumerate(_TENS, start=3)
+}
+"""Without "one", which mostly counts nothing."""
+_SUFFIXES = (
+    ("ies", "y", 5), ("sses", "ss", 5), ("ing", "", 6), ("edly", "", 7), ("ed", "", 5), ("es", "", 5), ("s", "", 4),
+    ("ly", "", 6),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One text's comparable content. `words` are stems and include numbers, names and tokens."""
+
+    words: frozenset[str]
+    numbers: frozenset[str]
+    names: frozenset[str]
+    tokens: frozenset[str]
+    negated: bool
+    limits: frozenset[str]
+
+
+def content_of(text: str) -> Content:
+    words: set[str] = set()
+    numbers: set[str] = set()
+    names: set[str] = set()
+    negations = 0
+    limits: set[str] = set()
+    at_start = True
+    for piece in _PIECE.findall(_THOUSANDS.sub("", text)):
+        lowered = piece.lower().replace("\u2019", "'")
+        if piece.startswith("<"):
+            words.add(piece)
+        elif _NUMBER.match(piece):
+            numbers.add(_plain_number(piece))
+        elif lowered in NUMBER_WORDS:
+            numbers.add(NUMBER_WORDS[lowered])
+        elif lowered in NEGATIONS or lowered.endswith("n't"):
+            negations += 1
+        elif lowered in LIMITS:
+            limits.add(lowered)
+        elif lowered not in STOPWORDS:
+            words.add(stem(lowered))
+            if piece[0].isupper() and not at_start:
+                names.add(stem(lowered))
+        at_start = False
+    tokens = frozenset(TOKEN.findall(text))
+    return Content(
+        frozenset(words | numbers), frozenset(numbers), frozenset(names), tokens, negations % 2 == 1, frozenset(limits)
+    )
+
+
+def stem(word: str) -> str:
+    """A light, deterministic stem: plural and verb endings off, so that "requires" meets "required"."""
+    word = word.removesuffix("'s").removesuffix("'")
+    for suffix, replacement, length in _SUFFIXES:
+        if word.endswith(suffix) and len(word) >= length and not word.endswith(("ss", "us", "is")):
+            word = word[: len(word) - len(suffix)] + replacement
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiouls":
+        word = word[:-1]
+    return word[:-1] if len(word) > 4 and word.endswith("e") else word
+
+
+def coverage(wanted: Content, given: Content) -> float:
+    """How much of what is wanted is given, 0..1; 0 when nothing is wanted.
+
+    The share of words, less up to half where numbers, names or tokens are missing: a passage that lacks the
+    very person or year asked about is about something else, one that has them is not yet about the question.
+    """
+    if not wanted.words:
+        return 0.0
+    particular = wanted.numbers | wanted.tokens | wanted.names
+    missing = len(particular - given.words) / len(particular) if particular else 0.0
+    return len(wanted.words & given.words) / len(wanted.words) * (1 - 0.5 * missing)
+
+
+def _plain_number(piece: str) -> str:
+    number = piece.rstrip(".,:/").replace(",", "")
+    if "." in number and number.replace(".", "", 1).isdigit():
+        number = number.rstrip("0").rstrip(".")
+    return number

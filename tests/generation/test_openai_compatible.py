@@ -1,0 +1,176 @@
+"""The client against a server that misbehaves: every fault has one clear outcome, and nothing is invented."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from rag.errors import GeneratorUnavailable, Misuse
+from rag.generation.openai_compatible import OpenAIGenerator
+from rag.settings import GeneratorSettings
+from tests.generation.requests import NOTICE, request
+from tests.generation.stand_in import Reply, StandIn, stand_in
+
+QUESTION = "What is the notice period for suppliers?"
+ANSWER = "The notice period for suppliers is 90 days [1]."
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[StandIn]:
+    async with stand_in() as running:
+        yield running
+
+
+class Client:
+    """A generator with short limits; `waits` are the back-offs it would have slept."""
+
+    def __init__(self, base_url: str, **settings: object) -> None:
+        self.waits: list[float] = []
+        limits = {"first_token_timeout_s": 5.0, "token_timeout_s": 5.0} | settings
+        self.generator = OpenAIGenerator(
+            GeneratorSettings.model_validate({"kind": "openai", "base_url": base_url, "model": "m"} | limits),
+            sleep=self._sleep,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    async def ask(self) -> str:
+        try:
+            async with aclosing(self.generator.generate(request(QUESTION))) as pieces:
+                return "".join([piece async for piece in pieces])
+        finally:
+            await self.generator.close()
+
+
+async def test_pieces_arrive_as_the_server_sends_them(server: StandIn) -> None:
+    assert await Client(server.base_url).ask() == ANSWER
+
+
+async def test_only_allowed_fields_are_sent_and_the_key_in_its_header(server: StandIn) -> None:
+    """vLLM ignores unknown fields silently and obeys dangerous ones, so the list is closed."""
+    await Client(server.base_url, api_key="s3cret-key").ask()
+    assert set(server.requests[0]) == {"model", "messages", "max_tokens", "temperature", "stream", "cache_salt"}
+    assert server.requests[0]["cache_salt"] == "salt-of-these-rights"
+    assert server.headers[0]["Authorization"] == "Bearer s3cret-key"
+
+
+async def test_passages_come_first_and_the_question_last_so_that_prefixes_are_shared(server: StandIn) -> None:
+    client = Client(server.base_url).generator
+    for question in ("What is the notice period?", "When does it begin?"):
+        async with aclosing(client.generate(request(question, NOTICE))) as pieces:
+            assert [piece async for piece in pieces] is not None
+    await client.close()
+    first, second = (body["messages"][1]["content"] for body in server.requests)
+    shared = first[: first.index("Question:")]
+    assert NOTICE.text in shared
+    assert second.startswith(shared)
+
+
+async def test_not_found_yields_nothing_even_in_pieces(server: StandIn) -> None:
+    server.replies = [Reply(pieces=("NOT", "_", "FOUND", "."))]
+    assert await Client(server.base_url).ask() == ""
+
+
+async def test_an_answer_that_begins_like_not_found_is_kept(server: StandIn) -> None:
+    server.replies = [Reply(pieces=("No", "tice is 90 days [1]."))]
+    assert await Client(server.base_url).ask() == "Notice is 90 days [1]."
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_busy_server_is_asked_again_before_the_first_piece(server: StandIn, status: int) -> None:
+    server.replies = [Reply(status=status)]
+    client = Client(server.base_url)
+    assert await client.ask() == ANSWER
+    assert len(client.waits) == 1
+
+
+async def test_retry_after_is_honoured(server: StandIn) -> None:
+    server.replies = [Reply(status=503, headers={"Retry-After": "7"})]
+    client = Client(server.base_url)
+    assert await client.ask() == ANSWER
+    assert 7 <= client.waits[0] <= 8
+
+
+async def test_a_longer_retry_after_than_a_person_waits_is_unavailable(server: StandIn) -> None:
+    server.replies = [Reply(status=503, headers={"Retry-After": "3600"})]
+    with pytest.raises(GeneratorUnavailable):
+        await Client(server.base_url).ask()
+    assert len(server.requests) == 1
+
+
+async def test_a_server_that_stays_busy_is_unavailable_after_the_attempts(server: StandIn) -> None:
+    server.replies = [Reply(status=503)] * 5
+    with pytest.raises(GeneratorUnavailable):
+        await Client(server.base_url, attempts=3).ask()
+    assert len(server.requests) == 3
+
+
+async def test_a_server_that_is_not_there_is_unavailable_after_the_attempts(server: StandIn) -> None:
+    async with stand_in() as gone:
+        address = gone.base_url
+    client = Client(address, attempts=2)
+    with pytest.raises(GeneratorUnavailable):
+        await client.ask()
+    assert len(client.waits) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=400),
+        Reply(status=401),
+        Reply(status=500),
+        Reply(status=302, headers={"Location": "http://127.0.0.1:9/"}),
+        Reply(raw=b"<html>welcome</html>", content_type="text/html"),
+        Reply(raw=b"data: {not json}\n\n"),
+        Reply(raw=b'data: {"choices": "none"}\n\n'),
+        Reply(raw=b"data: \xff\xfe\n\n"),
+        Reply(raw=b'data: {"error": {"message": "secret passage text"}}\n\n'),
+        Reply(raw=b"data: " + b"x" * 600_000),
+        Reply(raw=b""),
+        Reply(pieces=("It is ", "90 days"), dies_after=1),
+        Reply(pieces=("word " * 100,) * 100),
+    ],
+    ids=lambda reply: f"{reply.status}-{(reply.raw or b'')[:12]!r}-{reply.dies_after}",
+)
+async def test_anything_else_is_unavailable_without_a_second_try(server: StandIn, reply: Reply) -> None:
+    """Bodies of errors may quote the prompt: the message repeats nothing of them."""
+    server.replies = [reply]
+    with pytest.raises(GeneratorUnavailable) as raised:
+        await Client(server.base_url).ask()
+    assert "secret passage" not in str(raised.value)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("pieces_before", [0, 1])
+async def test_silence_ends_at_its_time_limit_and_the_server_is_let_go(server: StandIn, pieces_before: int) -> None:
+    server.replies = [Reply(pieces=("It is ", "90"), silent_after=pieces_before)]
+    with pytest.raises(GeneratorUnavailable):
+        await Client(server.base_url, first_token_timeout_s=0.2, token_timeout_s=0.2).ask()
+    await asyncio.wait_for(server.left.wait(), 5)
+
+
+async def test_closing_the_iterator_closes_the_connection(server: StandIn) -> None:
+    """That is how vLLM is told to stop."""
+    server.replies = [Reply(pieces=("It is ", "90"), silent_after=1)]
+    client = Client(server.base_url).generator
+    async with aclosing(client.generate(request(QUESTION))) as pieces:
+        assert await anext(pieces) == "It is "
+    await asyncio.wait_for(server.left.wait(), 5)
+    await client.close()
+
+
+async def test_the_key_is_in_no_log_error_or_repr(server: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+    server.replies = [Reply(status=401)]
+    client = Client(server.base_url, api_key="s3cret-key")
+    with caplog.at_level(logging.DEBUG), pytest.raises(GeneratorUnavailable) as raised:
+        await client.ask()
+    assert "s3cret-key" not in caplog.text + str(raised.value) + repr(raised.value) + repr(vars(client.generator))
+
+
+def test_a_client_without_address_or_model_is_misuse() -> None:
+    with pytest.raises(Misuse):
+        OpenAIGenerator(GeneratorSettings(kind="openai"))
