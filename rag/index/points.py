@@ -1,0 +1,92 @@
+"""What both adapters share: names, sizes and checks of points, and merging what several searches found."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from uuid import UUID
+
+from rag.domain import content_id, digest_of
+from rag.index.payload import SEAL, SEAL_KEY
+from rag.index.store import Hit, Hits, Payload, Point
+
+DENSE = "dense"
+LEXICAL = "lexical"
+_CHUNK_PREFIX = "chk"
+
+
+def tenant_name(tenant: str) -> str:
+    """A name for a tenant's folder or collection: safe on every file system, never the same for two tenants."""
+    return content_id("tenant", digest_of(["index", tenant]))
+
+
+def point_id(chunk: str) -> str:
+    """The engine's id of a chunk: its 128 bits as a UUID.
+
+    Raises:
+        ValueError: not a chunk id.
+    """
+    prefix, _, digits = chunk.partition("_")
+    if prefix != _CHUNK_PREFIX or len(digits) != 32:
+        raise ValueError(f"{chunk!r} is not a chunk id")
+    return str(UUID(hex=digits))
+
+
+def chunk_id(point: object) -> str:
+    """The chunk of an engine's id: the reverse of `point_id`."""
+    return content_id(_CHUNK_PREFIX, UUID(str(point)).bytes)
+
+
+def check_points(points: Sequence[Point], *, tenant: str, dim: int) -> None:
+    """Return if all of `points` may be written to the index of `tenant`.
+
+    Raises:
+        ValueError: another tenant's point, one without the seal, one of another size, or not a chunk's.
+    """
+    for point in points:
+        point_id(point.chunk)
+        check_payload(point.payload, tenant=tenant)
+        if point.dense.shape != (dim,):
+            raise ValueError(f"{point.chunk} has a vector of shape {point.dense.shape}, not ({dim},)")
+
+
+def check_payload(payload: Payload, *, tenant: str) -> None:
+    """Return if `payload` is sealed and the tenant's.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if payload.get("tenant") != tenant or payload.get(SEAL_KEY) != SEAL:
+        raise ValueError(f"a payload without seal, or of another tenant, cannot enter the index of {tenant!r}")
+
+
+def by_payload(payloads: Mapping[str, Payload]) -> list[tuple[list[str], Payload]]:
+    """Point ids grouped by equal payload: the chunks of a document mostly share one, and so one write."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    example: dict[str, Payload] = {}
+    for chunk, payload in payloads.items():
+        key = repr(sorted(payload.items()))
+        groups[key].append(point_id(chunk))
+        example[key] = payload
+    return [(ids, example[key]) for key, ids in groups.items()]
+
+
+def merge(
+    dense: Sequence[Iterable[tuple[object, float]]], lexical: Sequence[Iterable[tuple[object, float]]], limit: int
+) -> Hits:
+    """What the parts of a plan found, as one: (id, score) rankings of every part, for each branch."""
+    words = [[(point, score) for point, score in ranking if score > 0] for ranking in lexical]
+    return Hits(_best(dense, limit), _best(words, limit))
+
+
+def _best(rankings: Sequence[Iterable[tuple[object, float]]], limit: int) -> tuple[Hit, ...]:
+    """The `limit` best, each chunk once; exact when every ranking holds the `limit` best of its part.
+
+    A chunk that two parts found has the same score in both: neither the vectors nor the term statistics
+    depend on the part.
+    """
+    scores: dict[str, float] = {}
+    for point, score in chain.from_iterable(rankings):
+        chunk = chunk_id(point)
+        scores[chunk] = max(score, scores.get(chunk, score))
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Hit(chunk, score) for chunk, score in ranked[:limit])
