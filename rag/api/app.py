@@ -1,0 +1,33 @@
+"""The web application, put together from its parts. `rag.api.composition` makes the real ones."""
+
+from fastapi import FastAPI
+
+from rag.api import chat, errors, operations, passage
+from rag.api.envelope import Envelope
+from rag.api.limits import RateLimiter
+from rag.api.parts import AppParts, AppState
+
+
+def create_app(parts: AppParts) -> FastAPI:
+    """An application on `parts`, which the caller opened and closes."""
+    service = parts.settings.service
+    app = FastAPI(
+        title="Ringfence",
+        docs_url=None,  # Its page loads scripts from another host.
+        openapi_url="/openapi.json" if service.docs else None,
+        redoc_url=None,
+        # The framework's own log records carry exception messages, and its spans carry query strings.
+        telemetry={
+            "logs": False,
+            "tracing": False,
+            "metrics": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
+    )
+    app.state.ringfence = AppState(parts, RateLimiter(service.requests_per_minute))
+    app.add_middleware(Envelope, body_bytes_max=service.body_bytes_max, metrics=parts.metrics)
+    errors.install(app)
+    for room in (chat, passage, operations):
+        app.include_router(room.router)
+    return app

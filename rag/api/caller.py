@@ -1,0 +1,91 @@
+"""Who calls: dependencies of the routes. All of them run before a body is read or a response is started."""
+
+from ipaddress import ip_address
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from rag.api.parts import AppParts, state_of
+from rag.domain import Principal
+from rag.errors import Denied, Unauthenticated
+from rag.identity.authenticate import Bearer, Credentials, identify, name_person, required
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+def credentials_of(request: Request) -> Credentials:
+    """Every value of each header that identity is taken from."""
+    headers = request.headers
+    return Credentials(
+        authorization=tuple(headers.getlist("authorization")),
+        person=tuple(headers.getlist("x-ringfence-person")),
+        person_token=tuple(headers.getlist("x-ringfence-person-token")),
+        tenant=tuple(headers.getlist("x-ringfence-tenant")),
+        assistant=tuple(headers.getlist("x-ringfence-assistant")),
+        loopback=is_loopback(request),
+    )
+
+
+def is_loopback(request: Request) -> bool:
+    """True for a caller on this machine itself; a proxy on this machine that speaks for another is none."""
+    if request.client is None or any(name in request.headers for name in _FORWARDED):
+        return False
+    try:
+        return ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+async def verified_bearer(request: Request) -> Bearer:
+    """The caller's key, verified and counted against its rate."""
+    state = state_of(request)
+    bearer = await identify(credentials_of(request), state.parts.identity)
+    state.limiter.take(bearer.id)
+    request.scope["ringfence.log"] = {"key": bearer.id, "tenant": bearer.tenant}
+    return bearer
+
+
+async def named_principal(request: Request, bearer: Annotated[Bearer, Depends(verified_bearer)]) -> Principal | None:
+    """The person the call is for; None where it names nobody. A refusal is recorded before it is given."""
+    parts = state_of(request).parts
+    try:
+        return await name_person(bearer, credentials_of(request), parts.identity)
+    except (Denied, Unauthenticated) as refusal:
+        await record_denial(parts, bearer, refusal.code)
+        raise
+
+
+async def required_principal(
+    request: Request,
+    bearer: Annotated[Bearer, Depends(verified_bearer)],
+    principal: Annotated[Principal | None, Depends(named_principal)],
+) -> Principal:
+    """The person the call is for."""
+    try:
+        return required(principal)
+    except Denied as refusal:
+        await record_denial(state_of(request).parts, bearer, refusal.code)
+        raise
+
+
+async def administrator(request: Request, bearer: Annotated[Bearer, Depends(verified_bearer)]) -> Bearer:
+    """The caller's key, if it is the operator's or an administrator's."""
+    if not bearer.administrator:
+        await record_denial(state_of(request).parts, bearer, "administrator_required")
+        raise Denied("Only the operator and administrators' keys may do this.", code="administrator_required")
+    return bearer
+
+
+async def record_denial(parts: AppParts, bearer: Bearer, code: str) -> None:
+    """Write a refusal into the tenant's audit log; raises `AuditUnavailable` if that fails."""
+    if bearer.tenant is None:
+        return
+    subject = None if bearer.key is None else bearer.key.subject
+    async with parts.database.unit_of_work() as session:
+        await parts.audit.append(session, bearer.tenant, "denied", {"key": bearer.id, "subject": subject, "code": code})
+
+
+VerifiedBearer = Annotated[Bearer, Depends(verified_bearer)]
+NamedPrincipal = Annotated[Principal | None, Depends(named_principal)]
+RequiredPrincipal = Annotated[Principal, Depends(required_principal)]
+Administrator = Annotated[Bearer, Depends(administrator)]

@@ -1,0 +1,171 @@
+"""`ringfence doctor`: every setting with its origin, and every part tried."""
+
+import asyncio
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import typer
+from rich.table import Table
+from sqlalchemy import text
+
+from rag.api.commands.options import AsJson, DataDir, opened_database, out, print_json, settings_for
+from rag.api.probes import REACH_S, reach_index_server, reach_model_server
+from rag.db.folder import DataFolder, Owner
+from rag.embedding.minilm import locate
+from rag.errors import RingfenceError
+from rag.privacy.model import model_folder, verify
+from rag.settings import Settings, origins
+
+GOOD, LOOK, BAD = "ok", "look", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing checked. `state` is ok, look (not wrong, but read it) or failed."""
+
+    check: str
+    state: str
+    detail: str
+
+
+def doctor(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Show every setting with its origin and check every part. Exit code 1 if a part does not work."""
+    settings = settings_for(data_dir)
+    findings = list(_findings(settings))
+    rows = origins(settings, data_dir=data_dir)
+    healthy = all(found.state != BAD for found in findings)
+    if as_json:
+        named = [{"name": name, "value": value, "origin": origin} for name, value, origin in rows]
+        print_json({"healthy": healthy, "settings": named, "checks": [asdict(found) for found in findings]})
+    else:
+        _print(rows, findings)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    folder, owner = settings.data_dir.resolve(), _owner(settings)
+    yield _folder(folder, owner)
+    checks: list[tuple[str, Callable[[], Finding]]] = [
+        ("database", lambda: _database(settings)),
+        ("master key", lambda: _master_key(settings)),
+        ("operator key", lambda: _private_file("operator key", folder / "operator.key")),
+        ("embedding model", lambda: _embedding(settings)),
+        ("language model", _language_model),
+        ("index", lambda: _index(settings)),
+        ("generator", lambda: _generator(settings)),
+        ("service", lambda: _service(settings, owner)),
+    ]
+    for name, check in checks:
+        try:
+            yield check()
+        except RingfenceError as error:
+            yield Finding(name, BAD, error.message)
+        except (OSError, httpx.HTTPError) as error:
+            yield Finding(name, BAD, type(error).__name__)
+
+
+def _owner(settings: Settings) -> Owner | None:
+    return DataFolder(settings.data_dir).owner() if settings.data_dir.exists() else None
+
+
+def _folder(folder: Path, owner: Owner | None) -> Finding:
+    if not folder.exists():
+        return Finding("data folder", LOOK, f"{folder} does not exist yet; the first command makes it")
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return Finding("data folder", LOOK, f"{folder} can be read by other users of this machine: chmod 700 it")
+    used = "in use by nobody" if owner is None else f"in use by process {owner.pid} {owner.url}".rstrip()
+    return Finding("data folder", GOOD, f"{folder}, {used}")
+
+
+def _database(settings: Settings) -> Finding:
+    if settings.database.url is None and not (settings.data_dir / "ringfence.db").exists():
+        return Finding("database", LOOK, "not made yet; `ringfence ingest` makes it")
+
+    async def ask() -> tuple[str, int]:
+        async with opened_database(settings) as database, database.reading() as session:
+            revision = await session.scalar(text("SELECT version_num FROM alembic_version"))
+            documents = await session.scalar(text("SELECT count(*) FROM document"))
+            return str(revision), int(documents or 0)
+
+    revision, documents = asyncio.run(ask())
+    return Finding("database", GOOD, f"schema at its newest revision {revision}, {documents} documents")
+
+
+def _master_key(settings: Settings) -> Finding:
+    if settings.privacy.master_key is not None:
+        return Finding("master key", GOOD, "from the environment or the settings file")
+    return _private_file("master key", settings.privacy.master_key_file or settings.data_dir / "master.key")
+
+
+def _private_file(name: str, path: Path) -> Finding:
+    if not path.exists():
+        return Finding(name, LOOK, f"{path} does not exist yet; it is made on first use")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Finding(name, BAD, f"{path} has mode {mode:04o}: others can read it. chmod 600 it, and replace the key")
+    return Finding(name, GOOD, f"{path}, mode {mode:04o}")
+
+
+def _embedding(settings: Settings) -> Finding:
+    folder, manifest = locate(settings.embedding)
+    manifest.verify(folder)
+    return Finding("embedding model", GOOD, f"{manifest.name}, every file as in its manifest {manifest.digest[:12]}")
+
+
+def _language_model() -> Finding:
+    digest = verify(model_folder())
+    return Finding("language model", GOOD, f"en_core_web_sm, every file as in its manifest {digest[:12]}")
+
+
+def _index(settings: Settings) -> Finding:
+    if settings.index.kind == "server":
+        asyncio.run(reach_index_server(settings.index))
+        return Finding("index", GOOD, f"Qdrant server {settings.index.url} is ready")
+    path = settings.data_dir / "index"
+    if not path.exists():
+        return Finding("index", LOOK, "not made yet; `ringfence ingest` makes it")
+    tenants = sum(1 for entry in path.iterdir() if entry.is_dir())
+    return Finding("index", GOOD, f"embedded, {tenants} tenants in {path}")
+
+
+def _generator(settings: Settings) -> Finding:
+    generator = settings.generator
+    if generator.kind == "openai":
+        asyncio.run(reach_model_server(generator))
+        return Finding("generator", GOOD, f"openai is in use: {generator.model} at {generator.base_url}")
+    how = "a small model in process, which writes sentences of its own"
+    if generator.kind == "extractive":
+        how = "composes answers from cited sentences, verbatim; needs no model"
+    return Finding("generator", GOOD, f"{generator.kind} is in use: {how}")
+
+
+def _service(settings: Settings, owner: Owner | None) -> Finding:
+    if owner is not None and owner.url:
+        response = httpx.get(f"{owner.url}/readyz", timeout=REACH_S, trust_env=False)
+        ready = response.status_code == httpx.codes.OK
+        parts = ", ".join(f"{name} {'ok' if fine else 'FAILED'}" for name, fine in response.json()["parts"].items())
+        return Finding("service", GOOD if ready else BAD, f"answers on {owner.url}: {parts}")
+    host, port = settings.service.host, settings.service.port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError:
+        return Finding("service", LOOK, f"not running on this folder, and port {port} on {host} is taken")
+    return Finding("service", GOOD, f"not running; port {port} on {host} is free")
+
+
+def _print(rows: list[tuple[str, str, str]], findings: list[Finding]) -> None:
+    console = out()
+    settings = Table("setting", "value", "origin", title="Settings", title_justify="left")
+    for row in rows:
+        settings.add_row(*row)
+    checks = Table("check", "state", "detail", title="Checks", title_justify="left")
+    for found in findings:
+        checks.add_row(found.check, found.state, found.detail)
+    console.print(settings)
+    console.print(checks)

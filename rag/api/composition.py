@@ -1,0 +1,145 @@
+"""The composition root: from settings to the parts of the application, opened in order and closed in reverse."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import asdict
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from policies.store import PolicyError, PolicyStore, SnapshotCache
+from rag.api.metrics import Metrics
+from rag.api.parts import AppParts, Check
+from rag.api.probes import reach_index_server
+from rag.audit.log import AuditLog
+from rag.db.engine import Database, open_database
+from rag.db.folder import DataFolder
+from rag.domain import Answer, Principal, Span
+from rag.embedding.minilm import load_embedder
+from rag.errors import PolicyUnreadable
+from rag.generation.choose import open_generator
+from rag.generation.extractive import ExtractiveGenerator
+from rag.identity.authenticate import IdentityParts, PersonKnown
+from rag.identity.tokens import open_verifier
+from rag.index.lexical import LexicalEncoder
+from rag.index.publish import publish
+from rag.index.stores import IndexStores, open_stores
+from rag.privacy.tenant import open_privacy
+from rag.query.answer import ClaimReady, Finished, ask
+from rag.query.found import Found
+from rag.query.metrics import QueryMetrics
+from rag.query.parts import Options, QueryParts
+from rag.query.passages import OpenedPassage, open_passage
+from rag.query.retrieve import find
+from rag.query.similarity import EmbedderSimilarity
+from rag.settings import Settings
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[AppParts]:
+    """Every part that the settings ask for. With the embedded index, the caller owns `folder` first.
+
+    Raises:
+        RingfenceError: a part cannot be opened; the message says which and what to do.
+    """
+    tokens = open_verifier(settings.service)
+    async with AsyncExitStack() as opened:
+        database = await open_database(settings.database_url)
+        opened.push_async_callback(database.close)
+        privacy = await asyncio.to_thread(open_privacy, settings)
+        embedder = await asyncio.to_thread(load_embedder, settings.embedding)
+        stores = open_stores(settings, embedder.dim)
+        opened.push_async_callback(stores.close)
+        similarity = EmbedderSimilarity(embedder)
+        generator = await asyncio.to_thread(open_generator, settings.generator, similarity)
+        opened.push_async_callback(generator.close)
+        snapshots, audit, metrics = SnapshotCache(), AuditLog(), Metrics()
+        query = QueryParts(
+            database=database,
+            snapshots=snapshots,
+            privacy=privacy,
+            embedder=embedder,
+            lexical=LexicalEncoder(),
+            stores=stores,
+            generator=generator,
+            audit=audit,
+            settings=settings,
+            # A model server that is down must not leave people without the passages that answer them.
+            fallback=None
+            if settings.generator.kind == "extractive"
+            else ExtractiveGenerator(similarity, settings.generator.answer_threshold),
+            metrics=QueryMetrics(metrics.registry),
+        )
+        yield AppParts(
+            settings=settings,
+            database=database,
+            identity=IdentityParts(database, tokens, folder.operator_key(), person_known(database, snapshots)),
+            audit=audit,
+            path=QueryPath(query),
+            publish=Publisher(database, stores),
+            checks=checks(settings, database),
+            count_tokens=embedder.count_tokens,
+            metrics=metrics,
+        )
+
+
+class QueryPath:
+    """`rag.query`, as the routes see it."""
+
+    def __init__(self, parts: QueryParts) -> None:
+        self._parts = parts
+
+    async def ask(self, question: str, principal: Principal, options: Options) -> AsyncIterator[str | Answer]:
+        """Each claim's text as it is ready, or the words for "not found"; then the answer."""
+        async with aclosing(ask(question, principal, self._parts, options)) as events:
+            async for event in events:
+                if isinstance(event, ClaimReady):
+                    yield event.text
+                elif isinstance(event, Finished):
+                    if not event.answer.claims:
+                        yield event.answer.text
+                    yield event.answer
+
+    async def search(self, question: str, principal: Principal, limit: int) -> Found:
+        return await find(question, principal, self._parts, limit)
+
+    async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
+        return await open_passage(document, version, span, principal, self._parts)
+
+
+class Publisher:
+    """Makes visible what was ingested into a tenant, in the process that owns the index."""
+
+    def __init__(self, database: Database, stores: IndexStores) -> None:
+        self._database = database
+        self._stores = stores
+
+    async def __call__(self, tenant: str) -> Mapping[str, int]:
+        return asdict(await publish(self._database, await self._stores.get(tenant), tenant))
+
+
+def person_known(database: Database, snapshots: SnapshotCache) -> PersonKnown:
+    """Whether the policy of the moment mentions somebody."""
+
+    async def known(tenant: str, subject: str) -> bool:
+        try:
+            async with database.reading() as session:
+                return (await snapshots.get(session, tenant)).knows(subject)
+        except (PolicyError, SQLAlchemyError) as cause:
+            raise PolicyUnreadable("The access policy could not be read, so nothing was answered. Retry.") from cause
+
+    return known
+
+
+def checks(settings: Settings, database: Database) -> dict[str, Check]:
+    """What readiness depends on. A generator that is down is not among them: its fallback answers."""
+
+    async def policy() -> None:
+        async with database.reading() as session:
+            await PolicyStore(session).epoch("readiness")
+
+    async def index() -> None:
+        if settings.index.kind == "server":
+            await reach_index_server(settings.index)
+
+    return {"policy": policy, "index": index}

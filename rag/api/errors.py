@@ -1,0 +1,174 @@
+"""From what went wrong to HTTP: the one table, in two dialects.
+
+Paths below `/v1` answer as OpenAI does, so that its client libraries raise the classes their users expect;
+everything else answers with RFC 9457 problems. Callers get the code and our own words; causes go to the log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from policies.store import PolicyError
+from rag.api.logs import log
+from rag.errors import Limited, PolicyUnreadable, RingfenceError
+
+PROBLEM = "application/problem+json"
+FAILED = "Something went wrong on our side. The request id finds it in the service's log."
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """HTTP status, and the `type` that OpenAI's errors carry."""
+
+    status: int
+    kind: str
+
+
+TABLE: Mapping[str, Mapped] = {
+    "invalid_request": Mapped(400, "invalid_request_error"),
+    "unauthenticated": Mapped(401, "authentication_error"),
+    "denied": Mapped(403, "permission_error"),
+    "not_found": Mapped(404, "invalid_request_error"),
+    "method_not_allowed": Mapped(405, "invalid_request_error"),
+    "conflict": Mapped(409, "invalid_request_error"),
+    "body_too_large": Mapped(413, "invalid_request_error"),
+    "unsupported_media_type": Mapped(415, "invalid_request_error"),
+    "validation_failed": Mapped(422, "invalid_request_error"),
+    "rate_limited": Mapped(429, "rate_limit_error"),
+    "client_left": Mapped(499, "invalid_request_error"),
+    "internal": Mapped(500, "server_error"),
+    "damaged": Mapped(500, "server_error"),
+    "unavailable": Mapped(503, "server_error"),
+    "policy_unreadable": Mapped(503, "server_error"),
+    "index_unavailable": Mapped(503, "server_error"),
+    "generator_unavailable": Mapped(503, "server_error"),
+    "audit_unavailable": Mapped(503, "server_error"),
+}
+"""By code. A finer code that is not listed (`person_required`) takes the row of its class (`denied`)."""
+
+_BY_STATUS: Mapping[int, str] = {
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "validation_failed",
+}
+
+
+class ClientLeft(RingfenceError):
+    """The caller closed the connection: nobody reads this, but the work must stop and the log must say so."""
+
+    code = "client_left"
+
+    def __init__(self) -> None:
+        super().__init__("The caller left before the answer was finished.")
+
+
+def mapped(error: RingfenceError) -> Mapped:
+    """The row of an error: its own code's, else that of the nearest class with a listed code."""
+    codes = [error.code, *(str(vars(cls).get("code", "")) for cls in type(error).__mro__)]
+    return next(TABLE[code] for code in codes if code in TABLE)
+
+
+def error_object(error: RingfenceError, *, param: str | None = None) -> dict[str, Any]:
+    """OpenAI's error object, as it also stands in a stream."""
+    return {"error": {"message": error.message, "type": mapped(error).kind, "param": param, "code": error.code}}
+
+
+def known(error: Exception) -> RingfenceError:
+    """An error of ours for any exception; of one that is not ours, only that it happened."""
+    if isinstance(error, RingfenceError):
+        return error
+    if isinstance(error, PolicyError):
+        return PolicyUnreadable("The access policy could not be read, so nothing was answered. Retrying may help.")
+    return RingfenceError(FAILED)
+
+
+def respond(path: str, error: RingfenceError, request_id: str, *, param: str | None = None) -> Response:
+    """The response for an error in the dialect of `path`."""
+    row = mapped(error)
+    headers = _headers(error)
+    if speaks_openai(path):
+        return JSONResponse(error_object(error, param=param), row.status, headers)
+    problem = {
+        "type": f"urn:ringfence:error:{error.code}",
+        "title": error.code.replace("_", " "),
+        "status": row.status,
+        "detail": error.message,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    return JSONResponse(problem, row.status, headers, media_type=PROBLEM)
+
+
+def speaks_openai(path: str) -> bool:
+    return path == "/v1" or path.startswith("/v1/")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` in its dialect; none by the framework's own words, which echo input."""
+    app.add_exception_handler(RingfenceError, _on_known)
+    app.add_exception_handler(PolicyError, _on_known)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+
+
+def request_id_of(request: Request) -> str:
+    return str(request.scope.get("ringfence.request_id", ""))
+
+
+async def _on_known(request: Request, cause: Exception) -> Response:
+    error = known(cause)
+    row = mapped(error)
+    if row.status >= 500:
+        log.warning("request_failed", code=error.code, cause=type(cause.__cause__ or cause).__name__)
+    request.scope["ringfence.code"] = error.code
+    return respond(request.url.path, error, request_id_of(request), param=getattr(error, "param", None))
+
+
+async def _on_validation(request: Request, cause: Exception) -> Response:
+    """Names the fields and what is wrong with them. The offending values, which pydantic would add, stay out."""
+    found = cause.errors() if isinstance(cause, RequestValidationError) else []
+    fields = [".".join(str(part) for part in item["loc"][1:]) for item in found[:5]]
+    problems = "; ".join(
+        f"{field or 'body'}: {_wording(item['type'], item['msg'])}" for field, item in zip(fields, found, strict=False)
+    )
+    code = "invalid_request" if speaks_openai(request.url.path) else "validation_failed"
+    request.scope["ringfence.code"] = code
+    error = RingfenceError(f"The request does not have the expected form. {problems}", code=code)
+    return respond(request.url.path, error, request_id_of(request), param=fields[0] if fields else None)
+
+
+def _wording(kind: str, message: str) -> str:
+    # Messages of our own validators and of the JSON parser may quote what was sent; the standard ones do not.
+    return "is not valid" if kind in ("value_error", "assertion_error", "json_invalid") else message
+
+
+async def _on_http(request: Request, cause: Exception) -> Response:
+    status = cause.status_code if isinstance(cause, HTTPException) else 500
+    code = _BY_STATUS.get(status, "invalid_request" if status < 500 else "internal")
+    words = {
+        "not_found": "There is nothing at this address.",
+        "method_not_allowed": "This address does not take that method.",
+        "body_too_large": "The request body is larger than this service takes (service.body_bytes_max).",
+        "unsupported_media_type": "Send JSON with Content-Type: application/json.",
+        "internal": FAILED,
+    }
+    request.scope["ringfence.code"] = code
+    error = RingfenceError(words.get(code, "The request cannot be read."), code=code)
+    return respond(request.url.path, error, request_id_of(request))
+
+
+def _headers(error: RingfenceError) -> dict[str, str]:
+    if isinstance(error, Limited):
+        return {"Retry-After": str(max(1, ceil(error.retry_after_s)))}
+    if error.code == "unauthenticated":
+        return {"WWW-Authenticate": "Bearer"}
+    return {}

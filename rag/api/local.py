@@ -1,0 +1,48 @@
+"""One question with parts opened for it alone: what `ringfence ask` does when no service runs."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rag.api.completions import Shape, Usage
+from rag.api.composition import open_parts
+from rag.db.folder import DataFolder
+from rag.domain import Answer
+from rag.identity.authenticate import Credentials, authenticate
+from rag.query.parts import Options
+from rag.settings import Settings
+
+
+async def complete(
+    settings: Settings,
+    folder: DataFolder,
+    question: str,
+    headers: Mapping[str, str],
+    show: Callable[[str], None] | None,
+) -> dict[str, Any]:
+    """The completion that the service would have answered to the operator with these headers."""
+    credentials = Credentials(
+        authorization=(f"Bearer {folder.operator_key()}",),
+        person=_given(headers, "X-Ringfence-Person"),
+        tenant=_given(headers, "X-Ringfence-Tenant"),
+        assistant=_given(headers, "X-Ringfence-Assistant"),
+        loopback=True,
+    )
+    async with open_parts(settings, folder) as parts:
+        principal = await authenticate(credentials, parts.identity)
+        answer: Answer | None = None
+        async for event in parts.path.ask(question, principal, Options()):
+            if isinstance(event, Answer):
+                answer = event
+            elif show is not None:
+                show(event)
+        if answer is None:
+            raise RuntimeError("the path of the question ended without an answer")
+        usage = Usage(parts.count_tokens(question), parts.count_tokens(answer.text))
+        shape = Shape(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), parts.public_url)
+        return shape.completion(answer, usage)
+
+
+def _given(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return (headers[name],) if name in headers else ()

@@ -1,0 +1,59 @@
+"""Logs: one JSON object per line on stderr, with ids and numbers only.
+
+There is no call that logs a question, an answer, a header or an exception's message. An exception is logged as
+its type and the places it passed through, which is what finds a bug, without the values it happened to hold.
+"""
+
+import logging
+import sys
+import traceback
+from pathlib import PurePath
+from typing import Any
+
+import structlog
+
+log: Any = structlog.get_logger("ringfence")
+
+
+def configure_logs() -> None:
+    """Send our own events and the libraries' warnings to stderr as JSON. Called once by `serve`."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Foreign())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def log_crash(error: BaseException) -> None:
+    """An exception nobody expected: its type and its path through the code, never its message."""
+    log.error("crashed", error=type(error).__name__, path=path_of(error))
+
+
+def path_of(error: BaseException) -> list[str]:
+    """The last places of the traceback as `file:line function`."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    return [f"{'/'.join(PurePath(f.filename).parts[-2:])}:{f.lineno} {f.name}" for f in frames]
+
+
+class _Foreign(logging.Formatter):
+    """A library's record as JSON: who and where. Its text may quote what it was given, so it is left out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, Any] = {
+            "event": "library_log",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "place": f"{record.filename}:{record.lineno}",
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            event |= {"error": type(record.exc_info[1]).__name__, "path": path_of(record.exc_info[1])}
+        return str(structlog.processors.JSONRenderer(sort_keys=True)(None, "", event))

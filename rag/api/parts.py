@@ -1,0 +1,74 @@
+"""What the routes stand on, as values: the composition root makes the real ones, tests may bring their own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fastapi import Request
+
+from rag.api.limits import RateLimiter
+from rag.api.metrics import Metrics
+from rag.audit.log import AuditLog
+from rag.db.engine import Database
+from rag.domain import Answer, Principal, Span
+from rag.identity.authenticate import IdentityParts
+from rag.query.found import Found
+from rag.query.parts import Options
+from rag.query.passages import OpenedPassage
+from rag.settings import Settings
+
+Check = Callable[[], Awaitable[None]]
+"""Returns if a part works, raises if it does not."""
+
+
+class QuestionPath(Protocol):
+    """`rag.query` as the routes see it."""
+
+    def ask(self, question: str, principal: Principal, options: Options) -> AsyncIterator[str | Answer]:
+        """Pieces of the answer's text, then the answer itself. Closing the iterator stops the work."""
+        ...
+
+    async def search(self, question: str, principal: Principal, limit: int) -> Found: ...
+
+    async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
+        """Raises `NotFound` for what does not exist and for what she may not read, alike."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AppParts:
+    """Everything the application needs. `publish` takes a tenant and returns counts; `checks` are for readiness."""
+
+    settings: Settings
+    database: Database
+    identity: IdentityParts
+    audit: AuditLog
+    path: QuestionPath
+    publish: Callable[[str], Awaitable[Mapping[str, int]]]
+    checks: Mapping[str, Check]
+    count_tokens: Callable[[str], int]
+    metrics: Metrics = field(default_factory=Metrics)
+
+    @property
+    def public_url(self) -> str:
+        """Root of the service in links, without a slash at the end."""
+        service = self.settings.service
+        host = "127.0.0.1" if service.host in ("0.0.0.0", "::", "") else service.host  # noqa: S104 - compared, not bound
+        shown = f"[{host}]" if ":" in host else host
+        return (service.public_url or f"http://{shown}:{service.port}").rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """What lives as long as one application: its parts, and what only this process counts."""
+
+    parts: AppParts
+    limiter: RateLimiter
+
+
+def state_of(request: Request) -> AppState:
+    """The state of the application that a request came to."""
+    state = request.app.state.ringfence
+    if not isinstance(state, AppState):
+        raise TypeError("the application was not made by create_app")
+    return state

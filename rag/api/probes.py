@@ -1,0 +1,54 @@
+"""Whether the outside systems that the settings name answer. For readiness and for `ringfence doctor`."""
+
+import httpx
+
+from rag.errors import IndexUnavailable, Unavailable
+from rag.settings import GeneratorSettings, IndexSettings
+
+REACH_S = 3.0
+"""Longer than this is not answering."""
+
+
+async def reach_index_server(settings: IndexSettings) -> None:
+    """Return if the Qdrant server is ready.
+
+    Raises:
+        IndexUnavailable: it is not; says what it answered.
+    """
+    headers = {} if settings.api_key is None else {"api-key": settings.api_key.get_secret_value()}
+    answer = await _status(f"{(settings.url or '').rstrip('/')}/readyz", headers)
+    if answer != "200":
+        raise IndexUnavailable(f"The Qdrant server at {settings.url} is not ready ({answer}).")
+
+
+async def reach_model_server(settings: GeneratorSettings) -> None:
+    """Return if the OpenAI-compatible server serves the configured model.
+
+    Raises:
+        Unavailable: it does not; says what it answered.
+    """
+    headers = {} if settings.api_key is None else {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
+    url = f"{(settings.base_url or '').rstrip('/')}/models"
+    try:
+        async with _client(headers) as client:
+            response = await client.get(url)
+            served = {str(model.get("id")) for model in response.json().get("data", [])}
+    except (httpx.HTTPError, ValueError, AttributeError) as cause:
+        raise Unavailable(f"The model server does not answer on {url} ({type(cause).__name__}).") from cause
+    if response.status_code != httpx.codes.OK:
+        raise Unavailable(f"The model server answers {response.status_code} on {url}.")
+    if settings.model not in served:
+        raise Unavailable(f"The model server at {settings.base_url} does not serve {settings.model}.")
+
+
+async def _status(url: str, headers: dict[str, str]) -> str:
+    try:
+        async with _client(headers) as client:
+            return str((await client.get(url)).status_code)
+    except httpx.HTTPError as cause:
+        return type(cause).__name__
+
+
+def _client(headers: dict[str, str]) -> httpx.AsyncClient:
+    # Without the environment's proxies: keys go to the configured server and nowhere else.
+    return httpx.AsyncClient(headers=headers, timeout=REACH_S, trust_env=False)

@@ -1,0 +1,124 @@
+"""The `ringfence` command. It finds its sub-commands by entry point and imports only the one that is called.
+
+Exit codes: 0 done, 1 failed, 2 misuse, 3 partly done, 4 denied, 130 interrupted. What went wrong is one line on
+standard error; a stack trace appears only for a mistake of ours.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+
+import typer
+
+from rag.errors import Misuse, RingfenceError
+
+GROUP = "ringfence.commands"
+INTERRUPTED = 130
+
+SUMMARIES: Mapping[str, str] = {
+    "serve": "Run the service: the HTTP API, in front of one data folder.",
+    "ask": "Ask a question as a person and get a cited answer.",
+    "ingest": "Read a folder of documents into a tenant.",
+    "documents": "List and look at what was ingested.",
+    "policy": "Show, change, try out and test who may read what.",
+    "keys": "Create, list and revoke API keys.",
+    "audit": "Show the audit log and verify that nobody changed it.",
+    "eval": "Measure: leaks, retrieval and more.",
+    "doctor": "Show every setting with its origin and check every part.",
+}
+"""What stands in the overview. Kept here so that listing the commands loads none of them."""
+
+
+def main(arguments: Sequence[str] | None = None, commands: Mapping[str, EntryPoint] | None = None) -> int:
+    """Run the command line and return its exit code. By default, with the commands that are installed."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(given, installed() if commands is None else commands)
+    except RingfenceError as error:
+        _complain(error.message)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("Interrupted.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def installed() -> dict[str, EntryPoint]:
+    """The commands that installed packages bring."""
+    return {found.name: found for found in entry_points(group=GROUP)}
+
+
+def _run(given: list[str], commands: Mapping[str, EntryPoint]) -> int:
+    if not given or given[0] in ("-h", "--help"):
+        typer.echo(overview(commands))
+        return 0 if given else Misuse.exit_code
+    if given[0] == "--version":
+        typer.echo(f"ringfence {_version()}")
+        return 0
+    name, *rest = given
+    if name not in commands:
+        raise Misuse(f"There is no command {name!r}. `ringfence --help` lists those there are.")
+    return _call(name, commands[name], rest)
+
+
+def overview(names: Mapping[str, object]) -> str:
+    """The list of commands, those of the table first and in its order."""
+    order = [name for name in SUMMARIES if name in names] + sorted(set(names) - set(SUMMARIES))
+    width = max((len(name) for name in order), default=0)
+    lines = [f"  {name:<{width}}  {SUMMARIES.get(name, '')}".rstrip() for name in order]
+    return "\n".join(
+        [
+            "Usage: ringfence COMMAND [OPTIONS]",
+            "",
+            "Cited answers from your documents, and nothing anyone may not read.",
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "`ringfence COMMAND --help` explains a command, `ringfence --version` says which release this is.",
+        ]
+    )
+
+
+def _call(name: str, found: EntryPoint, rest: list[str]) -> int:
+    try:
+        loaded = found.load()
+    except ModuleNotFoundError as cause:
+        raise Misuse(
+            f"The command {name!r} cannot be loaded: the module {cause.name!r} is not installed. "
+            "It may belong to an optional part: see the extras in the README."
+        ) from cause
+    command = typer.main.get_command(loaded if isinstance(loaded, typer.Typer) else _single(loaded))
+    try:
+        command(args=rest, prog_name=f"ringfence {name}")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    return 0
+
+
+def _single(function: object) -> typer.Typer:
+    """A command line of one command: without a name of its own to repeat."""
+    if not callable(function):
+        raise Misuse("An entry point of ringfence.commands is neither a function nor a typer application.")
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("ringfence")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"error: {message}", err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The real application on a real server with a real database; only the path of a question may be a stand-in."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from policies.rules import Attributes, Level
+from rag.api.app import create_app
+from rag.api.parts import AppParts
+from rag.api.server import QuietServer, uvicorn_config
+from rag.audit.log import AuditLog
+from rag.db.engine import Database
+from rag.domain import (
+    Answer,
+    Chunk,
+    Citation,
+    Claim,
+    Principal,
+    ReadableChunk,
+    Span,
+    Timings,
+)
+from rag.errors import NotFound
+from rag.identity.authenticate import IdentityParts
+from rag.identity.store import ApiKeys
+from rag.identity.tokens import TokenVerifier
+from rag.query.found import Found
+from rag.query.parts import Options
+from rag.query.passages import OpenedPassage
+from rag.settings import ServiceSettings, Settings
+
+SECRET = b"s" * 32
+OPERATOR = "rfop_" + "o" * 43
+TEXT = "Annual leave is 28 days. It must be taken by March."
+
+
+PASSAGE = OpenedPassage(
+    "doc_a", "ver_a", Span(10, 34), 2, Level.INTERNAL, "Leave <b>", "Annual leave is 28 days. <script>x</script>"
+)
+
+
+def the_answer() -> Answer:
+    first = Citation(1, "doc_a", "ver_a", "chk_a", "Leave", 2, Span(10, 34), "Annual leave is 28 days.", Level.INTERNAL)
+    second = replace(first, number=2, page=None, span=Span(35, 61), quote="It must be taken by March.")
+    claims = (Claim("Annual leave is 28 days.", (1,)), Claim("It must be taken by March.", (1, 2)))
+    timings = Timings((("plan", 0.5), ("search", 2.25)))
+    return Answer("ans_1", True, claims, (first, second), TEXT, Level.INTERNAL, 7, "extractive", timings)
+
+
+@dataclass
+class ScriptedPath:
+    """Does what a test says, and remembers what it was asked."""
+
+    pieces: tuple[str | Answer | Exception, ...] = (
+        "Annual leave is 28 days.",
+        " It must be taken by March.",
+        the_answer(),
+    )
+    asked: list[tuple[str, Principal, Options]] = field(default_factory=list)
+    opened: list[tuple[str, str, Span, Principal]] = field(default_factory=list)
+    hang_after: int | None = None
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    passage: OpenedPassage = PASSAGE
+
+    async def ask(self, question: str, principal: Principal, options: Options) -> AsyncIterator[str | Answer]:
+        self.asked.append((question, principal, options))
+        try:
+            for number, piece in enumerate(self.pieces):
+                if number == self.hang_after:
+                    await asyncio.Event().wait()
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+        finally:
+            self.closed.set()
+
+    async def search(self, question: str, principal: Principal, limit: int) -> Found:
+        self.asked.append((question, principal, Options(limit=limit)))
+        chunk = Chunk("chk_a", "doc_a", "ver_a", 0, Span(10, 34), 2, "Leave", "Annual leave is 28 days.")
+        attributes = Attributes("acme", "doc_a", "hr", Level.INTERNAL)
+        return Found((ReadableChunk(chunk, attributes, 1, "Leave", 0.5, 0.75),), 7, Timings((("search", 1.0),)))
+
+    async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
+        self.opened.append((document, version, span, principal))
+        if principal.person != "user:ann":
+            raise NotFound("There is no such passage, or none that you may read.")
+        return self.passage
+
+
+@pytest.fixture
+def path() -> ScriptedPath:
+    return ScriptedPath()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, service=ServiceSettings(requests_per_minute=1000, body_bytes_max=20_000))
+
+
+@pytest.fixture
+def parts(database: Database, path: ScriptedPath, settings: Settings) -> AppParts:
+    async def knows(tenant: str, subject: str) -> bool:
+        return (tenant, subject) in {("acme", "user:ann"), ("acme", "user:bob")}
+
+    async def publish(tenant: str) -> Mapping[str, int]:
+        return {"versions": 3}
+
+    async def fine() -> None:
+        return None
+
+    tokens = TokenVerifier(SECRET, "HS256", audience="ringfence", issuer=None)
+    return AppParts(
+        settings=settings,
+        database=database,
+        identity=IdentityParts(database, tokens, OPERATOR, knows),
+        audit=AuditLog(),
+        path=path,
+        publish=publish,
+        checks={"database": fine},
+        count_tokens=lambda text: len(text.split()),
+    )
+
+
+@dataclass(frozen=True)
+class Bearers:
+    """One key of each kind; the operator's is a constant."""
+
+    person: str
+    bob: str
+    assistant: str
+    naming_assistant: str
+    administrator: str
+    operator: str = OPERATOR
+
+
+@pytest.fixture
+async def bearers(database: Database) -> Bearers:
+    async with database.unit_of_work() as session:
+        keys, now = ApiKeys(session), datetime.now(UTC)
+
+        async def made(subject: str, **rights: bool) -> str:
+            return (await keys.create(tenant="acme", subject=subject, now=now, **rights)).bearer
+
+        return Bearers(
+            person=await made("user:ann"),
+            bob=await made("user:bob"),
+            assistant=await made("assistant:helpdesk"),
+            naming_assistant=await made("assistant:helpdesk", may_name_people=True),
+            administrator=await made("user:root", administrator=True),
+        )
+
+
+Serve = Callable[[AppParts], Awaitable[str]]
+
+
+@asynccontextmanager
+async def serving(parts: AppParts) -> AsyncIterator[str]:
+    """The application on a free loopback port, over a real socket. Yields its root URL."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    started = asyncio.Event()
+    server = QuietServer(uvicorn_config(create_app(parts)), started.set)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    async with asyncio.timeout(10):
+        await started.wait()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        async with asyncio.timeout(10):
+            await task
+
+
+@pytest.fixture
+async def url(parts: AppParts) -> AsyncIterator[str]:
+    async with serving(parts) as root:
+        yield root
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as opened:
+        yield opened
