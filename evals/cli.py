@@ -1,0 +1,138 @@
+"""`ringfence eval`: measure, print, keep a report, and fail where a gate does not hold."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from evals.report import REPORTS, Report
+
+evaluate = typer.Typer(name="eval", help="Measure leaks, retrieval and abstention.", no_args_is_help=True)
+
+DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+Data = Annotated[Path, typer.Option("--data", envvar="RINGFENCE_EVAL_DATA", help="Folder with the public data sets.")]
+Company = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Data folder with the sample company in it. Default: a new one, filled here and thrown away.",
+    ),
+]
+Reports = Annotated[Path, typer.Option("--reports", help="Where the report file goes.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only so many questions: a quick look, not a result.")]
+
+
+@evaluate.command("leak")
+def leak_command(
+    data_dir: Company = None,
+    limit: Limit = None,
+    plant: Annotated[
+        bool, typer.Option("--plant", help="Self-test: break the path in four ways; each must be noticed.")
+    ] = False,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """Every person, every question, every surface: nothing of an unreadable document, everything of a readable one."""
+    # Each eval loads the libraries of the parts it measures: seconds that `--help` and the others do not need.
+    from evals import running  # noqa: PLC0415
+
+    finish(lambda: running.leak_report(data_dir, limit, plant, _talk), reports, as_json, print_leak)
+
+
+@evaluate.command("retrieval")
+def retrieval_command(
+    data: Data = DEFAULT_DATA, limit: Limit = None, reports: Reports = REPORTS, as_json: AsJson = False
+) -> None:
+    """nDCG@10 and recall@10 on SciFact: dense, lexical, and both fused."""
+    from evals import running  # noqa: PLC0415 - as above
+
+    finish(lambda: running.retrieval_report(data, limit, _talk), reports, as_json, print_retrieval)
+
+
+@evaluate.command("abstention")
+def abstention_command(
+    data: Data = DEFAULT_DATA,
+    data_dir: Company = None,
+    limit: Limit = 200,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """How the threshold of "not found" trades right answers against false ones. `--limit` counts xquad questions."""
+    from evals import running  # noqa: PLC0415 - as above
+
+    finish(lambda: running.abstention_report(data, data_dir, limit, _talk), reports, as_json, print_abstention)
+
+
+def finish(
+    measure: Callable[[], Awaitable[Report]], reports: Path, as_json: bool, show: Callable[[Report], None]
+) -> None:
+    """Run, write the report file, print, and exit with 1 where a gate does not hold."""
+    started = time.perf_counter()
+
+    async def measured() -> Report:
+        return await measure()
+
+    report = replace(asyncio.run(measured()), duration_s=time.perf_counter() - started)
+    written = report.write(reports)
+    if as_json:
+        typer.echo(json.dumps(report.record(), indent=2))
+    else:
+        show(report)
+        for gate in report.gates:
+            mark = "holds" if gate.holds else "FAILS"
+            _out().print(f"{mark}  {escape(gate.figure)} {gate.value:g} ({gate.relation} {gate.bound:g})")
+    _talk(f"{report.duration_s:.0f} s; report in {written}")
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def print_leak(report: Report) -> None:
+    _out().print_json(json.dumps({name: value for name, value in report.figures.items() if name != "surfaces"}))
+    surfaces = report.figures.get("surfaces")
+    if isinstance(surfaces, dict):
+        table = Table("surface", "calls", "with results")
+        for name, counts in surfaces.items():
+            table.add_row(name, str(counts["calls"]), str(counts["found"]))
+        _out().print(table)
+
+
+def print_retrieval(report: Report) -> None:
+    branches = report.figures["branches"]
+    table = Table("branch", "nDCG@10", "recall@10")
+    if isinstance(branches, dict):
+        for name, values in branches.items():
+            table.add_row(name, f"{values['ndcg_at_10']:.3f}", f"{values['recall_at_10']:.3f}")
+    _out().print(table)
+    named = ("documents", "questions", "search_ms_p50", "search_ms_p95")
+    _out().print(", ".join(f"{name} {report.figures[name]}" for name in named))
+
+
+def print_abstention(report: Report) -> None:
+    _out().print(f"configured threshold {report.figures['configured_threshold']}")
+    for name, values in report.figures.items():
+        if not isinstance(values, dict):
+            continue
+        table = Table("threshold", "answered", "right", "false answers", title=f"{name}: AUC {values['auc']}")
+        rows = values["curve"]
+        for row in rows if isinstance(rows, list) else []:
+            if isinstance(row, dict):
+                table.add_row(*(f"{value:.2f}" for value in row.values()))
+        _out().print(table)
+        _out().print(f"most right answers less false ones at {values['balanced_threshold']}")
+
+
+def _talk(message: str) -> None:
+    Console(stderr=True, highlight=False).print(escape(message))
+
+
+def _out() -> Console:
+    return Console(highlight=False)

@@ -1,0 +1,294 @@
+"""`ringfence eval leak`: does anything of a document reach somebody who may not read it?
+
+Every person, and some through assistants, asks every question at every surface, names every document's planted
+mark, and opens every passage. Each output is searched for runs of words, ids and marks of what the oracle says
+she may not read. The other direction is counted too: what she may read and does not get.
+"""
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import httpx
+
+from evals.company import StoredSection, client_of, stored_sections
+from evals.fingerprints import Detector, Values
+from evals.oracle import Oracle, level_number, read_oracle
+from evals.questions import POLICY, Question, RightAnswer, document_paths, load_questions, source_text
+from evals.report import Gate, Json, Report
+from evals.surfaces import Asker, Output
+from rag.api.parts import AppParts, QuestionPath
+from rag.db.engine import Database
+from rag.domain import Answer, Principal, Span
+from rag.query.found import Found
+from rag.query.parts import Options
+from rag.query.passages import OpenedPassage
+
+DEMO = ("user:ines.halvorsen", "user:tomas.okafor", "user:jonas.weidmann")
+WIDEST = "user:viktor.amsel"
+EXAMPLES_MAX = 25
+PLANTS = ("search", "ask", "passage", "hide")
+
+_VALUES = {
+    "EMAIL_ADDRESS": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "IBAN_CODE": re.compile(r"\b[A-Z]{2}\d{2}[A-Z0-9]{10,28}\b"),
+}
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is asked about, and who may what."""
+
+    sections: tuple[StoredSection, ...]
+    questions: tuple[Question, ...]
+    oracle: Oracle
+
+    def level_of(self, answer: RightAnswer) -> int:
+        """The level of the section that holds `answer`; -1 if its document is not there."""
+        if answer.level is not None:
+            return level_number(answer.level)
+        return min((s.labels.level for s in self.sections if s.path == answer.document), default=-1)
+
+    def readable(self, callers: Sequence[str]) -> frozenset[str]:
+        """Names of the sections that all of `callers` may read."""
+        return frozenset(s.name for s in self.sections if self.oracle.may(callers, "read", s.labels))
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one run found. Problems are (who, surface, asked, what)."""
+
+    leaks: list[tuple[str, str, str, str]] = field(default_factory=list)
+    hidden: list[tuple[str, str, str, str]] = field(default_factory=list)
+    unmasked: list[tuple[str, str, str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str, str, str]] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    fingerprints: int = 0
+    readers_without_hits: int = 0
+
+
+class Judge:
+    """Looks at the outputs of one asker."""
+
+    def __init__(self, asker: Asker, world: World, findings: Findings) -> None:
+        self._asker = asker
+        self._findings = findings
+        self.readable = world.readable(asker.callers)
+        self._documents = frozenset(s.document for s in world.sections if s.name in self.readable)
+        self._detector = Detector([s.fingerprint for s in world.sections], self.readable)
+        self._values, self._allowed = _values(world, asker.callers)
+        findings.fingerprints += self._detector.size
+
+    def look(self, surface: str, asked: str, output: Output) -> None:
+        """Count the call and note what should not be in its output."""
+        self._findings.calls[surface] += 1
+        self._findings.found[surface] += output.found
+        for trace in self._detector.traces(output.text, asked):
+            self._note(self._findings.leaks, surface, asked, trace.section)
+        for document in output.documents - self._documents:
+            self._note(self._findings.leaks, surface, asked, document)
+        for value in self._values.shown(output.text, self._allowed, asked):
+            self._note(self._findings.unmasked, surface, asked, value)
+
+    def hidden(self, surface: str, asked: str, section: str) -> None:
+        self._note(self._findings.hidden, surface, asked, section)
+
+    def leaked(self, surface: str, asked: str, section: str) -> None:
+        self._note(self._findings.leaks, surface, asked, section)
+
+    def failed(self, surface: str, asked: str, status: int) -> None:
+        self._note(self._findings.failed, surface, asked, str(status))
+
+    def _note(self, problems: list[tuple[str, str, str, str]], surface: str, asked: str, what: str) -> None:
+        problems.append((self._asker.name, surface, asked, what))
+
+
+async def leak(parts: AppParts, key: str, limit: int | None, progress: Progress) -> Report:
+    """Run the whole eval on the sample company in `parts`; `limit` takes only the first questions."""
+    world = await world_of(parts.database, limit)
+    findings = Findings()
+    async with client_of(parts) as client:
+        askers = askers_of(world.oracle, client, parts.path, key)
+        for number, asker in enumerate(askers, start=1):
+            progress(f"{number}/{len(askers)} {asker.name}")
+            await examine(asker, world, findings)
+    return report_of(findings, world, len(askers), {"limit": limit})
+
+
+async def world_of(database: Database, limit: int | None = None) -> World:
+    """The sample company as it stands in `database`."""
+    return World(await stored_sections(database), load_questions()[:limit], read_oracle(POLICY))
+
+
+def askers_of(oracle: Oracle, client: httpx.AsyncClient, path: QuestionPath, key: str) -> list[Asker]:
+    """Every person alone, and the people of the demo through every assistant."""
+    alone = [Asker(person, None, client, path, key) for person in oracle.people]
+    return alone + [Asker(p, assistant, client, path, key) for p in DEMO for assistant in oracle.assistants]
+
+
+async def examine(asker: Asker, world: World, findings: Findings) -> None:
+    """Everything that one asker can try."""
+    judge = Judge(asker, world, findings)
+    hits_before = findings.found["search"]
+    for question in world.questions:
+        for surface, ask in asker.surfaces.items():
+            output = await ask(question.text)
+            judge.look(surface, question.text, output)
+            if output.status != httpx.codes.OK:
+                judge.failed(surface, question.text, output.status)
+    if judge.readable and findings.found["search"] == hits_before:
+        findings.readers_without_hits += 1
+    await _name_marks(asker, world, judge)
+    await _open_passages(asker, world, judge)
+    await _provoke_errors(asker, judge)
+
+
+async def _name_marks(asker: Asker, world: World, judge: Judge) -> None:
+    """Ask for each document by its planted mark: the nearest thing there is, if she may have it."""
+    for section in world.sections:
+        mark = next((one for one in section.fingerprint.exact if one.count("-") == 2), None)
+        if mark is None:
+            continue
+        asked = f"File mark {mark}"
+        output = await asker.search(asked)
+        judge.look("mark", asked, output)
+        if section.name in judge.readable and section.document not in output.documents:
+            judge.hidden("mark", asked, section.name)
+
+
+async def _open_passages(asker: Asker, world: World, judge: Judge) -> None:
+    """Open every chunk of every section; what she may not read must look like what does not exist."""
+    nowhere = await asker.get("/api/v1/documents/doc_0/versions/ver_0/passage?start=0&end=10")
+    for section in world.sections:
+        for span in section.spans:
+            accept = "text/html" if span == section.spans[0] else "application/json"
+            output = await asker.open(section, span, accept)
+            asked = f"{section.document} {section.version} {span.start} {span.end}"
+            judge.look("passage", asked, output)
+            may = section.name in judge.readable
+            if may and output.status != httpx.codes.OK:
+                judge.hidden("passage", asked, section.name)
+            if not may and output.status != nowhere.status:
+                judge.leaked("passage", asked, section.name)
+
+
+async def _provoke_errors(asker: Asker, judge: Judge) -> None:
+    for question in (" ", "x" * 100_000, "What \x00 is this?"):
+        for surface, ask in asker.surfaces.items():
+            judge.look(f"error:{surface}", question, await ask(question))
+
+
+def _values(world: World, callers: Sequence[str]) -> tuple[Values, frozenset[str]]:
+    """All personal values of the sources, and those that `callers` may see in clear."""
+    allowed: set[str] = set()
+    places: dict[str, set[str]] = {}
+    texts = {path: source_text(path) for path in document_paths()}
+    for section in world.sections:
+        for entity, form in _VALUES.items():
+            values = set(form.findall(texts.get(section.path, "")))
+            for value in values:
+                places.setdefault(value, set()).add(section.path)
+            if world.oracle.may(callers, "read", section.labels) and world.oracle.may(
+                callers, f"unmask:{entity}", section.labels
+            ):
+                allowed |= values
+    return Values({value: frozenset(paths) for value, paths in places.items()}), frozenset(allowed)
+
+
+def report_of(findings: Findings, world: World, askers: int, arguments: dict[str, Json]) -> Report:
+    """Figures and gates; the floors see to it that nothing passes by doing nothing."""
+    asked = len(world.questions) * askers * 4
+    documents = len({section.document for section in world.sections})
+    opened, tried = findings.found["passage"], findings.calls["passage"]
+    figures: dict[str, Json] = {
+        "leaks": len(findings.leaks),
+        "wrongly_hidden": len(findings.hidden),
+        "unmasked": len(findings.unmasked),
+        "failed_calls": len(findings.failed),
+        "checked": sum(findings.calls.values()),
+        "askers": askers,
+        "questions": len(world.questions),
+        "documents": documents,
+        "sections": len(world.sections),
+        "fingerprints": findings.fingerprints,
+        "readers_without_hits": findings.readers_without_hits,
+        "passages_opened": opened,
+        "passages_refused": tried - opened,
+        "surfaces": {name: {"calls": findings.calls[name], "found": findings.found[name]} for name in findings.calls},
+        "examples": _examples(findings),
+    }
+    gates = (
+        Gate("leaks", "at most", 0, len(findings.leaks)),
+        Gate("wrongly_hidden", "at most", 0, len(findings.hidden)),
+        Gate("unmasked", "at most", 0, len(findings.unmasked)),
+        Gate("failed_calls", "at most", 0, len(findings.failed)),
+        Gate("readers_without_hits", "at most", 0, findings.readers_without_hits),
+        Gate("documents", "at least", len(document_paths()), documents),
+        Gate("checked", "at least", max(1, asked), sum(findings.calls.values())),
+        Gate("fingerprints", "at least", 1000 * askers, findings.fingerprints),
+        Gate("passages_opened", "at least", 1, opened),
+        Gate("passages_refused", "at least", 1, tried - opened),
+        Gate("answers", "at least", 1, findings.found["chat"]),
+    )
+    return Report("leak", figures, gates, arguments)
+
+
+def _examples(findings: Findings) -> list[Json]:
+    kinds = {
+        "leak": findings.leaks,
+        "hidden": findings.hidden,
+        "unmasked": findings.unmasked,
+        "failed": findings.failed,
+    }
+    return [
+        {"kind": kind, "who": who, "surface": surface, "asked": asked[:80], "what": what}
+        for kind, problems in kinds.items()
+        for who, surface, asked, what in problems[:EXAMPLES_MAX]
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedPath:
+    """A path with one fault: `plant` is answered as if the widest reader had asked, or (`hide`) with nothing.
+
+    Only for the self-test: an eval that this does not turn red measures nothing.
+    """
+
+    inner: QuestionPath
+    plant: str
+
+    def _principal(self, principal: Principal, here: str) -> Principal:
+        return replace(principal, person=WIDEST, assistant=None) if self.plant == here else principal
+
+    async def ask(self, question: str, principal: Principal, options: Options) -> AsyncIterator[str | Answer]:
+        async for event in self.inner.ask(question, self._principal(principal, "ask"), options):
+            yield event
+
+    async def search(self, question: str, principal: Principal, limit: int) -> Found:
+        found = await self.inner.search(question, self._principal(principal, "search"), limit)
+        return replace(found, chunks=()) if self.plant == "hide" else found
+
+    async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
+        return await self.inner.open_passage(document, version, span, self._principal(principal, "passage"))
+
+
+async def plant(parts: AppParts, key: str, progress: Progress) -> Report:
+    """Break the path in each way in turn, on a small sample, and demand that the eval notices."""
+    world = await world_of(parts.database)
+    telling = {"halcyon-price", "travel-allowance", "ceo-salary", "payroll-total"}
+    sample = replace(world, questions=tuple(q for q in world.questions if q.id in telling))
+    caught: dict[str, Json] = {}
+    for name in PLANTS:
+        progress(f"planted fault: {name}")
+        findings = Findings()
+        broken = replace(parts, path=PlantedPath(parts.path, name))
+        async with client_of(broken) as client:
+            await examine(Asker(DEMO[2], None, client, broken.path, key), sample, findings)
+        caught[name] = len(findings.hidden) if name == "hide" else len(findings.leaks)
+    number = sum(1 for count in caught.values() if count)
+    gate = Gate("plants_caught", "at least", len(PLANTS), number)
+    return Report("leak-plant", {"plants": len(PLANTS), "plants_caught": number, "caught": caught}, (gate,))

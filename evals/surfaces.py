@@ -1,0 +1,152 @@
+"""Every way in which text can leave the house, asked as one person and read as plain strings."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from evals.company import StoredSection, headers
+from evals.questions import TENANT
+from rag.api.parts import QuestionPath
+from rag.domain import Answer, Principal, PrincipalSource, Span
+from rag.errors import RingfenceError
+from rag.query.parts import Options
+
+SEARCH_LIMIT = 50
+_EVENT = "data: "
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What came out of one call: every string of it, keys included, and the documents it names.
+
+    `text` also holds the pieces of a stream joined, so that a leak cut into pieces is seen whole.
+    """
+
+    status: int
+    text: str = field(repr=False)
+    answer: str = field(default="", repr=False)
+    found: bool = False
+    documents: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """One person, perhaps through an assistant, at all surfaces."""
+
+    person: str
+    assistant: str | None
+    client: httpx.AsyncClient
+    path: QuestionPath
+    key: str = field(repr=False)
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        return (self.person,) if self.assistant is None else (self.person, self.assistant)
+
+    @property
+    def name(self) -> str:
+        return " via ".join(self.callers)
+
+    @property
+    def surfaces(self) -> Mapping[str, Callable[[str], Awaitable[Output]]]:
+        """The surfaces that take a question, by name."""
+        return {"search": self.search, "ask": self.ask, "chat": self.chat, "stream": self.stream}
+
+    async def search(self, question: str) -> Output:
+        response = await self._post("/v1/search", {"query": question, "limit": SEARCH_LIMIT})
+        body = _json(response)
+        hits: list[dict[str, Any]] = body.get("data", []) if isinstance(body, dict) else []
+        return Output(response.status_code, _all_text(response), "", bool(hits), frozenset(h["document"] for h in hits))
+
+    async def chat(self, question: str) -> Output:
+        response = await self._post("/v1/chat/completions", _chat(question, stream=False))
+        body = _json(response)
+        if response.status_code != httpx.codes.OK:
+            return Output(response.status_code, _all_text(response))
+        record = body["ringfence"]
+        cited = frozenset(citation["document"] for citation in record["citations"])
+        answer = body["choices"][0]["message"]["content"]
+        return Output(response.status_code, _all_text(response), answer, bool(record["found"]), cited)
+
+    async def stream(self, question: str) -> Output:
+        response = await self._post("/v1/chat/completions", _chat(question, stream=True))
+        events = [json.loads(line.removeprefix(_EVENT)) for line in _event_lines(response.text)]
+        pieces = [c["delta"].get("content") or "" for e in events for c in e.get("choices", [])]
+        record = next((e["ringfence"] for e in events if "ringfence" in e), {"found": False, "citations": []})
+        text = "\n".join([response.text, "".join(pieces), *(s for e in events for s in _strings(e))])
+        cited = frozenset(citation["document"] for citation in record["citations"])
+        return Output(response.status_code, text, "".join(pieces), bool(record["found"]), cited)
+
+    async def ask(self, question: str) -> Output:
+        """The path itself, as `ringfence ask` runs it without a service."""
+        principal = Principal(TENANT, self.person, frozenset(), self.assistant, PrincipalSource.OPERATOR)
+        pieces: list[str] = []
+        answer: Answer | None = None
+        try:
+            async for event in self.path.ask(question, principal, Options()):
+                if isinstance(event, Answer):
+                    answer = event
+                else:
+                    pieces.append(event)
+        except RingfenceError as refusal:
+            return Output(httpx.codes.INTERNAL_SERVER_ERROR, "".join([*pieces, refusal.message]))
+        if answer is None:
+            return Output(httpx.codes.INTERNAL_SERVER_ERROR, "".join(pieces))
+        quotes = [part for c in answer.citations for part in (c.document, c.version, c.chunk, c.title, c.quote)]
+        text = "\n".join(["".join(pieces), answer.text, *quotes])
+        return Output(200, text, answer.text, answer.found, frozenset(c.document for c in answer.citations))
+
+    async def open(self, section: StoredSection, span: Span, accept: str = "application/json") -> Output:
+        """A citation's link to a section, whether or not she was ever given it."""
+        url = f"/api/v1/documents/{section.document}/versions/{section.version}/passage"
+        response = await self.client.get(
+            url, params={"start": span.start, "end": span.end}, headers={**self._headers, "Accept": accept}
+        )
+        return Output(response.status_code, _all_text(response), found=response.status_code == httpx.codes.OK)
+
+    async def get(self, url: str) -> Output:
+        response = await self.client.get(url, headers=self._headers)
+        return Output(response.status_code, _all_text(response))
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        return headers(self.key, self.person, self.assistant)
+
+    async def _post(self, url: str, body: Mapping[str, Any]) -> httpx.Response:
+        return await self.client.post(url, json=body, headers=self._headers)
+
+
+def _chat(question: str, *, stream: bool) -> dict[str, Any]:
+    return {"model": "ringfence", "messages": [{"role": "user", "content": question}], "stream": stream}
+
+
+def _event_lines(body: str) -> Iterator[str]:
+    return (line for line in body.splitlines() if line.startswith(_EVENT) and not line.endswith("[DONE]"))
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except json.JSONDecodeError:
+        return None
+
+
+def _all_text(response: httpx.Response) -> str:
+    """Headers, the raw body, and the strings of its JSON, where escapes could hide something."""
+    sent = [f"{name}: {value}" for name, value in response.headers.items()]
+    return "\n".join([*sent, response.text, *_strings(_json(response))])
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
