@@ -44,8 +44,14 @@ def path_of(error: BaseException) -> list[str]:
     return [f"{'/'.join(PurePath(f.filename).parts[-2:])}:{f.lineno} {f.name}" for f in frames]
 
 
+_OURS = ("rag.", "policies.", "ingestion.", "evals.")
+
+
 class _Foreign(logging.Formatter):
-    """A library's record as JSON: who and where. Its text may quote what it was given, so it is left out."""
+    """A record of the standard library's logging as JSON: who and where.
+
+    Our own rooms log ids and numbers, so their text is kept. A library's may quote what it was given: left out.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         event: dict[str, Any] = {
@@ -54,6 +60,8 @@ class _Foreign(logging.Formatter):
             "logger": record.name,
             "place": f"{record.filename}:{record.lineno}",
         }
+        if record.name.startswith(_OURS):
+            event |= {"event": record.getMessage()}
         if record.exc_info and record.exc_info[1] is not None:
             event |= {"error": type(record.exc_info[1]).__name__, "path": path_of(record.exc_info[1])}
         return str(structlog.processors.JSONRenderer(sort_keys=True)(None, "", event))

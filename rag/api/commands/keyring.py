@@ -32,9 +32,7 @@ keys = typer.Typer(
 @keys.command()
 def create(
     tenant: Tenant,
-    subject: Annotated[
-        str, typer.Option("--subject", help="user:ann for a person, assistant:helpdesk for a program.")
-    ],
+    subject: Annotated[str, typer.Option("--subject", help="user:ann for a person, assistant:helpdesk for a program.")],
     label: Annotated[str, typer.Option(help="What the key is for.")] = "",
     may_name_people: Annotated[
         bool, typer.Option("--may-name-people", help="The assistant's word for whom it acts counts, without a token.")
