@@ -62,9 +62,8 @@ class StandIn:
         self, reply: Reply, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         extra = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
-        writer.write(
-            f"HTTP/1.1 {reply.status} X\r\nContent-Type: {reply.content_type}\r\n{extra}Connection: close\r\n\r\n".encode()
-        )
+        head = f"HTTP/1.1 {reply.status} X\r\nContent-Type: {reply.content_type}\r\n{extra}Connection: close\r\n\r\n"
+        writer.write(head.encode())
         if reply.raw is not None or reply.status != 200:
             writer.write(reply.raw or b'{"error": {"message": "the prompt was: secret passage text"}}')
             await writer.drain()

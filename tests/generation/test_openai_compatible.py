@@ -61,7 +61,7 @@ async def test_passages_come_first_and_the_question_last_so_that_prefixes_are_sh
     client = Client(server.base_url).generator
     for question in ("What is the notice period?", "When does it begin?"):
         async with aclosing(client.generate(request(question, NOTICE))) as pieces:
-            assert [piece async for piece in pieces] is not None
+            [piece async for piece in pieces]
     await client.close()
     first, second = (body["messages"][1]["content"] for body in server.requests)
     shared = first[: first.index("Question:")]

@@ -1,0 +1,106 @@
+"""Decisions of one moment: the policy as it stands in the database now, and what it says about loaded chunks."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from policies.check import Decision, check
+from policies.rules import Attributes, Caller, InvalidRule
+from policies.snapshot import Snapshot
+from policies.store import PolicyError
+from rag.db.documents import Documents, LoadedChunk
+from rag.domain import Principal, ReadableChunk
+from rag.errors import PolicyUnreadable, Unavailable
+from rag.query.parts import QueryParts
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a reader's rights are now, and the labels of the chunks they were decided on."""
+
+    snapshot: Snapshot
+    attributes: Mapping[str, Attributes]
+
+
+class PolicyChanged(Unavailable):
+    """Rights changed while an answer was being written, and what it rests on may no longer be shown."""
+
+    code = "policy_changed"
+
+    def __init__(self) -> None:
+        super().__init__("What you may read changed while the answer was being written; it was stopped. Ask again.")
+
+
+async def read_policy(parts: QueryParts, session: AsyncSession, tenant: str) -> Snapshot:
+    """The policy of this moment.
+
+    Raises:
+        PolicyUnreadable: rules or epoch cannot be read; then nothing is answered.
+    """
+    try:
+        return await parts.snapshots.get(session, tenant)
+    except (PolicyError, SQLAlchemyError, OSError) as cause:
+        _log.error("policy_unreadable tenant=%s cause=%s", tenant, type(cause).__name__)
+        raise _unreadable() from cause
+
+
+async def load_chunks(session: AsyncSession, tenant: str, chunks: Collection[str]) -> dict[str, LoadedChunk]:
+    """Chunks with their attributes from SQL, the authority.
+
+    Raises:
+        PolicyUnreadable: they cannot be read, or are not valid attributes.
+    """
+    try:
+        return await Documents(session).load_chunks(tenant, chunks)
+    except (SQLAlchemyError, OSError, InvalidRule, ValueError) as cause:
+        _log.error("attributes_unreadable tenant=%s cause=%s", tenant, type(cause).__name__)
+        raise _unreadable() from cause
+
+
+async def check_all(
+    snapshot: Snapshot, callers: Sequence[Caller], action: str, attributes: Collection[Attributes]
+) -> dict[Attributes, Decision]:
+    """One decision for each distinct set of attributes: chunks of one document mostly share theirs."""
+
+    def decide() -> dict[Attributes, Decision]:
+        return {found: check(snapshot, callers, action, found) for found in dict.fromkeys(attributes)}
+
+    return await asyncio.to_thread(decide)
+
+
+async def still_readable(
+    parts: QueryParts, principal: Principal, decided: Snapshot, used: Sequence[ReadableChunk]
+) -> Standing:
+    """Read epoch and labels again; where either moved, decide again about everything the answer rests on.
+
+    Raises:
+        PolicyChanged: something used is gone, or no longer readable.
+        PolicyUnreadable: it cannot be told.
+    """
+    async with parts.database.reading() as session:
+        snapshot = await read_policy(parts, session, principal.tenant)
+        loaded = await load_chunks(session, principal.tenant, [found.chunk.id for found in used])
+    attributes = {chunk: found.attributes for chunk, found in loaded.items()}
+    same_policy = snapshot.epoch == decided.epoch
+    same_labels = all(attributes.get(found.chunk.id) == found.attributes for found in used)
+    if same_policy and same_labels:
+        return Standing(snapshot, attributes)
+    gone = [found.chunk.id for found in used if found.chunk.id not in attributes]
+    decisions = await check_all(snapshot, principal.callers, "read", list(attributes.values()))
+    refused = [chunk for chunk, labels in attributes.items() if not decisions[labels].allowed]
+    if gone or refused:
+        parts.metrics.policy_changed.inc()
+        raise PolicyChanged()
+    return Standing(snapshot, attributes)
+
+
+def _unreadable() -> PolicyUnreadable:
+    return PolicyUnreadable(
+        "The access policy could not be read, so nothing was answered. Retry; `ringfence doctor` checks the database."
+    )

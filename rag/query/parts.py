@@ -1,0 +1,58 @@
+"""What the path of a question stands on, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from policies.store import SnapshotCache
+from rag.db.engine import Database
+from rag.embedding.protocol import Embedder
+from rag.generation.protocol import Generator
+from rag.index.lexical import LexicalEncoder
+from rag.index.store import VectorStore
+from rag.privacy.tenant import Privacy
+from rag.query.metrics import QueryMetrics, private_metrics
+from rag.settings import Settings
+
+
+class TenantStores(Protocol):
+    """One index per tenant; `rag.index.stores.IndexStores` is the real one."""
+
+    async def get(self, tenant: str) -> VectorStore: ...
+
+
+class AuditWriter(Protocol):
+    """`rag.audit.log.AuditLog` is the real one. Raises where the record cannot be written."""
+
+    async def append(self, session: AsyncSession, tenant: str, kind: str, body: Mapping[str, Any]) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueryParts:
+    """`fallback` answers when `generator` is unavailable; without it that is an error."""
+
+    database: Database
+    snapshots: SnapshotCache
+    privacy: Privacy
+    embedder: Embedder
+    lexical: LexicalEncoder
+    stores: TenantStores
+    generator: Generator
+    audit: AuditWriter
+    settings: Settings
+    fallback: Generator | None = None
+    metrics: QueryMetrics = field(default_factory=private_metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may wish for one question; None leaves the setting. Wishes beyond the settings are cut."""
+
+    limit: int | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+DEFAULTS = Options()

@@ -1,0 +1,84 @@
+"""Giving original values back, at the very end: per entity, per document, per reader, each time decided anew.
+
+A token is resolved only where a chunk shown in this very answer holds it and every caller may unmask that kind
+of value in that chunk's document. So a token that a generator made up, or copied from elsewhere, stays a token.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from policies.rules import Attributes, InvalidRule, action_name
+from rag.domain import Principal, ReadableChunk
+from rag.privacy.tenant import TenantPrivacy
+from rag.privacy.unmask import tokens_in, unmask
+from rag.query.decide import Standing, check_all
+from rag.query.parts import QueryParts
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A text with the labels that decide about its tokens, as they are now."""
+
+    document: str
+    attributes: Attributes
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """Originals by token, and per document the tokens that were given back from it."""
+
+    originals: Mapping[str, str] = field(repr=False)
+    by_document: Mapping[str, frozenset[str]]
+
+    def apply(self, text: str) -> str:
+        return unmask(text, self.originals)
+
+
+def shown_chunks(chunks: Iterable[ReadableChunk], standing: Standing) -> list[Shown]:
+    """Cited chunks with the attributes of this moment. A title belongs to its document and counts as shown."""
+    return [
+        Shown(found.chunk.document, standing.attributes[found.chunk.id], f"{found.title}\n{found.chunk.text}")
+        for found in chunks
+    ]
+
+
+async def reveal(
+    texts: Iterable[str],
+    shown: Sequence[Shown],
+    principal: Principal,
+    standing: Standing,
+    privacy: TenantPrivacy,
+    parts: QueryParts,
+) -> Revealed:
+    """The originals that this reader may see of the tokens in `texts`."""
+    wanted = {token.text: token.entity for text in texts for token in tokens_in(text)}
+    holders = {token: [s for s in shown if token in s.text] for token in wanted}
+    allowed: dict[str, str] = {}
+    for entity in sorted(set(wanted.values())):
+        action = _action(entity)
+        tokens = [token for token, kind in wanted.items() if kind == entity]
+        labels = [holder.attributes for token in tokens for holder in holders[token]]
+        if action is None or not labels:
+            continue
+        decisions = await check_all(standing.snapshot, principal.callers, action, labels)
+        for token in tokens:
+            permitting = [h.document for h in holders[token] if decisions[h.attributes].allowed]
+            if permitting:
+                allowed[token] = permitting[0]
+    if not allowed:
+        return Revealed({}, {})
+    async with parts.database.reading() as session:
+        originals = await privacy.vault.open(session, allowed)
+    by_document: dict[str, frozenset[str]] = {}
+    for token in originals:
+        document = allowed[token]
+        by_document[document] = by_document.get(document, frozenset()) | {token}
+    return Revealed(originals, by_document)
+
+
+def _action(entity: str) -> str | None:
+    try:
+        return action_name(f"unmask:{entity}")
+    except InvalidRule:
+        return None
