@@ -4,10 +4,12 @@ from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
 
 from rag.api.parts import AppParts, state_of
+from rag.audit.record import AuditBody
 from rag.domain import Principal
-from rag.errors import Denied, Unauthenticated
+from rag.errors import AuditUnavailable, Denied, Unauthenticated
 from rag.identity.authenticate import Bearer, Credentials, identify, name_person, required
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -81,8 +83,14 @@ async def record_denial(parts: AppParts, bearer: Bearer, code: str) -> None:
     if bearer.tenant is None:
         return
     subject = None if bearer.key is None else bearer.key.subject
-    async with parts.database.unit_of_work() as session:
-        await parts.audit.append(session, bearer.tenant, "denied", {"key": bearer.id, "subject": subject, "code": code})
+    body: AuditBody = {"key": bearer.id, "subject": subject, "code": code}
+    try:
+        async with parts.database.unit_of_work() as session:
+            await parts.audit.append(session, bearer.tenant, "denied", body)
+    except SQLAlchemyError as cause:
+        raise AuditUnavailable(
+            "The refusal could not be recorded. Retry; `ringfence doctor` checks the log."
+        ) from cause
 
 
 VerifiedBearer = Annotated[Bearer, Depends(verified_bearer)]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 import structlog
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from rag.api import logs
@@ -282,3 +283,12 @@ def test_a_key_has_its_rate_and_gets_it_back_with_time() -> None:
 )
 def test_links_start_at_the_public_root(service: ServiceSettings, root: str, parts: AppParts) -> None:
     assert replace(parts, settings=Settings(service=service)).public_url == root
+
+
+async def test_a_refusal_that_cannot_be_recorded_is_no_crash(
+    client: httpx.AsyncClient, bearers: Bearers, database: Database
+) -> None:
+    async with database.unit_of_work() as session:
+        await session.execute(text("DROP TABLE audit_record"))
+    response = await client.post("/v1/search", json={"query": "x"}, headers=bearing(bearers.assistant))
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "audit_unavailable")
