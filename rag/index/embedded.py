@@ -42,7 +42,8 @@ _NO_GRAPH_KB = 1_000_000_000
 class EmbeddedStore:
     """A `VectorStore` on one shard folder. Use `open_embedded`.
 
-    The engine runs in worker threads: searches side by side, writes one after the other.
+    The engine runs in worker threads: searches side by side, writes one after the other. Its write-ahead log
+    makes every write survive a kill; `flush` syncs some dozens of files, so it is left to whoever has written all.
     """
 
     def __init__(self, shard: edge.EdgeShard, *, tenant: str, dim: int, conditions_max: int) -> None:
@@ -87,6 +88,9 @@ class EmbeddedStore:
             ids: list[edge.PointId] = [point_id(chunk) for chunk in chunks]
             await self._call("delete", lambda: self._write(edge.UpdateOperation.delete_points(ids)))
 
+    async def flush(self) -> None:
+        await self._call("flush", self._shard.flush)
+
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
@@ -98,8 +102,6 @@ class EmbeddedStore:
         with self._writing:
             for operation in operations:
                 self._shard.update(operation)
-            # The write-ahead log survives a kill; the flush makes a write survive a power cut as well.
-            self._shard.flush()
 
     def _search(self, access: Access, query: Query, limit: int) -> Hits:
         everyone = edge_filter(access.whole)

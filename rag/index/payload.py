@@ -12,11 +12,11 @@ SEAL_KEY = "acl_schema"
 SEAL = "v1"
 """Written after validation only. Every filter asks for it: a point without it is nobody's."""
 
+# What filters ask for, and so what is indexed.
 KEYWORDS = (
     "tenant",
     SEAL_KEY,
     "document",
-    "version",
     "department",
     "owner",
     "tags",
@@ -24,7 +24,7 @@ KEYWORDS = (
     "denied_shares",
     "compartments",
 )
-INTEGERS = ("level", "epoch", "attribute_version")
+INTEGERS = ("level", "epoch")
 """Compared by range only: exact matches of numbers differ between engines with and without an index."""
 
 

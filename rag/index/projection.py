@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from rag.db.documents import attributes_of, tightening_of
 from rag.db.tables import ChunkRow, DocumentRow, TombstoneRow, VersionRow
@@ -49,7 +50,7 @@ class Projection:
             .order_by(VersionRow.created_at, VersionRow.id)
         )
         versions: dict[str, list[str]] = {}
-        for document, version in (await self._session.execute(statement)).tuples():
+        for document, version in await self._session.execute(statement):
             versions.setdefault(document, []).append(version)
         return [Staged(document, found[-1], tuple(found[:-1])) for document, found in versions.items()]
 
@@ -58,7 +59,7 @@ class Projection:
         statement = select(DocumentRow.id, DocumentRow.current_version).where(
             DocumentRow.tenant == self._tenant, DocumentRow.current_version.is_not(None)
         )
-        rows = (await self._session.execute(statement.order_by(DocumentRow.id))).tuples()
+        rows = await self._session.execute(statement.order_by(DocumentRow.id))
         return [(document, version) for document, version in rows if version is not None]
 
     async def load(self, document: str, version: str) -> Written | None:
@@ -101,11 +102,11 @@ class Projection:
         """(version, chunks) whose points are to be removed."""
         statement = select(VersionRow.id).where(VersionRow.tenant == self._tenant, VersionRow.state == "superseded")
         versions = list(await self._session.scalars(statement.order_by(VersionRow.id)))
-        return [(version, [chunk.id for chunk in await self._chunks(version)]) for version in versions]
+        return [(version, [chunk.id for chunk in await self._labels(version)]) for version in versions]
 
-    async def retire(self, version: str) -> None:
-        """The points of a superseded version are gone."""
-        await self._move([version], "superseded", "retired")
+    async def retire(self, versions: Collection[str]) -> None:
+        """The points of these superseded versions are gone."""
+        await self._move(versions, "superseded", "retired")
 
     async def relabelled(self) -> list[tuple[str, int, dict[str, Payload]]]:
         """(document, attribute version, payload by chunk) where the index carries older attributes."""
@@ -118,9 +119,9 @@ class Projection:
             (
                 document.id,
                 document.attribute_version,
-                {chunk.id: _payload(document, version, chunk) for chunk in await self._chunks(version.id)},
+                {chunk.id: _payload(document, version, chunk) for chunk in await self._labels(version.id)},
             )
-            for document, version in (await self._session.execute(statement)).tuples().all()
+            for document, version in await self._session.execute(statement)
         ]
 
     async def mark_indexed(self, document: str, attribute_version: int) -> None:
@@ -153,6 +154,12 @@ class Projection:
     async def _chunks(self, version: str) -> Sequence[ChunkRow]:
         statement = select(ChunkRow).where(ChunkRow.tenant == self._tenant, ChunkRow.version == version)
         return (await self._session.scalars(statement.order_by(ChunkRow.ordinal))).all()
+
+    async def _labels(self, version: str) -> Sequence[ChunkRow]:
+        """The chunks without their vectors, which are most of them."""
+        vectors = (ChunkRow.dense, ChunkRow.lexical_indices, ChunkRow.lexical_values)
+        statement = select(ChunkRow).where(ChunkRow.tenant == self._tenant, ChunkRow.version == version)
+        return (await self._session.scalars(statement.options(*(defer(v, raiseload=True) for v in vectors)))).all()
 
     async def _move(self, versions: Collection[str], old: str, new: str) -> int:
         statement = (

@@ -1,6 +1,6 @@
 """Make the index hold what SQL says, in steps that can be killed anywhere and run again.
 
-    points of staged versions      written, not yet visible: no document points at them
+    points of staged versions      written and flushed, not yet visible: no document points at them
     flip, in one transaction       the new version is the visible one, the old one is superseded
     points of superseded versions  removed, then marked retired
     changed labels                 written to the points, then marked as indexed
@@ -24,7 +24,10 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with (versions done, versions to do) after each batch."""
 
 _BATCH = 256
-"""Points written, or removed, at once: keeps one write some tens of milliseconds, and one transaction short."""
+"""Points in one write: some tens of milliseconds."""
+
+_GROUP = 2048
+"""Points between two flips: a flush and a transaction cost as much as some hundred points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,18 @@ async def rebuild(database: Database, store: VectorStore, tenant: str, progress:
     async with store.publishing():
         async with database.reading() as session:
             visible = await Projection(session, tenant).published()
-        for done, (document, version) in enumerate(visible, start=1):
-            written = await _load(database, tenant, document, version)
-            if written is not None:
-                await _upsert(store, written.points)
-                async with database.unit_of_work() as session:
-                    await Projection(session, tenant).mark_indexed(document, written.attribute_version)
-                points += len(written.points)
+        waiting = [Staged(document, version, ()) for document, version in visible]
+        done = 0
+        async for batch in _loaded(database, tenant, waiting):
+            await _upsert(store, [point for _, written in batch for point in written.points])
+            await store.flush()
+            async with database.unit_of_work() as session:
+                for staged, written in batch:
+                    await Projection(session, tenant).mark_indexed(staged.document, written.attribute_version)
+            points += sum(len(written.points) for _, written in batch)
+            done += len(batch)
             if progress is not None:
-                progress(done, len(visible))
+                progress(done, len(waiting))
     published = await publish(database, store, tenant)
     return replace(published, versions=published.versions + len(visible), points=published.points + points)
 
@@ -86,6 +92,7 @@ async def _publish_staged(
     async for batch in _loaded(database, tenant, waiting):
         batch_points = [point for _, written in batch for point in written.points]
         await _upsert(store, batch_points)
+        await store.flush()
         async with database.unit_of_work() as session:
             projection = Projection(session, tenant)
             flipped = [await projection.flip(staged, written.attribute_version) for staged, written in batch]
@@ -103,7 +110,7 @@ async def _publish_staged(
 async def _loaded(
     database: Database, tenant: str, waiting: Sequence[Staged]
 ) -> AsyncIterator[list[tuple[Staged, Written]]]:
-    """The waiting versions with their points, some `_BATCH` points at a time, never less than a version."""
+    """The waiting versions with their points, some `_GROUP` points at a time, never less than a version."""
     batch: list[tuple[Staged, Written]] = []
     size = 0
     for staged in waiting:
@@ -112,7 +119,7 @@ async def _loaded(
             continue
         batch.append((staged, written))
         size += len(written.points)
-        if size >= _BATCH:
+        if size >= _GROUP:
             yield batch
             batch, size = [], 0
     if batch:
@@ -122,20 +129,25 @@ async def _loaded(
 async def _retire(database: Database, store: VectorStore, tenant: str) -> int:
     async with database.reading() as session:
         superseded = await Projection(session, tenant).superseded()
-    for version, chunks in superseded:
-        await _delete(store, chunks)
+    if superseded:
+        await _delete(store, [chunk for _, chunks in superseded for chunk in chunks])
+        await store.flush()
+    for batch in _slices([version for version, _ in superseded]):
         async with database.unit_of_work() as session:
-            await Projection(session, tenant).retire(version)
+            await Projection(session, tenant).retire(batch)
     return len(superseded)
 
 
 async def _relabel(database: Database, store: VectorStore, tenant: str) -> int:
     async with database.reading() as session:
         relabelled = await Projection(session, tenant).relabelled()
-    for document, attribute_version, payloads in relabelled:
-        await store.set_payload(payloads)
+    if relabelled:
+        for _, _, payloads in relabelled:
+            await store.set_payload(payloads)
+        await store.flush()
         async with database.unit_of_work() as session:
-            await Projection(session, tenant).mark_indexed(document, attribute_version)
+            for document, attribute_version, _ in relabelled:
+                await Projection(session, tenant).mark_indexed(document, attribute_version)
     return len(relabelled)
 
 
@@ -144,8 +156,10 @@ async def _bury(database: Database, store: VectorStore, tenant: str) -> int:
         projection = Projection(session, tenant)
         await projection.drop_obsolete_tombstones()
         chunks = await projection.tombstones()
+    if chunks:
+        await _delete(store, chunks)
+        await store.flush()
     for batch in _slices(chunks):
-        await store.delete(batch)
         async with database.unit_of_work() as session:
             await Projection(session, tenant).bury(batch)
     return len(chunks)

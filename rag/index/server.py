@@ -98,6 +98,9 @@ class ServerStore:
             ids = models.PointIdsList(points=[point_id(chunk) for chunk in chunks])
             await self._call(self._client.delete(self._collection, ids, wait=True))
 
+    async def flush(self) -> None:
+        """Nothing: the server writes to its disk in its own time."""
+
     async def close(self) -> None:
         """Nothing: the connection belongs to whoever opened it."""
 

@@ -78,6 +78,10 @@ class VectorStore(Protocol):
         """Remove points; unknown chunks are no error."""
         ...
 
+    async def flush(self) -> None:
+        """Everything acknowledged so far survives a power cut as well, where that is in our hands."""
+        ...
+
     def publishing(self) -> AbstractAsyncContextManager[None]:
         """Held by `publish` and `rebuild`: one of them at a time, within this process."""
         ...
