@@ -67,7 +67,7 @@ def mask(parsed: ParsedDocument, path: str, privacy: TenantMasking) -> MaskedDoc
         )
         for block, text in zip(parsed.blocks, rest[len(headings) :], strict=True)
     )
-    # In "anna_smith.pdf" a recognizer sees no name; where the words show one, the words are the path.
+    # In "anna_smith.pdf" a recognizer sees no name; where words with capitals show one, they are the path.
     shown = path_in_words if path_in_words.values else plain_path
     kept = [title, shown, *rest]
     return MaskedDocument(title, shown.reading, blocks, _values(kept))
@@ -88,7 +88,8 @@ def embed(drafts: Sequence[Draft], embedder: Embedder, lexical: Lexical) -> tupl
 
 def _in_words(path: str) -> str:
     pure = PurePosixPath(path)
-    return str(pure.with_name(spaced(pure.stem) + pure.suffix)) if spaced(pure.stem) else path
+    words = spaced(pure.stem)
+    return str(pure.with_name(f"{words.title() if words.islower() else words}{pure.suffix}")) if words else path
 
 
 def _whole_face(masked: Masked) -> str:

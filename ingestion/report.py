@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -86,18 +86,13 @@ class Report:
     outcomes: tuple[Outcome, ...]
     skipped: tuple[Skipped, ...]
     notices: tuple[str, ...]
-    isolation: Isolation
+    isolation: Isolation | None
     seconds: float
 
     @property
     def counts(self) -> dict[Change, int]:
         counted = Counter(outcome.change for outcome in self.outcomes)
         return {change: counted[change] for change in Change}
-
-    @property
-    def parsed(self) -> bool:
-        """Whether any document was given to a parser: only then is the isolation known."""
-        return any(outcome.change in (Change.NEW, Change.CHANGED, Change.FAILED) for outcome in self.outcomes)
 
     @property
     def failures(self) -> list[Outcome]:
@@ -112,9 +107,6 @@ class Report:
             "documents": [outcome.as_json() for outcome in self.outcomes if outcome.change is not Change.UNCHANGED],
             "skipped": [{"path": one.path, "reason": one.reason} for one in self.skipped],
             "notices": list(self.notices),
-            "isolation": {
-                "network_cut": self.isolation.network_cut,
-                "filesystem_cut": self.isolation.filesystem_cut,
-            },
+            "isolation": asdict(self.isolation) if self.isolation else None,
             "seconds": round(self.seconds, 3),
         }

@@ -31,7 +31,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A document as it was read: all of it masked. `values` and vault are not ours to know here."""
+    """A document as it was read, all of it masked, and by what."""
 
     title: str = field(repr=False)
     path: str = field(repr=False)
@@ -93,9 +93,7 @@ class DocumentStore:
         await self._policy.raise_epoch(self._tenant)
         await self._session.flush()
 
-    async def stage(
-        self, document: str, path_digest: str, attributes: Attributes, reading: Reading
-    ) -> tuple[DocumentRow, str | None]:
+    async def stage(self, document: str, path_digest: str, attributes: Attributes, reading: Reading) -> None:
         """Write the document's row for a version about to be written.
 
         Where the labels change together with the content, the old content is withdrawn at once: it was never
@@ -122,7 +120,6 @@ class DocumentStore:
         row.updated_at = datetime.now(UTC)
         await self._session.flush()
         await self._drop_staged(document)
-        return row, row.current_version
 
     async def add_version(self, document: str, version: str, reading: Reading, chunks: Sequence[Embedded]) -> None:
         """Write a staged version with its chunks: not visible before it is published."""

@@ -57,7 +57,7 @@ def print_report(report: Report, console: Console) -> None:
         reasons = ", ".join(f"{one.path} ({one.reason})" for one in report.skipped[:10])
         more = f" and {len(report.skipped) - 10} more" if len(report.skipped) > 10 else ""
         console.print(plain(f"note: not documents: {reasons}{more}"))
-    if report.parsed and not (report.isolation.network_cut and report.isolation.filesystem_cut):
+    if report.isolation and not (report.isolation.network_cut and report.isolation.filesystem_cut):
         console.print(
             "note: this system does not let parser processes be cut off from network and files; see the README"
         )

@@ -4,6 +4,8 @@ import codecs
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from encodings.aliases import aliases
 
 from lxml import etree
 
@@ -34,41 +36,11 @@ _SAMPLES: tuple[tuple[str, bytes], ...] = (
 )
 
 
-_ENCODINGS = (
-    "ascii",
-    "big5",
-    "cp1250",
-    "cp1251",
-    "cp1252",
-    "cp1253",
-    "cp1254",
-    "cp1257",
-    "cp437",
-    "cp850",
-    "euc_jp",
-    "euc_kr",
-    "gb18030",
-    "idna",
-    "iso8859-2",
-    "iso8859-5",
-    "iso8859-7",
-    "iso8859-9",
-    "iso8859-15",
-    "koi8-r",
-    "latin-1",
-    "mac_roman",
-    "punycode",
-    "shift_jis",
-    "utf-16",
-    "utf-32",
-    "utf-7",
-)
-
-
 def preload() -> None:
     """Load all that extraction loads lazily: later there is no filesystem to load it from."""
-    for encoding in _ENCODINGS:
-        codecs.lookup(encoding)
+    for encoding in {*aliases.values(), "utf_8_sig"}:
+        with suppress(LookupError):  # those of other systems
+            codecs.lookup(encoding)
     for suffix, sample in (*_SAMPLES, (".pdf", pdf.sample()), (".docx", word.sample())):
         parse(sample, suffix, chars_max=1000)
 

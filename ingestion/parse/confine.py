@@ -21,6 +21,10 @@ class _CapabilityData(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
+MESSAGE_BYTES_MAX = 4096
+"""Of what zygote and parent say to each other; documents and results take pipes of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of one parser process."""
@@ -68,9 +72,10 @@ def die_with_parent() -> None:
 
 def limit(limits: Limits) -> None:
     """The limits of one document. NOFILE leaves room for what is open already, not for more to be useful."""
+    # A second later the kernel would end it without saying that time was the reason.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
     for what, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_CPU, limits.cpu_s),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),

@@ -9,106 +9,24 @@ from ingestion.parse.document import DEPTH_MAX, Extracted, Reason, Refused
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode
 
-_NEVER_SHOWN = frozenset(
-    {
-        "audio",
-        "button",
-        "canvas",
-        "datalist",
-        "embed",
-        "head",
-        "iframe",
-        "link",
-        "math",
-        "meta",
-        "noscript",
-        "object",
-        "script",
-        "select",
-        "style",
-        "svg",
-        "template",
-        "textarea",
-        "title",
-        "video",
-    }
+
+def _tags(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
+_NEVER_SHOWN = _tags(
+    "audio button canvas datalist embed head iframe link math meta noscript object script",
+    "select style svg template textarea title video",
 )
-_BLOCKS = frozenset(
-    {
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "header",
-        "hr",
-        "html",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    }
+_BLOCKS = _tags(
+    "address article aside blockquote body caption center dd details div dl dt fieldset",
+    "figcaption figure footer form header hr html li main nav ol p pre section summary table",
+    "tbody td tfoot th thead tr ul",
 )
 # Elements whose end tag may be left out do not nest in themselves; unclosed ones would look deep.
-_NOT_COUNTED = frozenset(
-    {
-        "area",
-        "base",
-        "body",
-        "br",
-        "col",
-        "colgroup",
-        "dd",
-        "dt",
-        "embed",
-        "head",
-        "hr",
-        "html",
-        "img",
-        "input",
-        "li",
-        "link",
-        "meta",
-        "optgroup",
-        "option",
-        "p",
-        "param",
-        "rp",
-        "rt",
-        "source",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "track",
-        "wbr",
-    }
+_NOT_COUNTED = _tags(
+    "area base body br col colgroup dd dt embed head hr html img input li link meta optgroup",
+    "option p param rp rt source tbody td tfoot th thead tr track wbr",
 )
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)(?:[^<>]*?(/?))>")
 _HIDING = re.compile(

@@ -3,6 +3,7 @@
 import json
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -18,10 +19,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ingestion.parse.confine import Limits
+from ingestion.parse.confine import MESSAGE_BYTES_MAX, Limits
 from ingestion.parse.document import Extracted, ParsedDocument, Piece, Reason, Refused
 from ingestion.parse.structure import build
-from ingestion.parse.zygote import REQUEST_BYTES_MAX, command
 from rag.errors import Unavailable
 
 PARSER_VERSION = "1"
@@ -29,6 +29,11 @@ PARSER_VERSION = "1"
 START_S = 60.0
 GRACE_S = 5.0
 """The zygote kills at the wall-clock limit; this much later the zygote itself is taken for lost."""
+
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from ingestion.parse.zygote import main; main(int(sys.argv[2]), sys.argv[3])"
+)
 
 _Short = Annotated[str, Field(max_length=300)]
 _PieceOnWire = tuple[str, Annotated[int, Field(ge=0, le=6)], Annotated[int, Field(ge=1)] | None]
@@ -66,7 +71,7 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._network_cut = False
-        self._filesystem_cut = False
+        self._isolation: Isolation | None = None
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -75,9 +80,9 @@ class Sandbox:
         self.close()
 
     @property
-    def isolation(self) -> Isolation:
-        """Known after the first document."""
-        return Isolation(self._network_cut, self._filesystem_cut)
+    def isolation(self) -> Isolation | None:
+        """Known after the first document that a parser answered for."""
+        return self._isolation
 
     def parse(self, data: bytes, path: str) -> ParsedDocument:
         """Read a document. Of `path` only the ending and, for want of a title, the name matter.
@@ -119,7 +124,7 @@ class Sandbox:
                 # JSON writes a character in at most six bytes, and each piece costs a few more.
                 written = _exchange(document_in, data, result_out, 8 * self._limits.text_chars_max + 100_000, deadline)
             control.settimeout(max(0.1, deadline - time.monotonic()))
-            ending: Mapping[str, Any] = json.loads(control.recv(REQUEST_BYTES_MAX))
+            ending: Mapping[str, Any] = json.loads(control.recv(MESSAGE_BYTES_MAX))
         except (OSError, ValueError):
             self._stop()
             raise Refused(Reason.CRASHED, "the parser process was lost") from None
@@ -129,7 +134,7 @@ class Sandbox:
         return written, ending
 
     def _heard(self, written: bytes, ending: Mapping[str, Any]) -> Extracted:
-        if ending["timed_out"] or ending["signal"] == 24:  # SIGXCPU
+        if ending["timed_out"] or ending["signal"] == signal.SIGXCPU:
             raise Refused(Reason.TIMED_OUT)
         if ending["signal"] or ending["status"] != 0:
             # A native library that gets no memory aborts; all that can be seen of it is how much it had.
@@ -139,7 +144,7 @@ class Sandbox:
             heard = _OnWire.model_validate_json(written, strict=False)
         except ValidationError:
             raise Refused(Reason.CRASHED, "the parser process answered nonsense") from None
-        self._filesystem_cut = heard.filesystem_cut
+        self._isolation = Isolation(self._network_cut, heard.filesystem_cut)
         if heard.reason is not None:
             raise Refused(heard.reason, heard.detail)
         if sum(len(text) for text, _, _ in heard.pieces) > self._limits.text_chars_max:
@@ -154,9 +159,7 @@ class Sandbox:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                command(
-                    [entry for entry in sys.path if entry] + [str(Path.cwd())], theirs.fileno(), self._empty_folder.name
-                ),
+                _command(theirs.fileno(), self._empty_folder.name),
                 env={},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -167,7 +170,7 @@ class Sandbox:
         self._control = ours
         ours.settimeout(START_S)
         try:
-            self._network_cut = bool(json.loads(ours.recv(REQUEST_BYTES_MAX))["network_cut"])
+            self._network_cut = bool(json.loads(ours.recv(MESSAGE_BYTES_MAX))["network_cut"])
         except (OSError, ValueError) as cause:
             self._stop()
             raise Unavailable(
@@ -184,6 +187,15 @@ class Sandbox:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _command(control: int, empty_folder: str) -> list[str]:
+    """How to start the zygote: isolated from environment and user folders, finding our code where we found it.
+
+    The parser libraries are loaded there and nowhere else: this process never imports them.
+    """
+    places = [str(Path(place).resolve()) for place in sys.path]
+    return [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, json.dumps(places), str(control), empty_folder]
 
 
 def _pipe(stack: ExitStack) -> tuple[FileIO, FileIO]:

@@ -1,6 +1,8 @@
 """What a document is: by its content, held against its name. Used inside the confined child only."""
 
+import io
 import re
+import zipfile
 from enum import Enum
 
 import puremagic
@@ -63,8 +65,7 @@ def _binary_kind(data: bytes, named: Kind | None) -> Kind | None:
     if data[:1024].lstrip(b"\x00\t\n\r \xef\xbb\xbf").startswith(b"%PDF-"):
         return Kind.PDF
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        # Not by the archive's directory: a truncated document has none, and is broken rather than lying.
-        if b"word/" in data or (named is Kind.WORD and b"[Content_Types].xml" not in data[:4096]):
+        if _is_word(data, named):
             return Kind.WORD
         raise Refused(Reason.UNSUPPORTED_TYPE if named is None else Reason.WRONG_TYPE, "it is another archive")
     if data.startswith(_COMPOUND_FILE):
@@ -74,6 +75,15 @@ def _binary_kind(data: bytes, named: Kind | None) -> Kind | None:
     if named in (Kind.PDF, Kind.WORD) and not _is_text(data):
         raise Refused(Reason.WRONG_TYPE, _magic(data) or "the content is of no known type")
     return None
+
+
+def _is_word(data: bytes, named: Kind | None) -> bool:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return "word/document.xml" in archive.namelist()
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError):
+        # A document cut short has no directory: it is broken rather than lying.
+        return named is Kind.WORD
 
 
 def _text_kind(data: bytes, named: Kind | None) -> Kind:

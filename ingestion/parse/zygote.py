@@ -4,7 +4,7 @@ It is started once per run with an empty environment and no network. For each re
 its limits, reads one document from a pipe, writes one result to another and ends. So a document costs
 milliseconds and can harm nothing but its own process.
 
-Run as `python -I -c BOOT`, with the control socket as the descriptor named in the arguments.
+`ingestion.parse.sandbox` starts it and speaks to it over a socket.
 """
 
 import gc
@@ -12,14 +12,19 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 from types import FrameType
 
 from ingestion.parse.child import preload, work
-from ingestion.parse.confine import Limits, cut_filesystem, cut_network, die_with_parent, drop_capabilities, limit
-
-REQUEST_BYTES_MAX = 4096
+from ingestion.parse.confine import (
+    MESSAGE_BYTES_MAX,
+    Limits,
+    cut_filesystem,
+    cut_network,
+    die_with_parent,
+    drop_capabilities,
+    limit,
+)
 
 
 def main(control_fd: int, empty_folder: str) -> None:
@@ -32,7 +37,7 @@ def main(control_fd: int, empty_folder: str) -> None:
     gc.freeze()
     control.send(json.dumps({"network_cut": network_cut}).encode())
     while True:
-        message, fds, _, _ = socket.recv_fds(control, REQUEST_BYTES_MAX, 2)
+        message, fds, _, _ = socket.recv_fds(control, MESSAGE_BYTES_MAX, 2)
         if not message:
             return
         request = json.loads(message)
@@ -88,14 +93,3 @@ def _wait(pid: int, deadline: float) -> dict[str, object]:
         "status": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
         "peak_bytes": usage.ru_maxrss * 1024,
     }
-
-
-BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from ingestion.parse.zygote import main; main(int(sys.argv[2]), sys.argv[3])"
-)
-
-
-def command(search_path: list[str], control_fd: int, empty_folder: str) -> list[str]:
-    """How to start it: isolated from the environment and the user's site folder, with our own search path."""
-    return [sys.executable, "-I", "-X", "utf8", "-c", BOOT, json.dumps(search_path), str(control_fd), empty_folder]

@@ -1,0 +1,165 @@
+"""A folder as a source: nearer labels win, nothing unlabelled passes, nothing outside is opened."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ingestion.sources.folder import FolderSource
+from ingestion.sources.labels import InvalidLabels, parse_label_file
+from ingestion.sources.protocol import Labels, Listing, Unlabelled
+from policies.rules import Level
+from rag.errors import Misuse
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def labels_of(listing: Listing) -> dict[str, Labels | Unlabelled]:
+    return {item.path: item.labels for item in listing.items}
+
+
+def test_nearer_files_override_field_by_field_and_patterns_override_their_folder(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "ringfence.yaml": "department: company\nlevel: internal\ntags: [region:eu]\nowner: user:ann\n",
+            "a.md": "a",
+            "hr/ringfence.yaml": 'department: hr\nfiles:\n  "salaries*.csv": {level: 3, shares: [group:board]}\n',
+            "hr/b.md": "b",
+            "hr/deep/salaries-2026.csv": "c",
+            "hr/cases/ringfence.yaml": "level: 2\ntags: []\ncompartments: [merger]\ndenied_shares: [user:eve]\n",
+            "hr/cases/salaries.csv": "d",
+        },
+    )
+    eu = frozenset({"region:eu"})
+    assert labels_of(FolderSource(tmp_path).listing()) == {
+        "a.md": Labels("company", Level.INTERNAL, eu, "user:ann"),
+        "hr/b.md": Labels("hr", Level.INTERNAL, eu, "user:ann"),
+        "hr/deep/salaries-2026.csv": Labels("hr", Level.RESTRICTED, eu, "user:ann", frozenset({"group:board"})),
+        "hr/cases/salaries.csv": Labels(
+            "hr",
+            Level.CONFIDENTIAL,
+            frozenset(),
+            "user:ann",
+            frozenset({"group:board"}),
+            frozenset({"user:eve"}),
+            frozenset({"compartment:merger"}),
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"), [("", "department and level"), ("level: 1", "department"), ("department: hr", "level")]
+)
+def test_a_document_without_department_or_level_is_unlabelled_and_says_what_is_missing(
+    tmp_path: Path, given: str, missing: str
+) -> None:
+    write(tmp_path, {"ringfence.yaml": given, "a.md": "a"})
+    labels = labels_of(FolderSource(tmp_path).listing())["a.md"]
+    assert isinstance(labels, Unlabelled)
+    assert labels.why == f"no ringfence.yaml above it gives {missing}"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("departmnt: hr", "departmnt"),
+        ("level: cosmic", "level"),
+        ("owner: ann", "owner"),
+        ("tags: [a, 'b c']", "tags"),
+        ("tags: a", "tags"),
+        ("shares: [compartment:x]", "shares"),
+        ("files: {'*.md': {levl: 1}}", "files.*.md.levl"),
+        ("level: 1\nlevel: 2", "'level' stands twice"),
+        ("a: &x [1]\nb: *x", "aliases"),
+        ("level: [", "line 1"),
+        ("- a", "ringfence.yaml"),
+    ],
+)
+def test_a_bad_label_file_unlabels_what_lies_below_and_names_file_and_field(
+    tmp_path: Path, content: str, named: str
+) -> None:
+    good = "department: hr\nlevel: 1\n"
+    write(tmp_path, {"ringfence.yaml": good, "a.md": "a", "sub/ringfence.yaml": content, "sub/b.md": "b"})
+    listing = FolderSource(tmp_path).listing()
+    below = labels_of(listing)["sub/b.md"]
+    assert isinstance(below, Unlabelled)
+    assert below.why.startswith("sub/ringfence.yaml")
+    assert named in below.why
+    assert below.why in listing.notices
+    assert isinstance(labels_of(listing)["a.md"], Labels)
+
+
+def test_links_hidden_and_special_files_are_skipped_and_told(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    root = tmp_path / "root"
+    write(outside, {"secret.md": "s"})
+    write(root, {"ringfence.yaml": "department: hr\nlevel: 1\n", "a.md": "a", ".hidden.md": "h", ".git/x.md": "x"})
+    (root / "link.md").symlink_to(outside / "secret.md")
+    (root / "folder").symlink_to(outside, target_is_directory=True)
+    os.mkfifo(root / "pipe.md")
+    (root / "line\nbreak.md").write_text("x")
+    listing = FolderSource(root).listing()
+    assert [item.path for item in listing.items] == ["a.md"]
+    assert {(one.path, one.reason) for one in listing.skipped} == {
+        (".hidden.md", "hidden"),
+        (".git", "hidden"),
+        ("link.md", "symlink"),
+        ("folder", "symlink"),
+        ("pipe.md", "special_file"),
+        ("line?break.md", "unsafe_name"),
+    }
+
+
+def test_a_file_or_folder_swapped_for_a_link_after_listing_is_not_opened(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write(root, {"ringfence.yaml": "department: hr\nlevel: 1\n", "sub/a.md": "mine", "b.md": "mine", "c.md": "mine"})
+    write(tmp_path, {"other/a.md": "theirs"})
+    b, c, a = FolderSource(root).listing().items
+    (root / "b.md").unlink()
+    (root / "b.md").symlink_to(tmp_path / "other/a.md")
+    (root / "sub").rename(root / "moved")
+    (root / "sub").symlink_to(tmp_path / "other", target_is_directory=True)
+    for swapped in (a, b):
+        with pytest.raises(OSError, match=r".+"):
+            swapped.open()
+    with c.open() as file:
+        assert file.read() == b"mine"
+
+
+def test_a_linked_label_file_labels_nothing(tmp_path: Path) -> None:
+    write(tmp_path, {"loose.yaml": "department: hr\nlevel: 0\n", "root/a.md": "a"})
+    (tmp_path / "root/ringfence.yaml").symlink_to(tmp_path / "loose.yaml")
+    assert isinstance(labels_of(FolderSource(tmp_path / "root").listing())["a.md"], Unlabelled)
+
+
+def test_a_pattern_that_matches_nothing_is_told(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"ringfence.yaml": "department: hr\nlevel: 1\nfiles: {'salarys.csv': {level: 3}}\n", "salaries.csv": "x"},
+    )
+    assert "salarys.csv" in FolderSource(tmp_path).listing().notices[0]
+
+
+def test_a_missing_folder_is_an_error_and_not_an_empty_source(tmp_path: Path) -> None:
+    with pytest.raises(Misuse) as caught:
+        FolderSource(tmp_path / "gone").listing()
+    assert caught.value.code == "source_unreadable"
+
+
+def test_two_folders_of_one_name_are_two_sources(tmp_path: Path) -> None:
+    (tmp_path / "x/docs").mkdir(parents=True)
+    (tmp_path / "y/docs").mkdir(parents=True)
+    first, second = FolderSource(tmp_path / "x/docs"), FolderSource(tmp_path / "y/docs")
+    assert first.name != second.name
+    assert first.name == FolderSource(tmp_path / "x/docs").name
+
+
+def test_an_enormous_label_file_is_refused_unparsed() -> None:
+    with pytest.raises(InvalidLabels, match="larger"):
+        parse_label_file(b"#" * 100_000, "ringfence.yaml")
