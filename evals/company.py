@@ -1,4 +1,4 @@
-"""The sample company in a data folder: brought there by the real commands, opened as the service opens it."""
+"""The sample company in a data folder: brought there by the real commands, opened with the real parts."""
 
 import os
 import subprocess
@@ -13,9 +13,10 @@ import httpx
 from evals.fingerprints import Section, shingles
 from evals.oracle import Labels
 from evals.questions import DOCUMENTS, POLICY, TENANT, document_paths, file_mark, source_text
+from evals.remembering import RememberingEmbedder
 from policies.store import SnapshotCache
 from rag.api.app import create_app
-from rag.api.composition import open_parts
+from rag.api.composition import QueryPath, person_known
 from rag.api.parts import AppParts
 from rag.audit.log import AuditLog
 from rag.db.documents import Documents
@@ -24,8 +25,9 @@ from rag.db.folder import DataFolder
 from rag.db.tables import ChunkRow, DocumentRow
 from rag.domain import Span
 from rag.embedding.minilm import load_embedder
-from rag.errors import Unavailable
+from rag.errors import Misuse, Unavailable
 from rag.generation.extractive import ExtractiveGenerator
+from rag.identity.authenticate import IdentityParts
 from rag.index.lexical import LexicalEncoder
 from rag.index.stores import open_stores
 from rag.privacy.tenant import open_privacy
@@ -75,26 +77,13 @@ def prepare(data_dir: Path, talk: Callable[[str], None]) -> None:
 
 
 @asynccontextmanager
-async def opened(data_dir: Path) -> AsyncIterator[AppParts]:
-    """All parts on `data_dir`, as `ringfence serve` opens them, without a limit on requests."""
-    settings = unlimited(load_settings(data_dir=data_dir))
-    folder = DataFolder(settings.data_dir)
-    folder.own()
-    try:
-        async with open_parts(settings, folder) as parts:
-            yield parts
-    finally:
-        folder.release()
-
-
-@asynccontextmanager
 async def opened_for_questions(data_dir: Path) -> AsyncIterator[QueryParts]:
     """What the path of a question stands on, without the service around it: to measure its stages apart."""
     settings = load_settings(data_dir=data_dir)
     folder = DataFolder(settings.data_dir)
     folder.own()
     database = await open_database(settings.database_url)
-    embedder = load_embedder(settings.embedding)
+    embedder = RememberingEmbedder(load_embedder(settings.embedding))
     stores = open_stores(settings, embedder.dim)
     similarity = EmbedderSimilarity(embedder)
     try:
@@ -113,6 +102,27 @@ async def opened_for_questions(data_dir: Path) -> AsyncIterator[QueryParts]:
         await stores.close()
         await database.close()
         folder.release()
+
+
+@asynccontextmanager
+async def opened(data_dir: Path) -> AsyncIterator[AppParts]:
+    """The parts of the application on `data_dir`, for the local operator, without a limit on requests."""
+    async with opened_for_questions(data_dir) as query:
+        key = DataFolder(data_dir).operator_key()
+
+        async def publish(tenant: str) -> Mapping[str, int]:
+            raise Misuse("An eval publishes nothing.", code="not_here")
+
+        yield AppParts(
+            settings=unlimited(query.settings),
+            database=query.database,
+            identity=IdentityParts(query.database, None, key, person_known(query.database, query.snapshots)),
+            audit=AuditLog(),
+            path=QueryPath(query),
+            publish=publish,
+            checks={},
+            count_tokens=query.embedder.count_tokens,
+        )
 
 
 def unlimited(settings: Settings) -> Settings:

@@ -8,7 +8,7 @@ SHINGLE_WORDS = 5
 """Runs of five words: shorter ones occur by chance, longer ones miss short quotes."""
 
 _WORD = re.compile(r"\w+")
-_TOKEN = re.compile(r"<[A-Z][A-Z0-9_]*_[0-9A-Fa-f]{6,}>")
+_TOKEN = re.compile(r"<[A-Z][A-Z0-9_]*_[0-9A-Za-z]{6,}>")
 
 
 def shingles(text: str, size: int = SHINGLE_WORDS) -> set[str]:

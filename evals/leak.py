@@ -14,10 +14,11 @@ import httpx
 
 from evals.company import StoredSection, client_of, stored_sections
 from evals.fingerprints import Detector, Values
+from evals.logs import captured_log
 from evals.oracle import Oracle, level_number, read_oracle
 from evals.questions import POLICY, Question, RightAnswer, document_paths, load_questions, source_text
 from evals.report import Gate, Json, Report
-from evals.surfaces import Asker, Output
+from evals.surfaces import QUESTION_SURFACES, Asker, Output
 from rag.api.parts import AppParts, QuestionPath
 from rag.db.engine import Database
 from rag.domain import Answer, Principal, Span
@@ -28,6 +29,8 @@ from rag.query.passages import OpenedPassage
 DEMO = ("user:ines.halvorsen", "user:tomas.okafor", "user:jonas.weidmann")
 WIDEST = "user:viktor.amsel"
 EXAMPLES_MAX = 25
+THROUGH_ASSISTANTS = ("search", "chat")
+"""What assistants call. The other surfaces are the same path, asked by every person alone."""
 PLANTS = ("search", "ask", "passage", "hide")
 
 _VALUES = {
@@ -111,11 +114,13 @@ async def leak(parts: AppParts, key: str, limit: int | None, progress: Progress)
     """Run the whole eval on the sample company in `parts`; `limit` takes only the first questions."""
     world = await world_of(parts.database, limit)
     findings = Findings()
-    async with client_of(parts) as client:
-        askers = askers_of(world.oracle, client, parts.path, key)
-        for number, asker in enumerate(askers, start=1):
-            progress(f"{number}/{len(askers)} {asker.name}")
-            await examine(asker, world, findings)
+    with captured_log() as log:
+        async with client_of(parts) as client:
+            askers = askers_of(world.oracle, client, parts.path, key)
+            for number, asker in enumerate(askers, start=1):
+                progress(f"{number}/{len(askers)} {asker.name}")
+                await examine(asker, world, findings)
+                look_at_log(log.take(), asker, world, findings)
     return report_of(findings, world, len(askers), {"limit": limit})
 
 
@@ -136,6 +141,8 @@ async def examine(asker: Asker, world: World, findings: Findings) -> None:
     hits_before = findings.found["search"]
     for question in world.questions:
         for surface, ask in asker.surfaces.items():
+            if asker.assistant is not None and surface not in THROUGH_ASSISTANTS:
+                continue
             output = await ask(question.text)
             judge.look(surface, question.text, output)
             if output.status != httpx.codes.OK:
@@ -145,6 +152,15 @@ async def examine(asker: Asker, world: World, findings: Findings) -> None:
     await _name_marks(asker, world, judge)
     await _open_passages(asker, world, judge)
     await _provoke_errors(asker, judge)
+
+
+def look_at_log(text: str, asker: Asker, world: World, findings: Findings) -> None:
+    """A log may name ids; text of documents and personal values it may not hold, whoever may read them."""
+    nobodys = Detector([replace(s.fingerprint, exact=frozenset()) for s in world.sections], ())
+    values, _ = _values(world, ())
+    findings.calls["log"] += text.count("\n")
+    findings.leaks += [(asker.name, "log", "", trace.section) for trace in nobodys.traces(text)]
+    findings.unmasked += [(asker.name, "log", "", value) for value in values.shown(text, frozenset())]
 
 
 async def _name_marks(asker: Asker, world: World, judge: Judge) -> None:
@@ -201,7 +217,7 @@ def _values(world: World, callers: Sequence[str]) -> tuple[Values, frozenset[str
 
 def report_of(findings: Findings, world: World, askers: int, arguments: dict[str, Json]) -> Report:
     """Figures and gates; the floors see to it that nothing passes by doing nothing."""
-    asked = len(world.questions) * askers * 4
+    asked = len(world.questions) * len(world.oracle.people) * len(QUESTION_SURFACES)
     documents = len({section.document for section in world.sections})
     opened, tried = findings.found["passage"], findings.calls["passage"]
     figures: dict[str, Json] = {
@@ -233,6 +249,7 @@ def report_of(findings: Findings, world: World, askers: int, arguments: dict[str
         Gate("passages_opened", "at least", 1, opened),
         Gate("passages_refused", "at least", 1, tried - opened),
         Gate("answers", "at least", 1, findings.found["chat"]),
+        Gate("log lines", "at least", 1, findings.calls["log"]),
     )
     return Report("leak", figures, gates, arguments)
 
@@ -286,8 +303,9 @@ async def plant(parts: AppParts, key: str, progress: Progress) -> Report:
         progress(f"planted fault: {name}")
         findings = Findings()
         broken = replace(parts, path=PlantedPath(parts.path, name))
-        async with client_of(broken) as client:
-            await examine(Asker(DEMO[2], None, client, broken.path, key), sample, findings)
+        with captured_log():
+            async with client_of(broken) as client:
+                await examine(Asker(DEMO[2], None, client, broken.path, key), sample, findings)
         caught[name] = len(findings.hidden) if name == "hide" else len(findings.leaks)
     number = sum(1 for count in caught.values() if count)
     gate = Gate("plants_caught", "at least", len(PLANTS), number)

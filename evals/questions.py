@@ -15,7 +15,8 @@ POLICY = Path(__file__).parents[1] / "policies" / "templates" / "meridian.yaml"
 TENANT = "meridian"
 LABEL_FILE = "ringfence.yaml"
 
-_MARK = re.compile(r"[Ff]ile mark[:,] ?([a-z]+-[a-z]+-[a-z]+)")
+# In a table the mark stands in the second column, whose name may come between.
+_MARK = re.compile(r"[Ff]ile mark[:,;] ?(?:[\w ]+: )?([a-z]+-[a-z]+-[a-z]+)\b")
 
 
 @dataclass(frozen=True, slots=True)

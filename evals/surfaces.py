@@ -14,6 +14,8 @@ from rag.domain import Answer, Principal, PrincipalSource, Span
 from rag.errors import RingfenceError
 from rag.query.parts import Options
 
+QUESTION_SURFACES = ("search", "ask", "chat", "stream")
+"""The surfaces that take a question."""
 SEARCH_LIMIT = 50
 _EVENT = "data: "
 
@@ -53,13 +55,13 @@ class Asker:
     @property
     def surfaces(self) -> Mapping[str, Callable[[str], Awaitable[Output]]]:
         """The surfaces that take a question, by name."""
-        return {"search": self.search, "ask": self.ask, "chat": self.chat, "stream": self.stream}
+        return {name: getattr(self, name) for name in QUESTION_SURFACES}
 
     async def search(self, question: str) -> Output:
         response = await self._post("/v1/search", {"query": question, "limit": SEARCH_LIMIT})
-        body = _json(response)
-        hits: list[dict[str, Any]] = body.get("data", []) if isinstance(body, dict) else []
-        return Output(response.status_code, _all_text(response), "", bool(hits), frozenset(h["document"] for h in hits))
+        hits = _json(response).get("data", []) if response.status_code == httpx.codes.OK else []
+        documents = frozenset(str(hit["document"]) for hit in hits)
+        return Output(response.status_code, _all_text(response), "", bool(hits), documents)
 
     async def chat(self, question: str) -> Output:
         response = await self._post("/v1/chat/completions", _chat(question, stream=False))
@@ -75,8 +77,9 @@ class Asker:
         response = await self._post("/v1/chat/completions", _chat(question, stream=True))
         events = [json.loads(line.removeprefix(_EVENT)) for line in _event_lines(response.text)]
         pieces = [c["delta"].get("content") or "" for e in events for c in e.get("choices", [])]
-        record = next((e["ringfence"] for e in events if "ringfence" in e), {"found": False, "citations": []})
-        text = "\n".join([response.text, "".join(pieces), *(s for e in events for s in _strings(e))])
+        nothing: dict[str, Any] = {"found": False, "citations": []}
+        record = next((e["ringfence"] for e in events if "ringfence" in e), nothing)
+        text = "\n".join([_all_text(response), "".join(pieces), *(s for e in events for s in _strings(e))])
         cited = frozenset(citation["document"] for citation in record["citations"])
         return Output(response.status_code, text, "".join(pieces), bool(record["found"]), cited)
 
@@ -135,9 +138,10 @@ def _json(response: httpx.Response) -> Any:
 
 
 def _all_text(response: httpx.Response) -> str:
-    """Headers, the raw body, and the strings of its JSON, where escapes could hide something."""
+    """Headers and body; of JSON every string, unescaped, so that no escape hides anything."""
     sent = [f"{name}: {value}" for name, value in response.headers.items()]
-    return "\n".join([*sent, response.text, *_strings(_json(response))])
+    body = _json(response)
+    return "\n".join([*sent, *([response.text] if body is None else _strings(body))])
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -1,0 +1,56 @@
+"""The figures of the evals on inputs whose result can be worked out by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from evals.abstention import Case, auc, balanced, curve
+from evals.cli import evaluate
+from evals.report import Gate, Report
+from evals.retrieval import everything_public, score
+
+CASES = [
+    Case("s", True, 0.9, True),
+    Case("s", True, 0.7, True),
+    Case("s", True, 0.5, False),
+    Case("s", False, 0.4, False),
+    Case("s", False, 0.6, False),
+]
+
+
+def test_a_perfect_ranking_scores_one_and_a_missing_answer_counts_as_zero() -> None:
+    judgements = {"q1": frozenset({"a"}), "q2": frozenset({"b"})}
+    perfect = score(judgements, {"q1": {"a": 2.0, "x": 1.0}, "q2": {"b": 1.0}})
+    half = score(judgements, {"q1": {"a": 2.0, "x": 1.0}, "q2": {"x": 1.0}})
+    assert perfect == {"ndcg_at_10": 1.0, "recall_at_10": 1.0}
+    assert half == {"ndcg_at_10": 0.5, "recall_at_10": 0.5}
+
+
+def test_the_curve_counts_answers_at_each_threshold() -> None:
+    row = next(row for row in curve(CASES) if row["threshold"] == 0.5)
+    assert (row["answered_ratio"], row["right_ratio"], row["false_answer_ratio"]) == (1.0, 0.6667, 0.5)
+
+
+def test_the_balanced_threshold_gives_most_right_answers_for_fewest_false_ones() -> None:
+    assert balanced(CASES) == 0.7
+    assert auc(CASES) == round(5 / 6, 4)
+
+
+def test_search_on_the_public_set_still_takes_a_plan() -> None:
+    assert everything_public().grants[0].allow
+
+
+@pytest.mark.parametrize(("value", "holds"), [(0, True), (1, False)])
+def test_a_gate_decides_whether_a_report_passes(tmp_path: Path, value: int, holds: bool) -> None:
+    report = Report("leak", {"leaks": value}, (Gate("leaks", "at most", 0, value),))
+    written = json.loads(report.write(tmp_path).read_text())
+    assert (written["passed"], written["leaks"], written["gates"][0]["holds"]) == (holds, value, holds)
+    assert written["manifest"]["python"]
+
+
+def test_the_command_explains_its_evals_without_loading_models() -> None:
+    result = CliRunner().invoke(evaluate, ["--help"])
+    assert result.exit_code == 0
+    assert all(name in result.output for name in ("leak", "retrieval", "abstention"))
