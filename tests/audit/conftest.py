@@ -1,5 +1,10 @@
 """The chain must hold on both databases: writers queue up on SQLite and race on Postgres."""
 
-from tests.db.conftest import database, database_url, postgres
+import pytest
 
-__all__ = ["database", "database_url", "postgres"]
+from rag.db.engine import Database
+
+
+@pytest.fixture
+def database(any_database: Database) -> Database:
+    return any_database
