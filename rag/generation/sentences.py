@@ -22,7 +22,7 @@ ABBREVIATIONS = _words(
 NUMBERED = _words("no nr nos fig figs sec art p pp vol ch eq tab para cl item ref")
 """Abbreviations only before a number: "No. 5" is one thing, "The answer is no. Ask again" is two sentences."""
 
-_TERMINAL = re.compile(r"[.!?\u2026]+[\"'\u201d\u2019)\]]*(?:\s*\[\d{1,3}\])*(?=\s|$)")
+_TERMINAL = re.compile(r"[.!?\u2026]+[\"'\u201d\u2019)\]]*(?:\s*\[\d{1,3}(?:\s*,\s*\d{1,3})*\])*(?=\s|$)")
 _LAST_WORD = re.compile(r"[\w.&-]*$")
 _LIST_ITEM = re.compile(r"\s*(?:[-*\u2022\u2023\u2013]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+\S")
 _KEY_VALUE = re.compile(r"\s*[^\s:|][^:|\n]{0,60}:\s+\S")

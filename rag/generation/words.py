@@ -111,7 +111,12 @@ def coverage(wanted: Content, given: Content) -> float:
     plain = wanted.words - particular
     particulars_missing = len(particular - given.words) / len(particular) if particular else 0.0
     plain_missing = len(plain - given.words) / len(plain) if plain else 0.0
-    return len(wanted.words & given.words) / len(wanted.words) * (1 - 0.5 * particulars_missing) * (1 - 0.6 * plain_missing)
+    return (
+        len(wanted.words & given.words)
+        / len(wanted.words)
+        * (1 - 0.5 * particulars_missing)
+        * (1 - 0.6 * plain_missing)
+    )
 
 
 def _plain_number(piece: str) -> str:

@@ -22,6 +22,7 @@ OWN_COVERAGE_MIN = 0.50
 _MARKER = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 _TRAILING = re.compile(r"(?:\s*\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+\s*([.!?]*)\s*$")
 _SPACE = re.compile(r"\s+")
+_MARKER_BEGUN = re.compile(r"\[[\d\s,]*")
 _LIST_MARK = re.compile(r"^\s*(?:[-*\u2022]|\d{1,2}[.)])\s+")
 DRAFT_CHARS_MAX = 4000
 """A generator that writes on without ending a sentence is cut here."""
@@ -63,8 +64,8 @@ class DraftReader:
         if not self._verbatim:
             # The last sentence may still grow, or get its marker: only what stands before it is complete.
             sentences = split_sentences(self._pending)
-            if len(sentences) > 1:
-                cut = sentences[-1].start
+            cut = sentences[-1].start if len(sentences) > 1 else 0
+            if cut and not _MARKER_BEGUN.fullmatch(self._pending, cut):
                 drafts += self._line(self._pending[:cut])
                 self._pending = self._pending[cut:]
             elif len(self._pending) > DRAFT_CHARS_MAX:

@@ -23,7 +23,7 @@ _IMAGE = re.compile(r"!\[([^\[\]]*)\]\s?(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\
 _LINK = re.compile(r"\[([^\[\]]*)\]\(\s*<?([^\s()<>]*(?:\([^()]*\)[^\s()<>]*)*)>?[^()]*\)")
 _BRACKETS = re.compile(r"\](?=[(\[:])")
 _URL = re.compile(
-    r"(?:\b(?:https?|ftps?|file|javascript|data|vbscript|mailto|tel|ws|wss|blob):(?=\S)|\bwww\.)[^\s`]+"
+    r"(?:[a-z][a-z0-9+.-]*://|\b(?:javascript|data|vbscript|mailto|tel|blob):(?=\S)|www\.)[^\s`]+"
     r"|(?<![\w@./-])(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?/[^\s`]*",
     re.IGNORECASE,
 )
