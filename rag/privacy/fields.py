@@ -76,7 +76,7 @@ class FieldFinder:
             entity = _LABELS[_plain(label[1])]
             # A password or an address in running text is judged by its own recognizer, which sees more.
             if entity not in {"SECRET", "LOCATION", "PHONE_NUMBER"}:
-                yield from self._value(text, entity, label.end(), end)
+                yield from self._value(text, entity, label.end(), end, running=True)
 
     def _tables(self, text: str) -> Iterator[Field]:
         header: list[str | None] = []
@@ -100,9 +100,10 @@ class FieldFinder:
                     if entity:
                         yield from self._value(text, entity, *cell)
 
-    def _value(self, text: str, entity: str, start: int, end: int) -> Iterator[Field]:
+    def _value(self, text: str, entity: str, start: int, end: int, *, running: bool = False) -> Iterator[Field]:
+        """`running`: the value may go on as a sentence, which a cell of a table does not."""
         if entity == "PERSON":
-            yield from self._names(text, start, end)
+            yield from self._names(text, start, end, running=running)
             return
         inner = text[start:end]
         left = len(inner) - len(inner.lstrip(" \t\"'*`"))
@@ -111,16 +112,18 @@ class FieldFinder:
         if shape and (entity in {"DATE_OF_BIRTH", "US_SSN"} or shape.end() == len(stripped)):
             yield Field(entity, start + left, start + left + shape.end())
 
-    def _names(self, text: str, start: int, end: int) -> Iterator[Field]:
+    def _names(self, text: str, start: int, end: int, *, running: bool) -> Iterator[Field]:
         position = start
         for cut in [*_SEPARATOR.finditer(text, start, end), None]:
             piece_end = cut.start() if cut else end
             found = _NAME.match(text[position:piece_end].strip("*_ \t"))
-            if found and self._people.is_listed(found[1]):
+            if found and self._people.is_listed(found[1], running=running):
                 offset = text.index(found[1], position, piece_end)
                 first, last = trim(text, offset, offset + len(found[1]))
                 if first < last:
                     yield Field("PERSON", first, last)
+            else:
+                yield from (Field("PERSON", *span) for span in self._people.leading(text, position, piece_end))
             position = cut.end() if cut else end
 
 

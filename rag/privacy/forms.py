@@ -183,7 +183,13 @@ FORMS = (
         r"(?P<value>[A-Z]{2}[ ]?(?:\d{2}[ ]?){3}[A-D])\b",
         any_case=True,
     ),
-    form("IBAN_CODE", 0.9, r"\bIBAN[:\s#]{1,3}(?P<value>[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{2,4}){3,8})", any_case=True),
+    form(
+        "IBAN_CODE",
+        0.9,
+        r"\bIBAN(?:[ ](?:is|no\.?|number))?[:\s#]{1,3}"
+        r"(?P<value>[A-Z]{2}\d{2}(?:[ ]?[A-Z]{4})?(?:[ ]?(?=[A-Z]{0,3}\d)[A-Z0-9]{1,4}){2,8})\b",
+        any_case=True,
+    ),
     form(
         "LOCATION",
         0.8,

@@ -23,6 +23,8 @@ class Lexicon:
     both: frozenset[str]
     """Names that are also everyday words."""
     ordinary: frozenset[str]
+    nouns: frozenset[str]
+    """Known only as nouns. The table of nouns holds family names too (`berg`), so it proves less."""
     office: frozenset[str]
     """Words of offices, headings and companies, and products: no part of a person's name."""
 
@@ -37,9 +39,13 @@ class Lexicon:
         """A word of ordinary language and not a name: `policy`, `signed`, `the`."""
         return not self.is_name(word) and any(form in self.ordinary for form in _stems(word))
 
+    def is_verb_like(self, word: str) -> bool:
+        """An everyday word that is more than a noun: `signed`, `remote`, `the`."""
+        return self.is_everyday(word) and word not in self.nouns
+
     def is_office(self, word: str) -> bool:
-        """A word of offices, headings, companies or products, whatever else it is."""
-        return any(form in self.office for form in _stems(word))
+        """A word of offices, headings, companies or products."""
+        return not self.is_name(word) and any(form in self.office for form in _stems(word))
 
     def may_be_word(self, word: str) -> bool:
         """Alone and in lower case it is taken for a word, not for a name."""
@@ -56,16 +62,18 @@ def load_lexicon(model: Path) -> Lexicon:
         elif not line.startswith("#"):
             sections[current].update(line.split())
     tables = Lookups().from_disk(model / "lemmatizer" / "lookups")
+    nouns: set[str] = set()
     ordinary: set[str] = set(STOP_WORDS) | sections["office"]
     for table in ("lemma_index", "lemma_exc"):
-        words: Iterable[Iterable[str]] = tables.get_table(table).values()
-        for group in words:
-            ordinary.update(group)
+        for kind in ("noun", "verb", "adj", "adv"):
+            words: Iterable[str] = tables.get_table(table)[kind]
+            (nouns if kind == "noun" else ordinary).update(words)
     return Lexicon(
         given=frozenset(sections["given"]),
         family=frozenset(sections["family"]),
         both=frozenset(sections["words"]),
-        ordinary=frozenset(ordinary),
+        ordinary=frozenset(ordinary | nouns),
+        nouns=frozenset(nouns - ordinary),
         office=frozenset(sections["office"] | sections["products"]),
     )
 

@@ -28,13 +28,14 @@ _NUMBER = re.compile(
     r"(?:[ ,]{0,2}(?:x|ext\.?)[ ]?\d{1,6})?(?![\w@])"
 )
 _PHONE_LABEL = re.compile(
-    r"(?:phone|telephone|tel|mobile|mob|cell|fax|call|dial|ring|whatsapp|hotline|handy|telefon)"
+    r"(?:phone|telephone|tel|mobile|mob|cell|fax|call|dial|ring|whatsapp|hotline|reach|handy|telefon)"
     r"[\w ]{0,12}[.:)*|]{0,3}[ ]{0,3}(?:(?:me|him|her|them|us) )?(?:(?:on|at|is) )?\Z",
     re.IGNORECASE,
 )
 _PHONE_SHAPE = re.compile(
     r"(?:1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])\d{3}[ .-]\d{4}|\(?0\d{2,5}\)?[ -]\d{3,4}[ -]?\d{3,4}|07\d{9}"
 )
+_EXTENSION = re.compile(r"[ ,]{0,2}(?:x|ext).*\Z")
 _PHONE_IN_ROW = re.compile(rf"(?<!\d)(?<!\d[ .-])(?:{_PHONE_SHAPE.pattern})(?!\d)")
 _DATE_LIKE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b")
 
@@ -107,12 +108,13 @@ def _phones(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_phone(number: str, before: str) -> bool:
+    number = _EXTENSION.sub("", number)
     digits = sum(map(str.isdigit, number))
-    if not 6 <= digits <= 17 or _DATE_LIKE.match(number):
+    if not 6 <= digits <= 15 or _DATE_LIKE.match(number):
         return False
     if _PHONE_LABEL.search(before):
         return True
-    if digits < 8 or (digits > 15 and "x" not in number):
+    if digits < 8:
         return False
     if number.startswith(("+", "00")) or _PHONE_SHAPE.fullmatch(number):
         return True

@@ -16,13 +16,15 @@ WORD = r"[^\W\d_]+(?:['\u2019\u2010-][^\W\d_]+)*"
 PARTICLES = frozenset(
     {"de", "del", "della", "di", "da", "van", "von", "der", "den", "ter", "la", "le", "bin", "al", "el"}
 )
+_NAME_WORD = rf"(?:[^\W\d_]\.|{WORD})"
 _WORDS = re.compile(WORD)
 _CUT = re.compile(r"[^\w.'\u2019\u2010 \u00a0-]|_|\d|\s{2,}|\.(?=\s[^\W\d_]{2,}\s*[.])")
 _GAP = re.compile(r"[ \u00a0]{1,2}|\.[ \u00a0]?")
 _POSSESSIVE = re.compile(r"['\u2019][sS]?$")
 _TITLED = re.compile(
     r"(?<!\w)(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Herr|Frau|Mme)\.?[ \u00a0]"
-    rf"({WORD}\.?(?:[ \u00a0]{WORD}\.?){{0,3}})"
+    # Looked at, not consumed: "Mr Lee and Mrs Young" are two.
+    rf"(?=({_NAME_WORD}(?:[ \u00a0]{_NAME_WORD}){{0,3}}))"
 )
 _GREETING = re.compile(
     r"(?m)(?:^|[>.!?\"] ?)(?:Dear|Hi|Hello|Hey|Thanks|Thank you|Cheers|Regards),?[ ]"
@@ -68,7 +70,7 @@ class PeopleFinder:
             name = text[span[0] : span[1]]
             # "Mark the invoice", "Will it rain": what opens a sentence and is a word as well is taken for the word.
             opens = name.casefold() in self._lexicon.both and _OPENING.search(text, max(0, span[0] - 4), span[0])
-            if len(name) >= 2 and not opens and self.is_person(name):
+            if len(name) >= 2 and not opens and self.is_person(name.title() if text.islower() else name):
                 yield span
             position = cut.end() if cut else end
 
@@ -102,24 +104,30 @@ class PeopleFinder:
         if len(words) == 1:
             return self._is_single_name(core[0])
         if candidate.islower():
-            return all(map(self._lexicon.is_name, folded)) and any(map(self._lexicon.is_plain_name, folded))
-        if any(map(self._lexicon.is_everyday, folded)):
+            return self._lexicon.is_plain_name(folded[0]) and not any(map(self._lexicon.is_everyday, folded))
+        if any(map(self._lexicon.is_verb_like, folded)):
             return self._lexicon.is_plain_name(folded[0]) and len(core) > 1 and not core[-1].islower()
-        return any(word[0].isupper() for word in core)
+        return any(word[0].isupper() for word in core) and not all(map(self._lexicon.is_everyday, folded))
 
-    def is_listed(self, candidate: str) -> bool:
+    def is_listed(self, candidate: str, *, running: bool) -> bool:
         """Whether a cell or a labelled value is a name: its place says so already, so little is asked of it."""
         words = _WORDS.findall(_POSSESSIVE.sub("", candidate))
         folded = [word.casefold() for word in words if word.casefold() not in TITLES | PARTICLES]
-        if not 1 <= len(folded) <= 4 or any(map(self._lexicon.is_office, folded)):
+        if not 1 <= len(folded) <= 4 or any(self._lexicon.is_office(word) or word.count("-") > 1 for word in folded):
             return False
         if any(map(self._lexicon.is_name, folded)):
-            return True
+            return not running or not any(map(self._lexicon.is_verb_like, folded))
         return not any(map(self._lexicon.is_everyday, folded)) and max(map(len, folded)) > 1
+
+    def leading(self, text: str, start: int, end: int) -> Iterator[Span]:
+        """The name that a labelled value begins with: `Owner: Ann Lee is responsible`."""
+        for first, last in self._leading(text, start, end, sure=False):
+            if any(self._lexicon.is_name(word.casefold()) for word in _WORDS.findall(text[first:last])):
+                yield first, last
 
     def _is_single_name(self, word: str) -> bool:
         folded = word.casefold()
-        if not word[0].isupper() or len(word) < 3:
+        if len(word) < 3 or not word[0].isupper():
             return False
         if self._lexicon.is_name(folded):
             return True
@@ -173,7 +181,7 @@ class PeopleFinder:
             return word.isupper()
         if folded in PARTICLES:
             return True
-        if self._lexicon.is_office(folded) or self._lexicon.is_everyday(folded):
+        if self._lexicon.is_office(folded) or self._lexicon.is_verb_like(folded):
             return False
         if first[0].isupper() and not first.isupper():
             return word[0].isupper()

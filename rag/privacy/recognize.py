@@ -27,7 +27,9 @@ PIECE_CHARS = 6_000
 BATCH = 64
 GUESS_SCORE = 0.85
 """Of a name that only the model sees; its own scores say nothing."""
-_LINE = re.compile(r"[^\n]*\n?")
+_LINE = re.compile(r"[^\n]+")
+_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
+_LONG_RUN = re.compile(r"\S{500,}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -99,16 +101,17 @@ class Recognizer:
 
     def _guesses(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """Spans that the model takes for people. Text in one case is shown to it as a title as well."""
-        shown = [(number, text) for number, text in enumerate(texts) if text.strip()]
-        shown += [(number, titled) for number, text in enumerate(texts) if (titled := _titled(text)) is not None]
+        # Its tokenizer takes quadratic time on long runs without a space, in which no name stands.
+        texts = [_LONG_RUN.sub(lambda run: " " * len(run[0]), text) for text in texts]
+        shown = [(number, 0, text) for number, text in enumerate(texts) if text.strip()]
+        shown += [(number, offset, line) for number, text in enumerate(texts) for offset, line in _titled(text)]
         guesses: list[list[tuple[int, int]]] = [[] for _ in texts]
         # The pipeline keeps state while it runs; the memory zone drops the words it saw, which may be values.
         with self._lock, self._model.memory_zone():
-            for document, (number, _) in zip(
-                self._model.pipe((text for _, text in shown), batch_size=BATCH), shown, strict=True
-            ):
-                people = ((span.start_char, span.end_char) for span in document.ents if span.label_ == "PERSON")
-                guesses[number].extend(people)
+            documents = self._model.pipe((text for _, _, text in shown), batch_size=BATCH)
+            for document, (number, offset, _) in zip(documents, shown, strict=True):
+                people = (span for span in document.ents if span.label_ == "PERSON")
+                guesses[number].extend((span.start_char + offset, span.end_char + offset) for span in people)
         return guesses
 
 
@@ -162,16 +165,14 @@ def _pieces(number: int, text: str) -> Iterator[_Piece]:
     yield _Piece(number, start, text[start:])
 
 
-def _titled(text: str) -> str | None:
-    """The text with its one-case lines capitalised word by word; None when there are none."""
-    changed, out = False, []
-    whole_lower = text.islower()
-    for line in _LINE.findall(text):
-        titled = line.title() if whole_lower or (line.isupper() and " " in line.strip()) else line
-        same_length = len(titled) == len(line)
-        changed = changed or (same_length and titled != line)
-        out.append(titled if same_length else line)
-    return "".join(out) if changed else None
+def _titled(text: str) -> Iterator[tuple[int, str]]:
+    """Where the parts in one case begin, and those parts capitalised word by word."""
+    parts = [(0, text)] if text.islower() else [(m.start(), m[0]) for m in _LINE.finditer(text) if m[0].isupper()]
+    for offset, part in parts:
+        titled = part.title()
+        # A few letters change their number with their case; positions would no longer hold.
+        if len(titled) == len(part) and len(_LONG_WORD.findall(part)) > 1:
+            yield offset, titled
 
 
 def load_recognizer(settings: PrivacySettings, folder: Path | None = None) -> Recognizer:
