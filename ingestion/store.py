@@ -83,7 +83,7 @@ class DocumentStore:
             .group_by(VersionRow.id)
             .order_by(VersionRow.created_at, VersionRow.id)
         )
-        return [(row, count) for row, count in (await self._session.execute(statement)).tuples()]
+        return [(row, count) for row, count in await self._session.execute(statement)]
 
     async def relabel(self, row: DocumentRow, attributes: Attributes) -> None:
         """New labels for what is there. Snapshots are outdated in the same transaction."""

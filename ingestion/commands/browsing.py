@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ingestion.commands.printing import plain
 from ingestion.commands.shared import JsonOption, TenantOption, checked_name, opened
@@ -31,17 +31,10 @@ def list_documents(
     if as_json:
         typer.echo(json.dumps({"documents": rows}, ensure_ascii=False))
         return
-    table = Table("document", "title", "path", "department", "level", "state", "flags")
+    # The id in full: it is what `show` wants. Path and flags are there, and in the JSON.
+    table = Table(Column("document", no_wrap=True), "title", "department", "level", "state")
     for row in rows:
-        table.add_row(
-            row["document"],
-            plain(row["title"]),
-            plain(row["path"]),
-            row["department"],
-            row["level"],
-            row["state"],
-            ", ".join(row["flags"]),
-        )
+        table.add_row(row["document"], plain(row["title"]), row["department"], row["level"], row["state"])
     Console().print(table)
 
 

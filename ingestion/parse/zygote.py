@@ -28,9 +28,10 @@ from ingestion.parse.confine import (
 
 
 def main(control_fd: int, empty_folder: str) -> None:
-    die_with_parent()
     control = socket.socket(fileno=control_fd)
     network_cut = cut_network()
+    # After the step before: a change of credentials forgets it.
+    die_with_parent()
     preload()
     # What is loaded now stays shared between the children instead of being copied by the first collection.
     gc.collect()

@@ -43,17 +43,24 @@ class FileItem:
 
 
 class FolderSource:
-    """A folder whose `ringfence.yaml` files label what lies below them."""
+    """A folder whose `ringfence.yaml` files label what lies below them.
+
+    Raises `Misuse` where there is no such folder.
+    """
 
     def __init__(self, root: Path, name: str | None = None) -> None:
         self._root = root.resolve()
         self.name = plain_name(name, "source") if name else default_name(self._root)
+        self._require_folder()
 
-    def listing(self) -> Listing:
+    def _require_folder(self) -> None:
         if not self._root.is_dir():
             raise Misuse(
                 f"{self._root} is not a folder that can be read; nothing was changed.", code="source_unreadable"
             )
+
+    def listing(self) -> Listing:
+        self._require_folder()
         items: list[FileItem] = []
         skipped: list[Skipped] = []
         notices: list[str] = []
@@ -61,7 +68,10 @@ class FolderSource:
         for folder, chain, entries in self._folders(skipped, read):
             for entry in entries:
                 path = folder / entry.name
-                status = entry.stat(follow_symlinks=False)
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # removed a moment ago
                 labels = labels_for(path, chain)
                 items.append(FileItem(self._root, str(path), status.st_size, status.st_mtime_ns, labels))
             if chain and isinstance(chain[-1], InvalidLabels):

@@ -147,9 +147,14 @@ def test_a_pattern_that_matches_nothing_is_told(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_an_error_and_not_an_empty_source(tmp_path: Path) -> None:
-    with pytest.raises(Misuse) as caught:
-        FolderSource(tmp_path / "gone").listing()
-    assert caught.value.code == "source_unreadable"
+    with pytest.raises(Misuse) as never:
+        FolderSource(tmp_path / "never")
+    (tmp_path / "unmounted").mkdir()
+    source = FolderSource(tmp_path / "unmounted")
+    (tmp_path / "unmounted").rmdir()
+    with pytest.raises(Misuse) as gone:
+        source.listing()
+    assert never.value.code == gone.value.code == "source_unreadable"
 
 
 def test_two_folders_of_one_name_are_two_sources(tmp_path: Path) -> None:
