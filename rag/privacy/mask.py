@@ -4,10 +4,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from presidio_anonymizer import AnonymizerEngine
+from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
+
 from rag.privacy.faces import FaceMaker, name_parts
 from rag.privacy.recognize import Finding
 from rag.privacy.unmask import tokens_in
 from rag.privacy.vault import VaultValue
+
+_ANONYMIZER = AnonymizerEngine()
+_REPLACE = {"DEFAULT": OperatorConfig("replace")}
+_WINDOW = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +74,53 @@ def _index_pieces(
 
 def apply(text: str, findings: Sequence[Finding], faces: FaceMaker) -> MaskedText:
     """Replace the findings (in order, not overlapping) by their tokens."""
-    out: list[str] = []
     spans: list[MaskedSpan] = []
     originals: dict[str, VaultValue] = {}
-    done = length = 0
+    shift = 0
     for found in findings:
         original = text[found.start : found.end]
         token = faces.token(found.entity, original)
-        out += (text[done : found.start], token)
-        start = length + found.start - done
-        length, done = start + len(token), found.end
-        spans.append(MaskedSpan(start, length, found.start, found.end, found.entity, token))
+        start = found.start + shift
+        spans.append(MaskedSpan(start, start + len(token), found.start, found.end, found.entity, token))
+        shift += len(token) - len(original)
         for value in (VaultValue(token, found.entity, original), *_parts(found.entity, original, faces)):
             held = originals.get(value.token)
             originals[value.token] = value if held is None else better_spelling(held, value)
-    reading = "".join([*out, text[done:]])
     words = {span.token: faces.words(span.entity, text[span.source_start : span.source_end]) for span in spans}
-    return MaskedText(reading, tuple(spans), tuple(originals.values()), words)
+    return MaskedText(_reading_face(text, spans), tuple(spans), tuple(originals.values()), words)
+
+
+def _reading_face(text: str, spans: Sequence[MaskedSpan]) -> str:
+    """`text` with each span's source replaced by its token.
+
+    Raises:
+        RuntimeError: a token does not stand where its span says; the text must not be stored.
+    """
+    out: list[str] = []
+    done = 0
+    for window in _windows(spans):
+        end = window[-1].source_end
+        # Presidio's own replacement writes an entity's type in angle brackets: the type it is given is the token's.
+        results = [RecognizerResult(s.token[1:-1], s.source_start - done, s.source_end - done, 1.0) for s in window]
+        replaced = _ANONYMIZER.anonymize(text[done:end], results, _REPLACE, merge_entities_with_spaces=False)
+        out.append(replaced.text)
+        done = end
+    reading = "".join([*out, text[done:]])
+    if any(reading[span.start : span.end] != span.token for span in spans):
+        raise RuntimeError("a masked value is not where it should be")
+    return reading
+
+
+def _windows(spans: Sequence[MaskedSpan]) -> Iterator[list[MaskedSpan]]:
+    """Runs of spans for one call: its time grows with their square, and it joins touching ones of one type."""
+    window: list[MaskedSpan] = []
+    for span in spans:
+        if window and (len(window) == _WINDOW or window[-1].source_end == span.source_start):
+            yield window
+            window = []
+        window.append(span)
+    if window:
+        yield window
 
 
 def index_face_of_reading(reading: str, originals: Mapping[str, str], faces: FaceMaker) -> str:
