@@ -12,6 +12,7 @@ from rag.api.metrics import Metrics
 from rag.api.parts import AppParts, Check
 from rag.api.probes import reach_index_server
 from rag.audit.log import AuditLog
+from rag.db.documents import tenants_with_documents
 from rag.db.engine import Database, open_database
 from rag.db.folder import DataFolder
 from rag.domain import Answer, Principal, Span
@@ -50,6 +51,9 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
         embedder = await asyncio.to_thread(load_embedder, settings.embedding)
         stores = open_stores(settings, embedder.dim)
         opened.push_async_callback(stores.close)
+        publisher = Publisher(database, stores)
+        if settings.index.kind == "embedded":
+            await publisher.catch_up()
         similarity = EmbedderSimilarity(embedder)
         generator = await asyncio.to_thread(open_generator, settings.generator, similarity)
         opened.push_async_callback(generator.close)
@@ -76,7 +80,7 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
             identity=IdentityParts(database, tokens, folder.operator_key(), person_known(database, snapshots)),
             audit=audit,
             path=QueryPath(query),
-            publish=Publisher(database, stores),
+            publish=publisher,
             checks=checks(settings, database),
             count_tokens=embedder.count_tokens,
             metrics=metrics,
@@ -116,6 +120,13 @@ class Publisher:
 
     async def __call__(self, tenant: str) -> Mapping[str, int]:
         return asdict(await publish(self._database, await self._stores.get(tenant), tenant))
+
+    async def catch_up(self) -> None:
+        """Publish what an ingestion that was killed left waiting, and what a lost index no longer holds."""
+        async with self._database.reading() as session:
+            tenants = await tenants_with_documents(session)
+        for tenant in tenants:
+            await self(tenant)
 
 
 def person_known(database: Database, snapshots: SnapshotCache) -> PersonKnown:

@@ -55,6 +55,11 @@ def tightening_of(row: ChunkRow) -> Tightening:
     )
 
 
+async def tenants_with_documents(session: AsyncSession) -> list[str]:
+    """Every tenant that has a document, for the upkeep of the service; never for a caller."""
+    return list(await session.scalars(select(DocumentRow.tenant).distinct().order_by(DocumentRow.tenant)))
+
+
 class Documents:
     """Reads of one tenant's documents. Every method takes the tenant: none can reach across."""
 

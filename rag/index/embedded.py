@@ -72,6 +72,9 @@ class EmbeddedStore:
         request = edge.CountRequest(exact=True, filter=edge_filter(whole))
         return await self._call("count", lambda: self._shard.count(request))
 
+    async def points(self) -> int:
+        return await self._call("count", lambda: self._shard.count(edge.CountRequest(exact=True)))
+
     async def upsert(self, points: Sequence[Point]) -> None:
         check_points(points, tenant=self._tenant, dim=self._dim)
         if points:
@@ -143,7 +146,7 @@ def open_embedded(folder: Path, *, tenant: str, dim: int, conditions_max: int) -
             ) from cause
         raise Damaged(
             f"The index of tenant {tenant!r} in {folder} cannot be opened with vectors of {dim} numbers. "
-            "It holds nothing that the database does not: remove the folder and rebuild the index."
+            "It holds nothing that the database does not: remove the folder; the next start writes it again."
         ) from cause
     return EmbeddedStore(shard, tenant=tenant, dim=dim, conditions_max=conditions_max)
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -61,6 +61,16 @@ class Projection:
         )
         rows = await self._session.execute(statement.order_by(DocumentRow.id))
         return [(document, version) for document, version in rows if version is not None]
+
+    async def visible_chunks(self) -> int:
+        """How many chunks are visible: as many points the index has at least, unless it was lost."""
+        statement = (
+            select(func.count())
+            .select_from(ChunkRow)
+            .join(DocumentRow, DocumentRow.current_version == ChunkRow.version)
+            .where(ChunkRow.tenant == self._tenant, DocumentRow.tenant == self._tenant)
+        )
+        return await self._session.scalar(statement) or 0
 
     async def load(self, document: str, version: str) -> Written | None:
         """The points of a version with the attributes of this moment; None where it is gone."""

@@ -1,5 +1,6 @@
 """Make the index hold what SQL says, in steps that can be killed anywhere and run again.
 
+    lost points                    written again, if the index has fewer than there are visible chunks
     points of staged versions      written and flushed, not yet visible: no document points at them
     flip, in one transaction       the new version is the visible one, the old one is superseded
     points of superseded versions  removed, then marked retired
@@ -11,7 +12,7 @@ changes from one whole version to the next.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from rag.db.engine import Database
@@ -32,17 +33,24 @@ _GROUP = 2048
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a run changed: versions made visible and retired, documents relabelled, points written and buried."""
+    """What a run changed: versions made visible and retired, documents relabelled, points written and buried.
+
+    `restored` counts points written again because the index had lost some.
+    """
 
     versions: int = 0
     points: int = 0
     retired: int = 0
     relabelled: int = 0
     buried: int = 0
+    restored: int = 0
 
 
 async def publish(database: Database, store: VectorStore, tenant: str, progress: Progress | None = None) -> Published:
     """Project everything of `tenant` that waits. Idempotent; one run at a time in this process.
+
+    An index that holds fewer points than there are visible chunks was lost, or put back from an older copy: all
+    visible chunks are written again, from the vectors in SQL.
 
     Several processes may publish to one server only one after the other: two at once could leave old labels
     on a point that SQL believes up to date. The check against SQL would refuse such hits, and alarm.
@@ -51,36 +59,32 @@ async def publish(database: Database, store: VectorStore, tenant: str, progress:
         IndexUnavailable: a write was not done; what was done stays, and the next run continues.
     """
     async with store.publishing():
+        restored = await _restore(database, store, tenant, progress)
         versions, points = await _publish_staged(database, store, tenant, progress)
         retired = await _retire(database, store, tenant)
         relabelled = await _relabel(database, store, tenant)
         buried = await _bury(database, store, tenant)
-    return Published(versions, points, retired, relabelled, buried)
+    return Published(versions, points, retired, relabelled, buried, restored)
 
 
-async def rebuild(database: Database, store: VectorStore, tenant: str, progress: Progress | None = None) -> Published:
-    """Write every visible chunk again, for an index that was lost; then `publish`. Idempotent.
-
-    Points that SQL does not know are not found this way; start from an empty index to be rid of them.
-    """
+async def _restore(database: Database, store: VectorStore, tenant: str, progress: Progress | None) -> int:
+    async with database.reading() as session:
+        projection = Projection(session, tenant)
+        if await store.points() >= await projection.visible_chunks():
+            return 0
+        visible = await projection.published()
     points = 0
-    async with store.publishing():
-        async with database.reading() as session:
-            visible = await Projection(session, tenant).published()
-        waiting = [Staged(document, version, ()) for document, version in visible]
-        done = 0
-        async for batch in _loaded(database, tenant, waiting):
-            await _upsert(store, [point for _, written in batch for point in written.points])
-            await store.flush()
+    for done, (document, version) in enumerate(visible, start=1):
+        written = await _load(database, tenant, document, version)
+        if written is not None:
+            await _upsert(store, written.points)
             async with database.unit_of_work() as session:
-                for staged, written in batch:
-                    await Projection(session, tenant).mark_indexed(staged.document, written.attribute_version)
-            points += sum(len(written.points) for _, written in batch)
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(waiting))
-    published = await publish(database, store, tenant)
-    return replace(published, versions=published.versions + len(visible), points=published.points + points)
+                await Projection(session, tenant).mark_indexed(document, written.attribute_version)
+            points += len(written.points)
+        if progress is not None:
+            progress(done, len(visible))
+    await store.flush()
+    return points
 
 
 async def _publish_staged(

@@ -79,6 +79,10 @@ class ServerStore:
         )
         return (await self._call(counting)).count
 
+    async def points(self) -> int:
+        counting = self._client.count(self._collection, exact=True, timeout=self._server_timeout_s)
+        return (await self._call(counting)).count
+
     async def upsert(self, points: Sequence[Point]) -> None:
         check_points(points, tenant=self._tenant, dim=self._dim)
         if points:
@@ -131,7 +135,7 @@ async def open_server(
     if size != dim:
         raise Damaged(
             f"Collection {name} of tenant {tenant!r} holds vectors of {size} numbers, the embedder makes {dim}. "
-            "It holds nothing that the database does not: delete the collection and rebuild the index."
+            "All of it is in the database too: delete the collection; the next `ringfence ingest` writes it again."
         )
     for keys, schema in ((KEYWORDS, models.PayloadSchemaType.KEYWORD), (INTEGERS, models.PayloadSchemaType.INTEGER)):
         for key in keys:

@@ -66,6 +66,10 @@ class VectorStore(Protocol):
         """How many chunks the plan admits, exactly."""
         ...
 
+    async def points(self) -> int:
+        """How many points there are, whoever may read them: tells whether the index was lost. For no caller's eyes."""
+        ...
+
     async def upsert(self, points: Sequence[Point]) -> None:
         """Write points durably: acknowledged points survive a kill."""
         ...
@@ -83,7 +87,7 @@ class VectorStore(Protocol):
         ...
 
     def publishing(self) -> AbstractAsyncContextManager[None]:
-        """Held by `publish` and `rebuild`: one of them at a time, within this process."""
+        """Held by `publish`: one at a time, within this process."""
         ...
 
     async def close(self) -> None: ...

@@ -130,6 +130,7 @@ async def test_both_branches_show_exactly_what_the_plan_admits(open_store: Open)
     assert await store.count(reader) == 1
     director = plan(tenant, deny=(), compartments=frozenset({"compartment:deal"}), epoch=10)
     assert await store.count(director) == 6
+    assert await store.points() == 7
 
 
 async def test_a_plan_that_denies_everything_finds_nothing(open_store: Open) -> None:

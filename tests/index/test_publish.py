@@ -22,7 +22,7 @@ from rag.domain import SparseVector, content_id, digest_of
 from rag.errors import Damaged
 from rag.index.embedded import EmbeddedStore, open_embedded
 from rag.index.points import chunk_id
-from rag.index.publish import Published, publish, rebuild
+from rag.index.publish import Published, publish
 from rag.index.store import Payload, Point, Query
 
 TENANT = "acme"
@@ -61,6 +61,9 @@ class FusedStore:
 
     def publishing(self) -> Any:
         return self.store.publishing()
+
+    async def points(self) -> int:
+        return await self.store.points()
 
     async def flush(self) -> None:
         """Without its cost: a flush matters to power cuts only."""
@@ -431,7 +434,7 @@ async def test_attributes_that_are_not_valid_are_never_published(database: Datab
     assert await store.count(ANYBODY) == 0
 
 
-async def test_a_lost_index_is_rebuilt_from_sql(tmp_path: Path, database: Database, store: EmbeddedStore) -> None:
+async def test_a_lost_index_is_written_again_from_sql(tmp_path: Path, database: Database, store: EmbeddedStore) -> None:
     """Vectors are in SQL: nothing is embedded again. Waiting changes are published on the way."""
     async with database.unit_of_work() as session:
         await first_ingestion(session)
@@ -439,10 +442,11 @@ async def test_a_lost_index_is_rebuilt_from_sql(tmp_path: Path, database: Databa
     async with database.unit_of_work() as session:
         await second_ingestion(session)
     empty = open_embedded(tmp_path / "new", tenant=TENANT, dim=DIM, conditions_max=400)
-    await rebuild(database, empty, TENANT)
+    published = await publish(database, empty, TENANT)
+    assert published.restored > 0
     await assert_whole_versions(database, empty)
-    assert len(points_in(empty)) == 4 + 1 + 3 + 3
+    assert len(points_in(empty)) == await empty.points() == 4 + 1 + 3 + 3
     state = await state_of(database, empty)
-    await rebuild(database, empty, TENANT)
+    assert await publish(database, empty, TENANT) == Published()
     assert await state_of(database, empty) == state
     await empty.close()
