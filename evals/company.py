@@ -163,7 +163,8 @@ def _sections(path: str, row: DocumentRow, text: str, chunks: list[ChunkRow]) ->
 
 
 def _section(path: str, row: DocumentRow, text: str, labels: Labels, chunks: list[ChunkRow]) -> StoredSection:
-    texts = [text[chunk.start : chunk.end] for chunk in chunks]
+    # Title and headings go out with the text: they give a document away as much as its sentences do.
+    texts = [row.title, *(c.heading for c in chunks), *(text[chunk.start : chunk.end] for chunk in chunks)]
     mark = file_mark(" ".join(texts))
     exact = {row.id, *(chunk.id for chunk in chunks), *(chunk.version for chunk in chunks), *([mark] if mark else [])}
     runs = frozenset().union(*(shingles(one) for one in texts))

@@ -91,7 +91,7 @@ class Judge:
         self._findings.calls[surface] += 1
         self._findings.found[surface] += output.found
         for trace in self._detector.traces(output.text, asked):
-            self._note(self._findings.leaks, surface, asked, trace.section)
+            self._note(self._findings.leaks, surface, asked, f"{trace.section}: {trace.evidence}")
         for document in output.documents - self._documents:
             self._note(self._findings.leaks, surface, asked, document)
         for value in self._values.shown(output.text, self._allowed, asked):
@@ -244,7 +244,9 @@ def report_of(findings: Findings, world: World, askers: int, arguments: dict[str
         Gate("failed_calls", "at most", 0, len(findings.failed)),
         Gate("readers_without_hits", "at most", 0, findings.readers_without_hits),
         Gate("documents", "at least", len(document_paths()), documents),
-        Gate("checked", "at least", max(1, asked), sum(findings.calls.values())),
+        Gate("checked", "at least", max(1, asked + askers * len(world.sections)), sum(findings.calls.values())),
+        Gate("questions asked", "at least", max(1, asked), sum(findings.calls[name] for name in QUESTION_SURFACES)),
+        Gate("passages tried", "at least", max(1, askers * len(world.sections)), tried),
         Gate("fingerprints", "at least", 1000 * askers, findings.fingerprints),
         Gate("passages_opened", "at least", 1, opened),
         Gate("passages_refused", "at least", 1, tried - opened),
