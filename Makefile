@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors unit eval format clean
+.PHONY: help demo test lint types floors unit eval lock format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -53,6 +53,12 @@ unit: $(VENV)/dev
 eval: $(VENV)/dev ## The leak and abstention evals on the sample company; reports in evals/reports/
 	$(BIN)/ringfence eval leak
 	$(BIN)/ringfence eval abstention
+
+lock: ## Write constraints.txt anew from what pyproject.toml resolves to in a fresh environment
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	{ sed -n '/^#/p' constraints.txt; .venv-lock/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9]*$$//'; } > constraints.new
+	mv constraints.new constraints.txt && rm -rf .venv-lock
 
 format: $(VENV)/dev ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix .

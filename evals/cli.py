@@ -15,7 +15,9 @@ from rich.table import Table
 
 from evals.report import REPORTS, Report
 
-evaluate = typer.Typer(name="eval", help="Measure leaks, retrieval and abstention.", no_args_is_help=True)
+evaluate = typer.Typer(
+    name="eval", add_completion=False, help="Measure leaks, retrieval and abstention.", no_args_is_help=True
+)
 
 DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
 

