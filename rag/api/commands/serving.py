@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rag.api.app import create_app
 from rag.api.commands.options import DataDir, settings_for, talk
-from rag.api.composition import open_parts
 from rag.api.logs import configure_logs
 from rag.api.server import listen, local_url, run_server, uvicorn_config
 from rag.db.folder import DataFolder
@@ -36,6 +34,10 @@ def serve(
 async def _serve(settings: Settings, folder: DataFolder) -> None:
     configure_logs()
     talk().print("Opening the database, the index and the models ...")
+    # The models' libraries take seconds to import: a taken port or folder is said before that.
+    from rag.api.app import create_app  # noqa: PLC0415 - see above
+    from rag.api.composition import open_parts  # noqa: PLC0415 - see above
+
     async with open_parts(settings, folder) as parts:
         listening = listen(settings.service)
         url = local_url(settings.service)
