@@ -30,6 +30,8 @@ _ROW = re.compile(r".*(?:\|.*\||\t\S|;\s*[^;:]{1,60}:\s)|\s*\|")
 _RULE_LINE = re.compile(r"[\s|:+=_*#-]+")
 _WORD = re.compile(r"\w+")
 HEADING_WORDS_MAX = 8
+WRAPPED_CHARS_MIN = 60
+"""Text that is wrapped by hand has lines of 60 to 100 characters."""
 
 
 class Kind(Enum):
@@ -88,9 +90,10 @@ def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
     open_from: int | None = None
     previous = ""
     position = 0
-    for line in text.splitlines(keepends=True):
+    lines = text.splitlines(keepends=True)
+    for line, following in zip(lines, [*lines[1:], ""], strict=False):
         start, position = position, position + len(line)
-        row = _is_row(line)
+        row = _is_row(line) and not _wrapped(line, following)
         if open_from is not None and (row or not line.strip() or _heading_before(previous, line)):
             yield open_from, start, False
             open_from = None
@@ -110,6 +113,14 @@ def _is_row(line: str) -> bool:
     if _ROW.match(line):
         return True
     return bool(_KEY_VALUE.match(line)) and len(line) < 160 and len(_TERMINAL.findall(line)) <= 1
+
+
+def _wrapped(line: str, following: str) -> bool:
+    """A full line that the next one continues is wrapped prose, even if it begins like a row ("Drivers: we offer")."""
+    bare = line.rstrip()
+    tail = bare[-12:]
+    finished = bare.endswith((";", "|")) or any(match.end() == len(tail) for match in _TERMINAL.finditer(tail))
+    return len(bare) >= WRAPPED_CHARS_MIN and not finished and bool(following.strip()) and not _is_row(following)
 
 
 def _heading_before(previous: str, line: str) -> bool:

@@ -12,6 +12,7 @@ TOKEN = re.compile(r"<[A-Z][A-Z0-9_]*>")
 
 _PIECE = re.compile(r"<[A-Z][A-Z0-9_]*>|\d[\d.,:/]*\d|\d|[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _NUMBER = re.compile(r"\d+(?:[.:/]\d+)*")
+_PUNCTUATION = str.maketrans(",.;:!?()", "        ")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 
@@ -38,6 +39,12 @@ NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTED) if word 
     word: str(value * 10) for value, word in enumerate(_TENS, start=3)
 }
 """Without "one", which mostly counts nothing."""
+_FREQUENCIES = _words("once twice half double daily weekly monthly quarterly yearly annually hourly")
+_QUANTITY_ASKED = re.compile(
+    r"\bhow (?:many|much|high|long|large|big|often|far|fast|old|heavy|soon)\b"
+    r"|\bwhat\b.*\b(?:costs?|percentage|price)\b",
+    re.IGNORECASE,
+)
 _SUFFIXES = (
     ("ies", "y", 5), ("sses", "ss", 5), ("ing", "", 6), ("edly", "", 7), ("ed", "", 5), ("es", "", 5), ("s", "", 4),
     ("ly", "", 6),
@@ -84,6 +91,17 @@ def content_of(text: str) -> Content:
     return Content(
         frozenset(words | numbers), frozenset(numbers), frozenset(names), tokens, negations % 2 == 1, frozenset(limits)
     )
+
+
+def asks_for_quantity(question: str) -> bool:
+    """Whether only a number, or a word like "weekly", can answer the question."""
+    return _QUANTITY_ASKED.search(question) is not None
+
+
+def quantities_of(text: str) -> frozenset[str]:
+    """The numbers of a text, spelled out or not, and its words of frequency."""
+    words = _words(text.lower().translate(_PUNCTUATION))
+    return content_of(text).numbers | (words & _FREQUENCIES) | ({"1"} if "one" in words else frozenset())
 
 
 def stem(word: str) -> str:

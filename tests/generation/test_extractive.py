@@ -2,8 +2,11 @@
 
 from contextlib import aclosing
 
-from rag.generation.extractive import ExtractiveGenerator
+import pytest
+
+from rag.generation.extractive import ExtractiveGenerator, score_candidates
 from rag.generation.protocol import Passage
+from rag.generation.words import quantities_of
 from tests.generation.requests import CANTEEN, NOTICE, WordSimilarity, request
 
 
@@ -52,3 +55,40 @@ async def test_the_same_sentence_in_two_documents_is_said_once() -> None:
     assert await answer("What is the notice period for suppliers?", NOTICE, copy) == [
         "The notice period for suppliers is 90 days. [1]\n"
     ]
+
+
+CANCELLATION = Passage(
+    1, "Terms", "A cancellation is free until 24 hours before loading. A later one costs 80 percent."
+)
+
+
+async def test_a_question_for_a_quantity_brings_the_sentence_that_gives_it() -> None:
+    assert await answer("How much is a cancellation later than 24 hours before loading?", CANCELLATION) == [
+        "A cancellation is free until 24 hours before loading. [1]\n",
+        "A later one costs 80 percent. [1]\n",
+    ]
+    assert await answer("Until when is a cancellation free before loading?", CANCELLATION) == [
+        "A cancellation is free until 24 hours before loading. [1]\n"
+    ]
+
+
+def test_a_sentence_without_any_quantity_counts_less_where_one_is_asked_for() -> None:
+    passage = Passage(1, "Standby", "Standby of engineers is paid with the salary.")
+    plain, quantity = (
+        score_candidates(request(question, passage), WordSimilarity())[0].support
+        for question in ("By what is standby of engineers paid?", "How much standby of engineers is paid?")
+    )
+    assert quantity < 0.9 * plain
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It is done twice a year.", {"twice"}),
+        ("It lasts eight weeks, or 1,080 hours.", {"8", "1080"}),
+        ("One of 3.50 euros.", {"1", "3.5"}),
+        ("Nothing is said about it.", set()),
+    ],
+)
+def test_quantities_are_numbers_spelled_or_not_and_frequencies(text: str, expected: set[str]) -> None:
+    assert quantities_of(text) == expected

@@ -66,3 +66,12 @@ def test_any_text_splits_into_ordered_spans_that_lose_no_word(text: str) -> None
     for sentence in reversed(found):
         left_out = left_out[: sentence.start] + " " + left_out[sentence.end :]
     assert not any(char.isalnum() for char in left_out)
+
+
+def test_prose_wrapped_by_hand_is_no_row_even_if_it_begins_like_one() -> None:
+    wrapped = (
+        "Drivers: we offer a modern truck with your name on it and a starting\nbonus of 1,000 euros after six months."
+    )
+    assert [s.kind for s in split_sentences(wrapped)] == [Kind.PROSE]
+    rows = "Canteen: in the main building of the head office, from Monday to Friday\nCloses: 14:00"
+    assert [s.kind for s in split_sentences(rows)] == [Kind.ROW, Kind.ROW]
