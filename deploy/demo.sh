@@ -16,8 +16,8 @@ with socket.socket() as probe:
         sys.exit(f"Port {sys.argv[1]} is taken, perhaps by a demo that still runs. Stop it, or: make demo DEMO_PORT=8081")
 PYTHON
 
-ringfence policy load policies/templates/meridian.yaml --tenant meridian --reason "sample company"
-ringfence ingest evals/sample_company/documents --tenant meridian
+ringfence policy load policies/templates/meridian.yaml --tenant meridian --reason "sample company" > /dev/null
+ringfence ingest evals/sample_company/documents --tenant meridian --source sample-company
 key_file="$RINGFENCE_DATA_DIR/demo.key"
 if [ ! -s "$key_file" ]; then
   (umask 077 && ringfence keys create --tenant meridian --subject assistant:helpdesk --may-name-people \
@@ -34,8 +34,8 @@ $(sed 's/^/  /' evals/sample_company/try.txt)
 
 The same through the OpenAI-compatible API, as an assistant that speaks for a person:
 
-  curl -s $url/v1/chat/completions -H "Authorization: Bearer \$(cat $key_file)" -H "X-Ringfence-Person: PERSON" \\
-    -H "Content-Type: application/json" -d '{"model": "ringfence", "messages": [{"role": "user", "content": "QUESTION"}]}'
+  curl -s $url/v1/chat/completions -H "Authorization: Bearer \$(cat $key_file)" -H "X-Ringfence-Person: tomas.okafor" \\
+    -H "Content-Type: application/json" -d '{"model": "ringfence", "messages": [{"role": "user", "content": "How long is the notice period?"}]}'
 
 Stop with Ctrl-C. Start again with 'make demo'; remove everything with 'make clean'.
 

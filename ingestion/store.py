@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.chunk import Draft
@@ -17,6 +17,7 @@ from rag.db.tables import ChunkRow, DocumentRow, TombstoneRow, VersionRow
 from rag.domain import SparseVector
 
 _BATCH = 500
+_EVER_VISIBLE = ("published", "superseded", "retired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,13 @@ class DocumentStore:
         return [(row, count) for row, count in await self._session.execute(statement)]
 
     async def relabel(self, row: DocumentRow, attributes: Attributes) -> None:
-        """New labels for what is there. Snapshots are outdated in the same transaction."""
+        """New labels for the newest content; what came before it was never meant to be read under them."""
+        newest = await self.newest_version(row.id)
+        await self._withdraw(row.id, but=None if newest is None else newest.id)
+        await self._take_labels(row, attributes)
+
+    async def _take_labels(self, row: DocumentRow, attributes: Attributes) -> None:
+        """Snapshots are outdated in the same transaction."""
         _label(row, attributes)
         row.attribute_version += 1
         row.updated_at = datetime.now(UTC)
@@ -96,7 +103,7 @@ class DocumentStore:
     async def stage(self, document: str, path_digest: str, attributes: Attributes, reading: Reading) -> None:
         """Write the document's row for a version about to be written.
 
-        Where the labels change together with the content, the old content is withdrawn at once: it was never
+        Where the labels change together with the content, all old content is withdrawn at once: it was never
         meant to be read under the new labels.
         """
         row = await self._session.get(DocumentRow, document)
@@ -113,8 +120,8 @@ class DocumentStore:
             _label(row, attributes)
             self._session.add(row)
         elif not same_labels(row, attributes):
-            await self._withdraw_current(row)
-            await self.relabel(row, attributes)
+            await self._withdraw(document, but=None)
+            await self._take_labels(row, attributes)
         row.path, row.title, row.media_type = reading.path, reading.title, reading.media_type
         row.flags = list(reading.flags)
         row.updated_at = datetime.now(UTC)
@@ -151,14 +158,19 @@ class DocumentStore:
         await self._policy.raise_epoch(self._tenant)
         await self._session.flush()
 
-    async def _withdraw_current(self, row: DocumentRow) -> None:
-        if row.current_version is None:
-            return
-        version = await self._session.get(VersionRow, row.current_version)
-        if version is not None:
-            version.state = "superseded"
-        row.current_version = None
-        await self._session.flush()
+    async def _withdraw(self, document: str, *, but: str | None) -> None:
+        """Take back every version that was ever visible, except one: also those that an old link could still open."""
+        statement = select(VersionRow).where(VersionRow.document == document, VersionRow.state.in_(_EVER_VISIBLE))
+        versions = [version for version in await self._session.scalars(statement) if version.id != but]
+        for version in versions:
+            version.state = "withdrawn"
+        ids = [version.id for version in versions]
+        chunks = select(ChunkRow.id).where(ChunkRow.version.in_(ids)).order_by(ChunkRow.id)
+        await self._bury(list(await self._session.scalars(chunks)))
+        await self._session.execute(delete(ChunkRow).where(ChunkRow.version.in_(ids)))
+        # Only where it still points at one of them: a publisher may have moved on meanwhile.
+        pointing = DocumentRow.id == document, DocumentRow.current_version.in_(ids)
+        await self._session.execute(update(DocumentRow).where(*pointing).values(current_version=None))
 
     async def _drop_staged(self, document: str) -> None:
         """Forget versions that were never visible. A publisher may be writing their points at this moment."""

@@ -11,7 +11,9 @@ from rag.db.engine import Database, open_database
 from rag.errors import Misuse
 from rag.settings import Settings
 
-TenantOption = Annotated[str, typer.Option("--tenant", "-t", help="The tenant the documents belong to.")]
+TenantOption = Annotated[
+    str, typer.Option("--tenant", "-t", envvar="RINGFENCE_TENANT", help="The tenant the documents belong to.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

@@ -25,7 +25,14 @@ DEPTH_MAX = 64
 PATH_CHARS_MAX = 1024
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
+_MISNAMED = re.compile(r"\.?ringfence\.ya?ml", re.IGNORECASE)
+"""What people write for `ringfence.yaml`: taken for a document, it would leave its folder under looser labels."""
+
 Chain = tuple[FolderLabels | InvalidLabels, ...]
+
+
+class ChangedSinceListed(OSError):
+    """The file is no longer what was listed; the next run reads it with the labels of that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,13 @@ class FileItem:
     labels: Labels | Unlabelled
 
     def open(self) -> BinaryIO:
-        return _open_below(self.root, self.path)
+        file = _open_below(self.root, self.path)
+        status = os.fstat(file.fileno())
+        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified_ns):
+            # Its labels may have been changed with it, and those at hand are of the time of the listing.
+            file.close()
+            raise ChangedSinceListed("the file was written after it was listed")
+        return file
 
 
 class FolderSource:
@@ -121,6 +134,9 @@ class FolderSource:
     def _label_file(
         self, folder: PurePosixPath, entries: list[os.DirEntry[str]]
     ) -> FolderLabels | InvalidLabels | None:
+        misnamed = [e.name for e in entries if _MISNAMED.fullmatch(e.name) and e.name != LABEL_FILE]
+        if misnamed:
+            return InvalidLabels(f"{folder / misnamed[0]} labels nothing under this name: call it {LABEL_FILE}")
         if all(entry.name != LABEL_FILE for entry in entries):
             return None
         name = str(folder / LABEL_FILE)

@@ -55,6 +55,14 @@ class PartialLabels(BaseModel):
             Attributes(**{**_VALID, info.field_name: value})
         return value
 
+    @field_validator("level", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any) -> Any:
+        """YAML reads `no` and `off` as False, which would pass for 0: public."""
+        if isinstance(value, bool | float):
+            raise InvalidRule(f"level {value!r} is not a classification")
+        return value
+
     @field_validator("level")
     @classmethod
     def _known_level(cls, value: str | int | None) -> str | int | None:

@@ -45,7 +45,8 @@ class VersionRow(Base):
     """A document's content at one time.
 
     `state` moves one way: staged (written here, not yet in the index), published (the visible one),
-    superseded (replaced; its points are still in the index), retired (its points are gone).
+    superseded (replaced; its points are still in the index), retired (its points are gone). An older one whose
+    document got new labels is withdrawn: without chunks, never to be opened again.
     """
 
     __tablename__ = "document_version"

@@ -9,11 +9,13 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from presidio_analyzer import EntityRecognizer
 from spacy.language import Language
 
+from rag.domain import digest_of
 from rag.privacy.fields import FieldFinder
 from rag.privacy.forms import TOKEN_SHAPE
 from rag.privacy.lexicon import Lexicon, load_lexicon
@@ -64,7 +66,7 @@ class Recognizer:
         self._lock = threading.Lock()
         self.lexicon = lexicon
         self.digest = digest
-        """Of the model's files: part of what a masked text was made by."""
+        """Of the model's files and our rules: part of what a masked text was made by."""
 
     def find(self, texts: Sequence[str]) -> list[list[Finding]]:
         """For each text its findings, not overlapping and in order."""
@@ -183,7 +185,7 @@ def load_recognizer(settings: PrivacySettings, folder: Path | None = None) -> Re
     """
     _silence("presidio-analyzer")
     path = folder or model_folder()
-    digest = verify(path)
+    digest = digest_of([verify(path), settings.employee_id_pattern, str(settings.score_threshold), *_rules()]).hex()
     return Recognizer(
         load_model(path),
         list(pattern_recognizers(settings.employee_id_pattern)),
@@ -191,6 +193,15 @@ def load_recognizer(settings: PrivacySettings, folder: Path | None = None) -> Re
         digest,
         settings.score_threshold,
     )
+
+
+def _rules() -> Iterator[bytes]:
+    """Every file that decides what is found: a change of any of them masks all documents again, forgetting none."""
+    room = resources.files("rag.privacy")
+    for name in ("faces.py", "fields.py", "forms.py", "lexicon.py", "mask.py", "patterns.py", "people.py"):
+        yield room.joinpath(name).read_bytes()
+    for name in ("propagate.py", "recognize.py", "tenant.py", "words.txt"):
+        yield room.joinpath(name).read_bytes()
 
 
 def _silence(name: str) -> None:

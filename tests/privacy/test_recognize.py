@@ -150,3 +150,10 @@ def test_no_log_carries_a_value(recognizer: Recognizer, caplog: pytest.LogCaptur
 def test_repetition_does_not_stop_the_recognizer(recognizer: Recognizer, unit: str) -> None:
     """A hostile text may cost what its length costs, not its square: the test's own time limit is the measure."""
     recognizer.find([unit * (12_000 // len(unit))])
+
+
+def test_other_rules_have_another_digest_so_that_documents_are_masked_again(recognizer: Recognizer) -> None:
+    settings = PrivacySettings()
+    assert load_recognizer(settings).digest == recognizer.digest
+    other = PrivacySettings(employee_id_pattern=r"\bZZ-\d{4}\b")
+    assert load_recognizer(other).digest != recognizer.digest

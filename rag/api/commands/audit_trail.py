@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -58,11 +59,27 @@ def show(
             ]
         )
         return
-    table = Table("#", "at", "kind", "body", "digest")
+    table = Table("#", "at", "kind", "who", "what", "digest")
     for record in records:
-        at = f"{record.at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(str(record.sequence), at, record.kind, record.body, record.digest[:12])
+        at, body = f"{record.at:%Y-%m-%d %H:%M:%S}", json.loads(record.body)
+        table.add_row(str(record.sequence), at, record.kind, _who(body), _what(body), record.digest[:12])
     out().print(table)
+
+
+def _who(body: Mapping[str, Any]) -> str:
+    person, assistant = body.get("person") or body.get("subject") or "", body.get("assistant")
+    return f"{person} through {assistant}" if assistant else str(person)
+
+
+def _what(body: Mapping[str, Any]) -> str:
+    """The few facts of a record that fit a line; `--json` has all of them."""
+    facts = [f"policy {body['epoch']}"] if "epoch" in body else []
+    facts += [
+        f"{len(body[name])} {name}" for name in ("considered", "shown", "tokens") if isinstance(body.get(name), list)
+    ]
+    facts += [f"{name} {body[name]}" for name in ("code", "document", "key") if body.get(name)]
+    facts += ["nothing found"] if body.get("found") is False else []
+    return ", ".join(facts)
 
 
 @audit.command()
