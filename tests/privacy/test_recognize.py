@@ -8,7 +8,8 @@ import pytest
 
 from rag.errors import Damaged
 from rag.privacy.model import model_folder, verify
-from rag.privacy.recognize import Finding, Recognizer, resolve_overlaps
+from rag.privacy.recognize import Finding, Recognizer, load_recognizer, resolve_overlaps
+from rag.settings import PrivacySettings
 
 FOUND = [
     ("From: Ann Lee <ann.lee@x.com>", "PERSON", "Ann Lee"),
