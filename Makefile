@@ -50,9 +50,9 @@ floors: $(VENV)/dev
 unit: $(VENV)/dev
 	$(BIN)/python -m pytest
 
-eval: $(VENV)/dev ## The leak and abstention evals on the sample company; reports in evals/reports/
+eval: $(VENV)/dev ## The leak and answer evals on the sample company; reports in evals/reports/
 	$(BIN)/ringfence eval leak
-	$(BIN)/ringfence eval abstention
+	$(BIN)/ringfence eval answers
 
 lock: ## Write constraints.txt anew from what pyproject.toml resolves to in a fresh environment
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock

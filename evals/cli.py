@@ -16,7 +16,7 @@ from rich.table import Table
 from evals.report import REPORTS, Report
 
 evaluate = typer.Typer(
-    name="eval", add_completion=False, help="Measure leaks, retrieval and abstention.", no_args_is_help=True
+    name="eval", add_completion=False, help="Measure leaks, answers, retrieval and abstention.", no_args_is_help=True
 )
 
 DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -59,6 +59,16 @@ def retrieval_command(
     from evals import running  # noqa: PLC0415 - as above
 
     finish(lambda: running.retrieval_report(data, limit, _talk), reports, as_json, print_retrieval)
+
+
+@evaluate.command("answers")
+def answers_command(
+    data_dir: Company = None, limit: Limit = None, reports: Reports = REPORTS, as_json: AsJson = False
+) -> None:
+    """The sample company's questions for three people: right, wrong, missed, made up, and the time by stage."""
+    from evals import running  # noqa: PLC0415 - as above
+
+    finish(lambda: running.answers_report(data_dir, limit, _talk), reports, as_json, print_answers)
 
 
 @evaluate.command("abstention")
@@ -116,6 +126,16 @@ def print_retrieval(report: Report) -> None:
     _out().print(table)
     named = ("documents", "questions", "search_ms_p50", "search_ms_p95")
     _out().print(", ".join(f"{name} {report.figures[name]}" for name in named))
+
+
+def print_answers(report: Report) -> None:
+    stages = Table("stage", "p50 ms", "p95 ms")
+    for name, value in report.figures.items():
+        if name.endswith("_ms_p50"):
+            stages.add_row(name.removesuffix("_ms_p50"), str(value), str(report.figures[name.replace("_p50", "_p95")]))
+        elif not name.endswith("_ms_p95"):
+            _out().print(f"{name} {value}")
+    _out().print(stages)
 
 
 def print_abstention(report: Report) -> None:

@@ -25,6 +25,7 @@ from rag.db.folder import DataFolder
 from rag.db.tables import ChunkRow, DocumentRow
 from rag.domain import Span
 from rag.embedding.minilm import load_embedder
+from rag.embedding.protocol import Embedder
 from rag.errors import Misuse, Unavailable
 from rag.generation.extractive import ExtractiveGenerator
 from rag.identity.authenticate import IdentityParts
@@ -77,13 +78,17 @@ def prepare(data_dir: Path, talk: Callable[[str], None]) -> None:
 
 
 @asynccontextmanager
-async def opened_for_questions(data_dir: Path) -> AsyncIterator[QueryParts]:
-    """What the path of a question stands on, without the service around it: to measure its stages apart."""
+async def opened_for_questions(data_dir: Path, *, remember: bool = True) -> AsyncIterator[QueryParts]:
+    """What the path of a question stands on, without the service around it: to measure its stages apart.
+
+    With `remember`, a text is embedded once: the same answers much sooner, so not where time is what is measured.
+    """
     settings = load_settings(data_dir=data_dir)
     folder = DataFolder(settings.data_dir)
     folder.own()
     database = await open_database(settings.database_url)
-    embedder = RememberingEmbedder(load_embedder(settings.embedding))
+    loaded = load_embedder(settings.embedding)
+    embedder: Embedder = RememberingEmbedder(loaded) if remember else loaded
     stores = open_stores(settings, embedder.dim)
     similarity = EmbedderSimilarity(embedder)
     try:

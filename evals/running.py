@@ -9,6 +9,8 @@ from pathlib import Path
 
 from evals.abstention import company_cases, read_xquad, xquad_cases
 from evals.abstention import report_of as abstention_report_of
+from evals.answers import ask_all
+from evals.answers import report_of as answers_report_of
 from evals.company import opened, opened_for_questions, prepare
 from evals.leak import leak, plant, world_of
 from evals.report import Report
@@ -43,6 +45,12 @@ async def abstention_report(data: Path, data_dir: Path | None, limit: int | None
         cases = await company_cases(parts, world, talk)
         cases += await asyncio.to_thread(xquad_cases, paragraphs, parts.embedder, limit, talk)
         return abstention_report_of(cases, parts.settings.generator.answer_threshold, {"xquad_questions": limit})
+
+
+async def answers_report(data_dir: Path | None, limit: int | None, talk: Talk) -> Report:
+    async with company_folder(data_dir, talk) as folder, opened_for_questions(folder, remember=False) as parts:
+        world = await world_of(parts.database)
+        return answers_report_of(await ask_all(parts, world, limit, talk), {"limit": limit})
 
 
 @asynccontextmanager

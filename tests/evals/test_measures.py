@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from evals.abstention import Case, auc, balanced, curve
+from evals.answers import Asked
+from evals.answers import report_of as answers_report
 from evals.cli import evaluate
 from evals.report import Gate, Report
 from evals.retrieval import everything_public, score
@@ -53,4 +55,16 @@ def test_a_gate_decides_whether_a_report_passes(tmp_path: Path, value: int, hold
 def test_the_command_explains_its_evals_without_loading_models() -> None:
     result = CliRunner().invoke(evaluate, ["--help"])
     assert result.exit_code == 0
-    assert all(name in result.output for name in ("leak", "retrieval", "abstention"))
+    assert all(name in result.output for name in ("leak", "answers", "retrieval", "abstention"))
+
+
+def test_answers_are_counted_by_how_they_came_out_and_time_by_stage() -> None:
+    asked = [Asked("right", {"plan": 1.0, "check": 2.0, "search": 4.0})] * 9
+    asked += [Asked("missed", {"plan": 1.0}), Asked("false_answer", {"plan": 1.0}), Asked("abstained", {"plan": 1.0})]
+    figures = answers_report(asked, {}).figures
+    assert (figures["right_ratio"], figures["false_answer_ratio"]) == (0.9, 0.5)
+    assert (figures["authorization_ms_p50"], figures["total_ms_p50"]) == (3.0, 7.0)
+
+
+def test_an_answer_eval_without_questions_does_not_pass() -> None:
+    assert not answers_report([], {}).passed
