@@ -95,6 +95,29 @@ def test_a_bad_label_file_unlabels_what_lies_below_and_names_file_and_field(
     assert isinstance(labels_of(listing)["a.md"], Labels)
 
 
+@pytest.mark.parametrize("name", ["ringfence.yml", "Ringfence.yaml", ".ringfence.yaml"])
+def test_a_label_file_under_another_name_unlabels_its_folder_instead_of_being_overlooked(
+    tmp_path: Path, name: str
+) -> None:
+    """The folder would take the looser labels from above it. What only sounds like one is a document."""
+    write(tmp_path, {"ringfence.yaml": "department: hr\nlevel: 0\n", "ringfence.yaml.md": "about them", "a.md": "a"})
+    write(tmp_path, {f"sub/{name}": "level: secret\n", "sub/b.md": "b", "sub/deep/c.md": "c"})
+    listing = FolderSource(tmp_path).listing()
+    found = labels_of(listing)
+    for path in ("sub/b.md", "sub/deep/c.md"):
+        assert isinstance(found[path], Unlabelled)
+    assert isinstance(found["a.md"], Labels)
+    assert isinstance(found["ringfence.yaml.md"], Labels)
+    assert any(f"sub/{name}" in notice for notice in listing.notices)
+
+
+@pytest.mark.parametrize("level", ["no", "off", "yes", "false", "1.0"])
+def test_a_level_that_yaml_reads_as_a_truth_value_is_no_level(level: str) -> None:
+    with pytest.raises(InvalidLabels, match="level"):
+        parse_label_file(f"level: {level}".encode(), "ringfence.yaml")
+    assert parse_label_file(b"level: 1", "ringfence.yaml").level == 1
+
+
 def test_links_hidden_and_special_files_are_skipped_and_told(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     root = tmp_path / "root"

@@ -16,13 +16,14 @@ from ingestion.parse.document import Reason
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
-from ingestion.report import Change, Report
+from ingestion.report import Change, Report, Step
 from ingestion.sources.folder import FolderSource
 from policies.store import PolicyStore
 from rag.db.documents import Documents
 from rag.db.engine import Database
 from rag.db.tables import ChunkRow, DocumentRow, TombstoneRow, VaultRow, VersionRow
 from rag.errors import Misuse
+from rag.query.passages import VISIBLE_STATES
 from tests.ingestion.hostile import hostile_files
 from tests.ingestion.stand_ins import CountingEmbedder
 from tests.ingestion.worlds import AFTER, BEFORE, TENANT, opened_parts, parts_on, state, write_folder
@@ -145,6 +146,79 @@ async def test_content_that_changes_with_its_labels_withdraws_the_old_content(
     changed, relabelled = await document(parts.database, "changed.md"), await document(parts.database, "kept.csv")
     assert changed.current_version is None
     assert relabelled.current_version is not None
+
+
+async def openable(database: Database, document: str) -> dict[str, int]:
+    """Text of the versions that a citation's link can still open, with the number of their chunks."""
+    async with database.reading() as session:
+        versions = await session.scalars(select(VersionRow).where(VersionRow.document == document))
+        shown = [version for version in versions if version.state in VISIBLE_STATES]
+        return {v.text: len(await Documents(session).chunks_of(TENANT, v.id)) for v in shown}
+
+
+async def test_old_content_is_never_opened_under_new_labels(folder: Path, parts: IngestionParts) -> None:
+    """A link to a version from before the redaction was passed on; then the redacted document is opened to all."""
+    write_folder(folder, BEFORE | {"ringfence.yaml": "department: company\nlevel: secret\n", "changed.md": "The list."})
+    await run(folder, parts)
+    await publish(parts.database)
+    (folder / "changed.md").write_text("Harmless now.")
+    await run(folder, parts)
+    await publish(parts.database)
+    row = await document(parts.database, "changed.md")
+    assert await openable(parts.database, row.id) == {"The list.": 1, "Harmless now.": 1}, "under the same labels"
+    (folder / "ringfence.yaml").write_text(BEFORE["ringfence.yaml"])
+    await run(folder, parts)
+    assert await openable(parts.database, row.id) == {"Harmless now.": 1}
+    assert (await document(parts.database, "changed.md")).current_version == row.current_version
+
+
+async def test_content_and_labels_that_change_together_leave_nothing_old_to_open(
+    folder: Path, parts: IngestionParts
+) -> None:
+    write_folder(folder, BEFORE | {"ringfence.yaml": "department: company\nlevel: secret\n", "changed.md": "The list."})
+    await run(folder, parts)
+    await publish(parts.database)
+    row = await document(parts.database, "changed.md")
+    write_folder(folder, BEFORE | {"changed.md": "Harmless now."})
+    await run(folder, parts)
+    assert await openable(parts.database, row.id) == {}
+    async with parts.database.reading() as session:
+        buried = set(await session.scalars(select(TombstoneRow.chunk)))
+        assert buried, "the points of what was withdrawn are removed"
+        assert not buried & set(await session.scalars(select(ChunkRow.id)))
+    await publish(parts.database)
+    assert await openable(parts.database, row.id) == {"Harmless now.": 1}
+
+
+async def test_labels_made_for_staged_content_do_not_open_the_visible_one(folder: Path, parts: IngestionParts) -> None:
+    """The redaction was written and not yet published, as after a kill, when the labels are loosened."""
+    write_folder(folder, BEFORE | {"ringfence.yaml": "department: company\nlevel: secret\n", "changed.md": "The list."})
+    await run(folder, parts)
+    await publish(parts.database)
+    (folder / "changed.md").write_text("Harmless now.")
+    await run(folder, parts)
+    (folder / "ringfence.yaml").write_text(BEFORE["ringfence.yaml"])
+    await run(folder, parts)
+    row = await document(parts.database, "changed.md")
+    assert (row.level, row.current_version) == (1, None)
+    assert await openable(parts.database, row.id) == {}
+    assert (await document(parts.database, "kept.csv")).current_version is not None
+
+
+async def test_content_that_changed_after_its_labels_were_read_waits_for_the_next_run(
+    folder: Path, parts: IngestionParts
+) -> None:
+    def make_secret(step: Step, path: str, done: int, total: int) -> None:
+        if step is Step.STARTED and path == "changed.md":
+            (folder / "ringfence.yaml").write_text("department: company\nlevel: secret\n")
+            (folder / "changed.md").write_text("The list.")
+
+    report = await ingest(FolderSource(folder, "docs"), TENANT, parts, observe=make_secret)
+    assert {o.path: (o.reason, o.sentence) for o in report.failures} == {
+        "changed.md": (Reason.UNREADABLE, "the file could not be opened (ChangedSinceListed)")
+    }
+    assert changes(await run(folder, parts))["changed.md"] is Change.NEW
+    assert (await document(parts.database, "changed.md")).level == 4
 
 
 async def test_content_that_comes_back_is_a_version_of_its_own(folder: Path, parts: IngestionParts) -> None:
