@@ -96,6 +96,16 @@ class Documents:
         )
         return list(await self._session.scalars(statement))
 
+    async def chunks_touching(self, tenant: str, version: str, span: Span) -> list[ChunkRow]:
+        """The chunks that share a character with the span, in the order of the text."""
+        statement = select(ChunkRow).where(
+            ChunkRow.tenant == tenant,
+            ChunkRow.version == version,
+            ChunkRow.start < span.end,
+            ChunkRow.end > span.start,
+        )
+        return list(await self._session.scalars(statement.order_by(ChunkRow.ordinal)))
+
     async def load_chunks(self, tenant: str, chunks: Collection[str]) -> dict[str, LoadedChunk]:
         """Chunks by id with text and attributes; ids that are unknown, or another tenant's, are left out."""
         if not chunks:

@@ -15,7 +15,7 @@ from rag.errors import GeneratorUnavailable, RingfenceError
 from rag.generation.protocol import GenerationRequest, Generator
 from rag.query.cite import Draft, DraftReader, Support, verify
 from rag.query.clock import StageClock
-from rag.query.decide import Standing, still_readable
+from rag.query.decide import Standing, still_readable, still_unmaskable
 from rag.query.found import Retrieval
 from rag.query.guard import inert
 from rag.query.parts import DEFAULTS, Options, QueryParts
@@ -181,6 +181,7 @@ class _Work:
         self._citations: dict[tuple[str, Span], Citation] = {}
         self._pieces: list[str] = []
         self._said: set[str] = set()
+        self._rights: set[tuple[str, str]] = set()
         self._generator: Generator = parts.generator
         self._model = parts.generator.name
         self._closed = False
@@ -245,7 +246,10 @@ class _Work:
 
     async def _decide_again(self) -> None:
         with self._clock.stage("check"):
+            before = self._standing
             self._standing = await still_readable(self._parts, self._principal, self._retrieval.snapshot, self._used)
+            if self._standing != before:
+                await still_unmaskable(self._parts, self._principal, self._standing, self._rights)
 
     async def _unmasked(self, text: str, supports: tuple[Support, ...]) -> ClaimReady:
         with self._clock.stage("unmask"):
@@ -255,6 +259,7 @@ class _Work:
             revealed = await reveal(
                 [text, *quotes], shown, self._principal, self._standing, self._retrieval.privacy, self._parts
             )
+            self._rights |= revealed.rights
         with self._clock.stage("record"):
             for document, tokens in sorted(revealed.by_document.items()):
                 await self._recorder.unmasked(tokens, document)

@@ -100,6 +100,22 @@ async def still_readable(
     return Standing(snapshot, attributes)
 
 
+async def still_unmaskable(
+    parts: QueryParts, principal: Principal, standing: Standing, rights: Collection[tuple[str, str]]
+) -> None:
+    """Decide again about values that stand in an answer, by (action, chunk).
+
+    Raises:
+        PolicyChanged: one of them may no longer be given back.
+    """
+    for action in sorted({action for action, _ in rights}):
+        labels = [standing.attributes[chunk] for wanted, chunk in rights if wanted == action]
+        decisions = await check_all(standing.snapshot, principal.callers, action, labels)
+        if not all(decision.allowed for decision in decisions.values()):
+            parts.metrics.policy_changed.inc()
+            raise PolicyChanged()
+
+
 def _unreadable() -> PolicyUnreadable:
     return PolicyUnreadable(
         "The access policy could not be read, so nothing was answered. Retry; `ringfence doctor` checks the database."

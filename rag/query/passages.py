@@ -19,6 +19,9 @@ from rag.query.reveal import Shown, reveal
 VISIBLE_STATES = ("published", "superseded", "retired")
 """A staged version was never shown to anybody; an older one may have been cited."""
 
+SPAN_CHARS_MAX = 100_000
+"""No citation is nearly as long: a whole book at a time is not what the link is for."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedPassage:
@@ -72,7 +75,7 @@ async def open_passage(
     text = loaded.version.text[span.start : span.end]
     standing = Standing(snapshot, {})
     shown = [
-        Shown(document, labels, f"{loaded.document.title}\n{loaded.version.text[row.start : row.end]}")
+        Shown(row.id, document, labels, f"{loaded.document.title}\n{loaded.version.text[row.start : row.end]}")
         for row, labels in zip(loaded.chunks, loaded.labels[1:], strict=True)
     ]
     revealed = await reveal([text, loaded.document.title], shown, principal, standing, privacy, parts)
@@ -92,12 +95,13 @@ async def open_passage(
 
 async def _load(documents: Documents, tenant: str, document: str, version: str, span: Span) -> _Loaded | None:
     """The span with everything it touches; None when it does not lie within chunks of a version once visible."""
+    if span.end - span.start > SPAN_CHARS_MAX:
+        return None
     found = await documents.find(tenant, document)
     content = await documents.load_version(tenant, document, version)
-    rows = await documents.chunks_of(tenant, version)
+    touched = tuple(await documents.chunks_touching(tenant, version, span))
     if found is None or content is None or content.state not in VISIBLE_STATES:
         return None
-    touched = tuple(row for row in rows if row.start < span.end and span.start < row.end)
     if not touched or span.end > len(content.text) or not _covered(content.text, span, touched):
         return None
     labels = attributes_of(found)

@@ -4,6 +4,7 @@ A token is resolved only where a chunk shown in this very answer holds it and ev
 of value in that chunk's document. So a token that a generator made up, or copied from elsewhere, stays a token.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,8 +18,9 @@ from rag.query.parts import QueryParts
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A text with the labels that decide about its tokens, as they are now."""
+    """A chunk's text with the labels that decide about its tokens, as they are now."""
 
+    chunk: str
     document: str
     attributes: Attributes
     text: str = field(repr=False)
@@ -26,10 +28,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """Originals by token, and per document the tokens that were given back from it."""
+    """Originals by token, and per document the tokens that were given back from it.
+
+    `rights` are what this rested on, as (action, chunk).
+    """
 
     originals: Mapping[str, str] = field(repr=False)
     by_document: Mapping[str, frozenset[str]]
+    rights: frozenset[tuple[str, str]]
 
     def apply(self, text: str) -> str:
         return unmask(text, self.originals)
@@ -38,7 +44,12 @@ class Revealed:
 def shown_chunks(chunks: Iterable[ReadableChunk], standing: Standing) -> list[Shown]:
     """Cited chunks with the attributes of this moment. A title belongs to its document and counts as shown."""
     return [
-        Shown(found.chunk.document, standing.attributes[found.chunk.id], f"{found.title}\n{found.chunk.text}")
+        Shown(
+            found.chunk.id,
+            found.chunk.document,
+            standing.attributes[found.chunk.id],
+            f"{found.title}\n{found.chunk.text}",
+        )
         for found in chunks
     ]
 
@@ -53,28 +64,38 @@ async def reveal(
 ) -> Revealed:
     """The originals that this reader may see of the tokens in `texts`."""
     wanted = {token.text: token.entity for text in texts for token in tokens_in(text)}
-    holders = {token: [s for s in shown if token in s.text] for token in wanted}
-    allowed: dict[str, str] = {}
+    holders = _holders(shown)
+    allowed: dict[str, Shown] = {}
+    rights: set[tuple[str, str]] = set()
     for entity in sorted(set(wanted.values())):
         action = _action(entity)
         tokens = [token for token, kind in wanted.items() if kind == entity]
-        labels = [holder.attributes for token in tokens for holder in holders[token]]
+        labels = [holder.attributes for token in tokens for holder in holders.get(token, ())]
         if action is None or not labels:
             continue
         decisions = await check_all(standing.snapshot, principal.callers, action, labels)
         for token in tokens:
-            permitting = [h.document for h in holders[token] if decisions[h.attributes].allowed]
+            permitting = [h for h in holders.get(token, ()) if decisions[h.attributes].allowed]
             if permitting:
                 allowed[token] = permitting[0]
+                rights.add((action, permitting[0].chunk))
     if not allowed:
-        return Revealed({}, {})
+        return Revealed({}, {}, frozenset())
     async with parts.database.reading() as session:
         originals = await privacy.vault.open(session, allowed)
-    by_document: dict[str, frozenset[str]] = {}
+    by_document: defaultdict[str, set[str]] = defaultdict(set)
     for token in originals:
-        document = allowed[token]
-        by_document[document] = by_document.get(document, frozenset()) | {token}
-    return Revealed(originals, by_document)
+        by_document[allowed[token].document].add(token)
+    return Revealed(originals, {name: frozenset(tokens) for name, tokens in by_document.items()}, frozenset(rights))
+
+
+def _holders(shown: Sequence[Shown]) -> dict[str, list[Shown]]:
+    """By token, who holds it. One pass over each text: a table of people has tens of thousands of tokens."""
+    holders: defaultdict[str, list[Shown]] = defaultdict(list)
+    for one in shown:
+        for token in {token.text for token in tokens_in(one.text)}:
+            holders[token].append(one)
+    return holders
 
 
 def _action(entity: str) -> str | None:

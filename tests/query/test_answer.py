@@ -289,6 +289,29 @@ async def test_a_value_is_given_back_only_to_those_who_may_unmask_it_there(compa
         assert "ellison" not in everything(given).lower()
 
 
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_right_to_unmask_that_is_lost_before_the_answer_is_given_stops_it(company: Company, lost: bool) -> None:
+    """Reading stays allowed; but the name in what was already written has not left, and must not."""
+    copied = company.parts.generator
+
+    class Slow(Writer):
+        verbatim = True
+
+        async def generate(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
+            async for piece in copied.generate(request):
+                yield piece
+            yield "\n"
+            changed = rule("role:people" if lost else "role:staff", action="unmask:PERSON", department="people")
+            await company.edit(**{"remove_rules" if lost else "add_rules": (changed,)})
+
+    asked = answer(SALARY, person("hana"), company.with_parts(generator=Slow()))
+    if lost:
+        with pytest.raises(PolicyChanged):
+            await asked
+    else:
+        assert "Margaret Ellison" in (await asked).text
+
+
 async def test_each_unmasking_is_recorded_before_it_leaves(company: Company) -> None:
     await ask_as(company, "hana", SALARY)
     records = [json.loads(body) for body in await company.records("unmask")]

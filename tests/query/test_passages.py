@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from sqlalchemy import update
 
 from policies.rules import Level
+from rag.db.tables import VersionRow
 from rag.domain import Span
 from rag.errors import AuditUnavailable, NotFound
 from rag.query.answer import answer
@@ -57,6 +59,14 @@ async def test_a_right_lost_since_the_answer_closes_the_link(company: Company) -
         await opened(company, "finn", place)
 
 
+async def test_a_version_that_was_withdrawn_is_closed_to_its_readers(company: Company) -> None:
+    document, version, span = await cited(company)
+    async with company.parts.database.unit_of_work() as session:
+        await session.execute(update(VersionRow).where(VersionRow.id == version).values(state="withdrawn"))
+    with pytest.raises(NotFound):
+        await opened(company, "finn", (document, version, span))
+
+
 async def test_a_span_that_touches_a_stricter_paragraph_is_refused_whole(company: Company) -> None:
     given = await answer("How many days of paid leave?", person("sam"), company.parts)
     citation = given.citations[0]
@@ -67,6 +77,16 @@ async def test_a_span_that_touches_a_stricter_paragraph_is_refused_whole(company
     assert "Managers" in (await opened(company, "hana", whole)).text
     with pytest.raises(NotFound):
         await opened(company, "sam", whole)
+
+
+async def test_a_span_longer_than_any_citation_is_refused_like_what_does_not_exist(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, version, span = await cited(company)
+    monkeypatch.setattr("rag.query.passages.SPAN_CHARS_MAX", span.end - span.start)
+    assert (await opened(company, "finn", (document, version, span))).text
+    with pytest.raises(NotFound):
+        await opened(company, "finn", (document, version, Span(span.start, span.end + 1)))
 
 
 async def test_values_are_given_back_by_the_readers_own_rights_and_recorded(company: Company) -> None:
