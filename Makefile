@@ -48,7 +48,7 @@ floors: $(VENV)/dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 eval: $(VENV)/dev ## The leak and answer evals on the sample company; reports in evals/reports/
 	$(BIN)/ringfence eval leak

@@ -279,7 +279,10 @@ def test(files: Files, as_json: AsJson = False) -> None:
         ],
     }
     printing.show(as_json, data, lambda: (printing.cases_table(name, found) for name, found in results.items()))
-    if failures:
+    empty = [name for name, found in results.items() if not found]
+    for name in empty:
+        typer.echo(f"error: {name} has no cases, so nothing was tested. Write some under `cases:`.", err=True)
+    if failures or empty:
         raise typer.Exit(FAILED)
 
 

@@ -139,6 +139,15 @@ def test_a_failing_case_exits_with_1_and_says_why(policy: Policy, tmp_path: Path
     assert json.loads(policy.run("test", str(broken), "--json").stdout)["failed"] >= 2
 
 
+def test_a_file_without_cases_does_not_pass(policy: Policy, tmp_path: Path) -> None:
+    """A test run that tested nothing must not turn a pipeline green."""
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("rules:\n  - {subject: group:hr, action: read, department: hr}\n")
+    result = policy.run("test", str(empty))
+    assert result.exit_code == 1
+    assert "no cases" in result.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [
