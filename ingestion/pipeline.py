@@ -22,6 +22,7 @@ from ingestion.report import Change, Observer, Outcome, Report, Step
 from ingestion.sources.protocol import Source, SourceItem, Unlabelled
 from ingestion.store import DocumentStore, Embedded, Reading, same_labels
 from policies.rules import Attributes
+from rag.db.tables import VersionRow
 from rag.domain import content_id, digest_of
 from rag.errors import Misuse
 
@@ -112,7 +113,7 @@ class DocumentPath:
             content, pipeline = self._privacy.digest("content", data).hex(), pipeline_digest(parts)
             exists, unchanged = await self._known(content, pipeline)
             if unchanged:
-                return await self._relabel(attributes)
+                return await self._relabel(attributes, content, pipeline)
             parsed = await asyncio.to_thread(parts.parser.parse, data, self._item.path)
             self.observe(Step.PARSED)
             flags = flags_of([parsed.title, *(block.text for block in parsed.blocks)])
@@ -165,15 +166,17 @@ class DocumentPath:
             if await store.find(self._path_digest) is None:
                 return False, False
             newest = await store.newest_version(self._document)
-        same = newest is not None and (newest.content_digest, newest.pipeline_digest) == (content, pipeline)
-        return True, same
+        return True, _made_of(newest, content, pipeline)
 
-    async def _relabel(self, attributes: Attributes) -> Outcome:
+    async def _relabel(self, attributes: Attributes, content: str, pipeline: str) -> Outcome:
         """The content is what it was: nothing is parsed or embedded, at most the labels are new."""
         async with _session(self._parts, dry_run=self._dry) as session:
             store = self._store(session)
             row = await store.find(self._path_digest)
             if row is None or same_labels(row, attributes):
+                return self._outcome(Change.UNCHANGED)
+            if not _made_of(await store.newest_version(self._document), content, pipeline):
+                # Another run has written since: these labels were not read for its content.
                 return self._outcome(Change.UNCHANGED)
             if not self._dry:
                 await store.relabel(row, attributes)
@@ -226,6 +229,10 @@ class DocumentPath:
         self, change: Change, *, chunks: int = 0, flags: tuple[str, ...] = (), notes: tuple[str, ...] = ()
     ) -> Outcome:
         return Outcome(self._item.path, change, self._document, chunks, flags, notes)
+
+
+def _made_of(version: VersionRow | None, content: str, pipeline: str) -> bool:
+    return version is not None and (version.content_digest, version.pipeline_digest) == (content, pipeline)
 
 
 async def _remove(digest: str, source: str, tenant: str, parts: IngestionParts, *, dry_run: bool) -> Outcome:

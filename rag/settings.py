@@ -5,6 +5,7 @@ Nested settings are written with two underscores in the environment: `RINGFENCE_
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,10 @@ from pydantic_settings import (
 
 from rag.errors import Misuse
 
+_PASSWORD_IN_URL = re.compile(
+    r"(?<=://)([^:/?#@]*):.*@|(?<=[?&])([a-z_]*(?:password|secret|token|key)=)[^&#]*", re.IGNORECASE
+)
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,7 +32,7 @@ class _Part(BaseModel):
 
 class DatabaseSettings(_Part):
     url: str | None = Field(
-        None, description="SQLAlchemy URL with an async driver. Default: SQLite in the data folder."
+        None, description="SQLAlchemy URL with an async driver. Default: SQLite in the data folder.", repr=False
     )
 
 
@@ -193,12 +198,17 @@ def origins(settings: Settings, **flags: Any) -> list[tuple[str, str, str]]:
             if isinstance(value, BaseModel):
                 visit(value, here)
                 continue
-            shown = "set" if isinstance(value, SecretStr) else "not set" if value is None else str(value)
+            shown = "set" if isinstance(value, SecretStr) else "not set" if value is None else _printable(value)
             origin = next((label for label, data in sources if _holds(data, here)), "default")
             rows.append((".".join(here), shown, origin))
 
     visit(settings, ())
     return rows
+
+
+def _printable(value: object) -> str:
+    """A setting without the password that a URL may carry: what `doctor` prints is pasted into tickets."""
+    return _PASSWORD_IN_URL.sub(lambda found: f"{found[1]}:***@" if found[2] is None else f"{found[2]}***", str(value))
 
 
 def _holds(data: Any, trail: tuple[str, ...]) -> bool:

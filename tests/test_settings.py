@@ -65,3 +65,23 @@ def test_a_secret_is_shown_as_set_and_never_printed(monkeypatch: pytest.MonkeyPa
     rows = origins(settings)
     assert ("generator.api_key", "set", "environment") in rows
     assert "hunter2" not in repr(settings) + repr(rows)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+asyncpg://rf:hunter2@db:5432/rf", "postgresql+asyncpg://rf:***@db:5432/rf"),
+        ("postgresql+asyncpg://rf:hun/ter@2@db/rf?ssl=require", "postgresql+asyncpg://rf:***@db/rf?ssl=require"),
+        ("postgresql+asyncpg://db/rf?user=rf&password=hunter2", "postgresql+asyncpg://db/rf?user=rf&password=***"),
+        ("postgresql+asyncpg://rf@db:5432/rf", "postgresql+asyncpg://rf@db:5432/rf"),
+        ("sqlite+aiosqlite:////data/a@b.db", "sqlite+aiosqlite:////data/a@b.db"),
+    ],
+)
+def test_a_password_in_a_url_is_not_printed_and_the_rest_of_it_is(
+    monkeypatch: pytest.MonkeyPatch, url: str, shown: str
+) -> None:
+    monkeypatch.setenv("RINGFENCE_DATABASE__URL", url)
+    settings = load_settings()
+    assert settings.database_url == url
+    assert {name: value for name, value, _ in origins(settings)}["database.url"] == shown
+    assert url not in repr(settings)

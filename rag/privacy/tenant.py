@@ -1,5 +1,6 @@
 """Privacy for one tenant: masking documents and questions, digests, and the vault, all under the tenant's own keys."""
 
+import asyncio
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -66,7 +67,9 @@ class TenantPrivacy:
 
     async def known_in(self, session: AsyncSession, question: str) -> frozenset[str]:
         """The tokens of those words and groups of words in a question that the vault holds."""
-        return await self.vault.known(session, {token for token, _ in self._candidates(question)})
+        # Some thousand digests for a long question: in the event loop, everybody else would wait for them.
+        tokens = await asyncio.to_thread(lambda: {token for token, _ in self._candidates(question)})
+        return await self.vault.known(session, tokens)
 
     def index_face_of_reading(self, text: str, originals: Mapping[str, str]) -> str:
         """The index face of a stored reading text, given the originals of its tokens."""

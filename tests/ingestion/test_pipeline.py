@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.parse.confine import Limits
 from ingestion.parse.document import Reason
@@ -219,6 +221,42 @@ async def test_content_that_changed_after_its_labels_were_read_waits_for_the_nex
     }
     assert changes(await run(folder, parts))["changed.md"] is Change.NEW
     assert (await document(parts.database, "changed.md")).level == 4
+
+
+async def test_labels_are_not_put_on_content_that_another_run_wrote_meanwhile(
+    folder: Path, parts: IngestionParts
+) -> None:
+    """A slow run has read "Harmless." as internal; before it writes that, a later one ingests the list as secret."""
+    secret, internal = "department: company\nlevel: secret\n", BEFORE["ringfence.yaml"]
+    write_folder(folder, {"ringfence.yaml": secret, "changed.md": "Harmless."})
+    await run(folder, parts)
+    (folder / "ringfence.yaml").write_text(internal)
+
+    class Overtaken(Database):
+        """Another run writes before this database's first own transaction that follows the reading of a document."""
+
+        def __init__(self) -> None:
+            self.begun = 0
+
+        @asynccontextmanager
+        async def unit_of_work(self) -> AsyncIterator[AsyncSession]:
+            self.begun += 1
+            if self.begun == 2:
+                write_folder(folder, {"ringfence.yaml": secret, "changed.md": "The list."})
+                await run(folder, parts)
+            async with parts.database.unit_of_work() as session:
+                yield session
+
+        @asynccontextmanager
+        async def reading(self) -> AsyncIterator[AsyncSession]:
+            async with parts.database.reading() as session:
+                yield session
+
+    assert changes(await run(folder, replace(parts, database=Overtaken()))) == {"changed.md": Change.UNCHANGED}
+    row = await document(parts.database, "changed.md")
+    async with parts.database.reading() as session:
+        assert (await session.scalars(select(VersionRow.text))).all() == ["The list."]
+    assert row.level == 4
 
 
 async def test_content_that_comes_back_is_a_version_of_its_own(folder: Path, parts: IngestionParts) -> None:
