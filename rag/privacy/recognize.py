@@ -33,6 +33,13 @@ _LINE = re.compile(r"[^\n]+")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 _LONG_RUN = re.compile(r"\S{500,}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_TYPESET = str.maketrans(
+    dict.fromkeys("\u2010\u2011\ufe63\uff0d", "-")
+    | dict.fromkeys("\ufe6b\uff20", "@")
+    | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
+)
+"""Word processors write hyphens that do not break: patterns know a number by plain ones."""
+_DASH_IN_NUMBER = re.compile("(?<=[0-9])[\u2012\u2013\u2212](?=[0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,7 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 def _pieces(number: int, text: str) -> Iterator[_Piece]:
     """The text in parts that end at a line, at a space where a line is too long, or at the limit."""
     # Same length, so positions hold; the model cannot encode half of a surrogate pair.
-    text = _SURROGATE.sub("\ufffd", text)
+    text = _DASH_IN_NUMBER.sub("-", _SURROGATE.sub("\ufffd", text).translate(_TYPESET))
     start = 0
     while len(text) - start > PIECE_CHARS:
         limit = start + PIECE_CHARS

@@ -8,6 +8,7 @@ from policies.rules import InvalidRule, Level
 from rag.db.documents import Documents
 from rag.db.engine import Database
 from rag.db.tables import ChunkRow, DocumentRow, VersionRow
+from rag.domain import Span
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = "Opening hours are nine to five. Salaries are in annex B."
@@ -107,8 +108,19 @@ async def test_another_tenants_chunk_is_not_found_by_its_id(database: Database) 
         assert await documents.find("other", "doc_acme") is None
         assert await documents.load_version("other", "doc_acme", "ver_1") is None
         assert await documents.chunks_of("other", "ver_1") == []
+        assert await documents.chunks_touching("other", "ver_1", Span(0, 1000)) == []
         assert await documents.of_tenant("other") == []
         assert await documents.find("acme", "doc_acme") is not None
+
+
+async def test_a_span_touches_the_chunks_it_shares_a_character_with(database: Database) -> None:
+    await store(database, document(), version(), chunk())
+    async with database.reading() as session:
+        documents = Documents(session)
+        end = (await documents.chunks_of("acme", "ver_1"))[0].end
+        inside, after = Span(end - 1, end + 5), Span(end, end + 5)
+        assert [row.id for row in await documents.chunks_touching("acme", "ver_1", inside)] == ["chk_1"]
+        assert await documents.chunks_touching("acme", "ver_1", after) == []
 
 
 async def test_a_chunk_of_a_version_not_yet_published_is_not_current(database: Database) -> None:

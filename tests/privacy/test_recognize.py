@@ -9,6 +9,7 @@ import pytest
 from rag.errors import Damaged
 from rag.privacy.model import model_folder, verify
 from rag.privacy.recognize import Finding, Recognizer, load_recognizer, resolve_overlaps
+from rag.privacy.tenant import TenantPrivacy
 from rag.settings import PrivacySettings
 
 FOUND = [
@@ -37,6 +38,12 @@ FOUND = [
     ("IBAN DE89 3704 0044 0532 0130 00 please", "IBAN_CODE", "DE89 3704 0044 0532 0130 00"),
     ("card 4111 1111 1111 1111 expired", "CREDIT_CARD", "4111 1111 1111 1111"),
     ("SSN 536-90-4399", "US_SSN", "536-90-4399"),
+    ("SSN 536\u201190\u20114399", "US_SSN", "536\u201190\u20114399"),
+    ("SSN 536\u201390\u20134399", "US_SSN", "536\u201390\u20134399"),
+    ("SSN \uff15\uff13\uff16-90-4399", "US_SSN", "\uff15\uff13\uff16-90-4399"),
+    ("ask MF\u20111042", "EMPLOYEE_ID", "MF\u20111042"),
+    ("Mobile: 555\u20110142", "PHONE_NUMBER", "555\u20110142"),
+    ("mail ann.lee\uff20x.com today", "EMAIL_ADDRESS", "ann.lee\uff20x.com"),
     ("NI number: AB 12 34 56 C", "UK_NINO", "AB 12 34 56 C"),
     ("NHS 943 476 5919", "UK_NHS", "943 476 5919"),
     ("server 10.2.3.4 is down", "IP_ADDRESS", "10.2.3.4"),
@@ -87,6 +94,12 @@ def test_personal_data_is_found(recognizer: Recognizer, text: str, entity: str, 
 def test_what_carries_the_meaning_is_left_alone(recognizer: Recognizer, text: str) -> None:
     """Headings, products, companies, places, dates and amounts are what documents are searched for."""
     assert [text[f.start : f.end] for f in recognizer.find([text])[0]] == []
+
+
+def test_a_number_with_other_hyphens_is_the_same_value(tenant: TenantPrivacy) -> None:
+    plain, typeset, ranged = tenant.mask(["SSN 536-90-4399", "SSN 536\u201190\u20114399", "weeks 12\u201314 of 2026"])
+    assert plain.reading == typeset.reading != "SSN 536-90-4399"
+    assert ranged.reading == "weeks 12\u201314 of 2026"
 
 
 def test_private_key_is_found_whole(recognizer: Recognizer) -> None:
