@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from rag.generation.protocol import CUT
+
 LINE_BYTES_MAX = 262_144
 """One event. A server that sends more without a line break is not speaking this protocol."""
 
@@ -30,7 +32,7 @@ class _Event(_Part):
 
 
 async def read_pieces(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
-    """The non-empty pieces of text in order, until the server says that it is done.
+    """The non-empty pieces of text in order, until the server says that it is done; `CUT` last if at its limit.
 
     Raises:
         BadStream: not this format, an error in mid-stream, or the end came before the server had finished.
@@ -49,6 +51,8 @@ async def read_pieces(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]
         for choice in event.choices[:1]:
             if choice.delta.content:
                 yield choice.delta.content
+            if choice.finish_reason == "length" and not finished:
+                yield f" {CUT}"
             finished = finished or choice.finish_reason is not None
     if not finished:
         raise BadStream("ended its answer in the middle")

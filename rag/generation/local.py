@@ -17,7 +17,7 @@ from typing import Any
 
 from rag.errors import Damaged, GeneratorUnavailable, Misuse
 from rag.generation.messages import load_prompts
-from rag.generation.protocol import GenerationRequest
+from rag.generation.protocol import CUT, GenerationRequest
 
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -71,7 +71,9 @@ class LocalGenerator:
         finally:
             stopped.set()
         sentence = " ".join(text.split())
-        if sentence:
+        if sentence.endswith(CUT):
+            yield sentence
+        elif sentence:
             yield f"{sentence} [{passage.number}]\n"
 
     async def close(self) -> None:
@@ -88,6 +90,8 @@ class LocalGenerator:
                     failed.append("error")
                 for choice in part.get("choices", []):
                     pieces.append(choice.get("delta", {}).get("content") or "")
+                    if choice.get("finish_reason") == "length":
+                        pieces.append(f" {CUT}")
             return stopped.is_set()
 
         if self._server is None:

@@ -28,6 +28,22 @@ CHARS_PER_TOKEN_MAX = 32
 CONNECTIONS_MAX = 128
 
 
+_ADVICE = "Check RINGFENCE_GENERATOR__BASE_URL and the server, then retry."
+_REFUSALS = {
+    400: (
+        "did not take the request (status 400); mostly it is longer than the model's context",
+        "Lower RINGFENCE_GENERATOR__CONTEXT_CHARS or RINGFENCE_GENERATOR__MAX_TOKENS, or raise the server's limit.",
+    ),
+    401: ("did not take the key (status 401)", "Check RINGFENCE_GENERATOR__API_KEY."),
+    403: ("did not take the key (status 403)", "Check RINGFENCE_GENERATOR__API_KEY."),
+    404: (
+        "knows no such model or address (status 404)",
+        "Check RINGFENCE_GENERATOR__MODEL and RINGFENCE_GENERATOR__BASE_URL, which ends in /v1.",
+    ),
+}
+"""What a status means on vLLM, and what to do. Its own words are not repeated: servers quote the prompt in them."""
+
+
 class Body(TypedDict):
     """Every field that is ever sent. Chat templates, tools, images, priorities and the like are not among them."""
 
@@ -45,6 +61,15 @@ class _Busy(Exception):
     def __init__(self, what: str, retry_after_s: float | None = None) -> None:
         super().__init__(what)
         self.retry_after_s = retry_after_s
+
+
+class _Refused(Exception):
+    """The same request will be refused again."""
+
+    def __init__(self, status: int) -> None:
+        what, advice = _REFUSALS.get(status, (f"refused the request with status {status}", _ADVICE))
+        super().__init__(what)
+        self.advice = advice
 
 
 class OpenAIGenerator:
@@ -90,6 +115,8 @@ class OpenAIGenerator:
                     if chars_left < 0:
                         raise BadStream("sent more text than it was asked for")
                     yield piece
+        except _Refused as cause:
+            raise _unavailable(str(cause), cause.advice) from cause
         except BadStream as cause:
             raise _unavailable(str(cause)) from cause
         except httpx.HTTPError as cause:
@@ -158,8 +185,7 @@ def _require_stream(response: httpx.Response) -> None:
     if response.status_code in RETRY_STATUS:
         raise _Busy(f"is busy (status {response.status_code})", _retry_after_s(response))
     if response.status_code != httpx.codes.OK:
-        # The body is not repeated: servers quote the prompt in it.
-        raise BadStream(f"refused the request with status {response.status_code}")
+        raise _Refused(response.status_code)
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
         raise BadStream("did not answer with an event stream")
 
@@ -203,7 +229,5 @@ async def _without_not_found(pieces: AsyncGenerator[str, None]) -> AsyncGenerato
             held = None
 
 
-def _unavailable(what: str) -> GeneratorUnavailable:
-    return GeneratorUnavailable(
-        f"The model server {what}; no answer was made. Check RINGFENCE_GENERATOR__BASE_URL and the server, then retry."
-    )
+def _unavailable(what: str, advice: str = _ADVICE) -> GeneratorUnavailable:
+    return GeneratorUnavailable(f"The model server {what}; no answer was made. {advice}")

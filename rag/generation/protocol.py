@@ -7,6 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+CUT = "\u2026"
+"""Ends a text that reached its limit of tokens: what stands before it may be half a sentence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -59,6 +62,8 @@ class Generator(Protocol):
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
         """Pieces of text with `[n]` after each sentence that rests on passage n; no piece means "not found".
+
+        A text that was cut at `max_tokens` ends with `CUT`.
 
         Closing the iterator stops the work behind it.
 

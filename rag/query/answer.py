@@ -4,6 +4,7 @@ guard -> mask -> plan -> search -> check -> rerank -> prompt -> generate -> veri
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -24,6 +25,8 @@ from rag.query.record import Recorder, plan_digest
 from rag.query.retrieve import retrieve
 from rag.query.reveal import reveal, shown_chunks
 from rag.query.similarity import tenant_similarity
+
+_log = logging.getLogger(__name__)
 
 NOT_FOUND_TEXT = "I did not find an answer to this in the documents you may read."
 """The same words whether nothing answers, nothing may be read, or nothing exists: it must not tell which."""
@@ -137,9 +140,10 @@ async def _drafts(request: GenerationRequest, parts: QueryParts, work: "_Work") 
             async for draft in drafts:
                 begun = True
                 yield draft
-    except GeneratorUnavailable:
+    except GeneratorUnavailable as cause:
         if begun or parts.fallback is None:
             raise
+        _log.warning("generator_unavailable fallback=%s cause=%s", parts.fallback.name, cause.message)
         parts.metrics.fallbacks.inc()
         work.use(parts.fallback, f"fallback:{parts.fallback.name}")
         async with aclosing(_sentences(parts.fallback, request)) as drafts:

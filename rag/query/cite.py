@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rag.domain import ReadableChunk, Span
+from rag.generation.protocol import CUT
 from rag.generation.sentences import Kind, split_sentences
 from rag.generation.words import Content, content_of
 from rag.query.prompt import Given, heading_of
@@ -73,9 +74,9 @@ class DraftReader:
         return drafts
 
     def finish(self) -> list[Draft]:
-        """What is left at the end of the text."""
+        """What is left at the end of the text; nothing where that was cut in mid-sentence."""
         line, self._pending = self._pending, ""
-        return self._line(line)
+        return [] if not self._verbatim and line.endswith(CUT) else self._line(line)
 
     def _line(self, line: str) -> list[Draft]:
         if self._verbatim:
@@ -123,7 +124,7 @@ def _find_verbatim(text: str, given: Given) -> tuple[float, Support] | None:
 def _find_supporting(text: str, given: Given) -> tuple[float, Support] | None:
     """The sentence of the passage, or two in a row, that best supports a claim."""
     exact = _find_verbatim(text, given) if len(text.split()) > 2 else None
-    if exact is not None:
+    if exact is not None and _is_whole(exact[1], given):
         return exact
     claim = content_of(text)
     around = content_of(heading_of(given.source))
@@ -141,6 +142,15 @@ def _find_supporting(text: str, given: Given) -> tuple[float, Support] | None:
         return None
     score, first, last = best
     return score, _support(given, sentences[first].start, sentences[last].end)
+
+
+def _is_whole(support: Support, given: Given) -> bool:
+    """Whether nothing of its sentences was left out: the words around a copy may limit or negate it."""
+    text, offset = given.passage.text, given.source.chunk.span.start
+    start, end = support.span.start - offset, support.span.end - offset
+    touched = [s for s in split_sentences(text) if s.start < end and start < s.end]
+    around = [text[touched[0].start : start], text[end : touched[-1].end]] if touched else []
+    return not any(re.search(r"\w", part) for part in around)
 
 
 def _supports(claim: Content, sentences: Sequence[Content], around: Content) -> float | None:

@@ -11,7 +11,7 @@ import pytest
 from rag.generation.extractive import ExtractiveGenerator
 from rag.generation.local import LocalGenerator, missing_packages
 from rag.generation.openai_compatible import CHARS_PER_TOKEN_MAX, OpenAIGenerator
-from rag.generation.protocol import Generator
+from rag.generation.protocol import CUT, Generator
 from rag.settings import GeneratorSettings
 from tests.generation.requests import CANTEEN, NOTICE, WordSimilarity, request
 from tests.generation.stand_in import stand_in
@@ -88,6 +88,13 @@ async def test_two_answers_at_once_do_not_mix(generator: Generator) -> None:
 
 async def test_an_answer_is_no_longer_than_asked_for(generator: Generator) -> None:
     assert len(await text_of(generator, "When does the canteen open?", max_tokens=16)) <= 16 * CHARS_PER_TOKEN_MAX
+
+
+async def test_an_answer_that_reached_the_limit_says_that_it_was_cut(generator: Generator) -> None:
+    """Its last sentence is unfinished, and may say the opposite of the whole one."""
+    if generator.verbatim:
+        pytest.skip("has no such limit: its sentences are whole")
+    assert (await text_of(generator, "What is the notice period for suppliers?", max_tokens=4)).endswith(CUT)
 
 
 async def test_names_are_fit_for_answers_and_records(generator: Generator) -> None:

@@ -32,6 +32,7 @@ class Reply:
     """Nothing more is sent after this many pieces; the connection stays open."""
     dies_after: int | None = None
     """The connection is cut after this many pieces."""
+    finish: str = "stop"
 
 
 class StandIn:
@@ -69,7 +70,12 @@ class StandIn:
             await writer.drain()
             return
         writer.write(event({"role": "assistant", "content": ""}))
-        pieces = reply.pieces if reply.pieces is not None else words_of(answer_to(body))
+        pieces, finish = reply.pieces, reply.finish
+        if pieces is None:
+            # One word counts as one token, and the limit ends an answer in mid-sentence as on a real server.
+            words = words_of(answer_to(body))
+            pieces = words[: body["max_tokens"]]
+            finish = "stop" if pieces == words else "length"
         for number, piece in enumerate(pieces):
             if number == reply.dies_after:
                 return
@@ -81,7 +87,7 @@ class StandIn:
         if reply.silent_after is not None:
             await self._until_client_leaves(reader, writer)
             return
-        writer.write(event({}, finish="stop") + b"data: [DONE]\n\n")
+        writer.write(event({"content": ""}, finish) + b"data: [DONE]\n\n")
         await writer.drain()
 
     async def _until_client_leaves(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

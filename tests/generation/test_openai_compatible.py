@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -79,6 +80,12 @@ async def test_an_answer_that_begins_like_not_found_is_kept(server: StandIn) -> 
     assert await Client(server.base_url).ask() == "Notice is 90 days [1]."
 
 
+@pytest.mark.parametrize(("finish", "end"), [("stop", ""), ("length", " \u2026")])
+async def test_an_answer_that_reached_the_limit_says_that_it_was_cut(server: StandIn, finish: str, end: str) -> None:
+    server.replies = [Reply(pieces=("Salaries are ", "published"), finish=finish)]
+    assert await Client(server.base_url).ask() == "Salaries are published" + end
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_busy_server_is_asked_again_before_the_first_piece(server: StandIn, status: int) -> None:
     server.replies = [Reply(status=status)]
@@ -143,6 +150,19 @@ async def test_anything_else_is_unavailable_without_a_second_try(server: StandIn
         await Client(server.base_url).ask()
     assert "secret passage" not in str(raised.value)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "settings"),
+    [(401, {"API_KEY"}), (403, {"API_KEY"}), (404, {"BASE_URL", "MODEL"}), (400, {"CONTEXT_CHARS", "MAX_TOKENS"})],
+)
+async def test_a_refusal_names_the_settings_that_can_cause_it(server: StandIn, status: int, settings: set[str]) -> None:
+    """What vLLM answers to a wrong key, an unknown model, and more than the model's context holds."""
+    server.replies = [Reply(status=status)]
+    with pytest.raises(GeneratorUnavailable) as raised:
+        await Client(server.base_url).ask()
+    assert set(re.findall(r"RINGFENCE_GENERATOR__(\w+)", raised.value.message)) == settings
+    assert str(status) in raised.value.message
 
 
 @pytest.mark.parametrize("pieces_before", [0, 1])

@@ -392,11 +392,16 @@ async def test_a_generator_that_is_down_is_an_error(company: Company) -> None:
         await answer(TRAVEL, person("finn"), company.with_parts(generator=Unavailable()))
 
 
-async def test_with_a_fallback_the_answer_says_who_wrote_it(company: Company) -> None:
+async def test_with_a_fallback_the_answer_says_who_wrote_it_and_the_log_why(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
     fallback: Generator = company.parts.generator
     given = await answer(TRAVEL, person("finn"), company.with_parts(generator=Unavailable(), fallback=fallback))
     assert "120,000" in given.text
     assert given.model == "fallback:extractive"
+    assert [r.getMessage() for r in caplog.records if r.name == "rag.query.answer"] == [
+        "generator_unavailable fallback=extractive cause=The model server could not be reached."
+    ]
 
 
 async def test_a_generator_that_dies_in_mid_answer_is_an_error_even_with_a_fallback(company: Company) -> None:

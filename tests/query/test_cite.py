@@ -39,6 +39,13 @@ def test_sentences_are_cut_alike_however_the_stream_is_cut() -> None:
     ]
 
 
+def test_the_unfinished_sentence_of_a_text_that_was_cut_is_dropped() -> None:
+    assert [draft.text for draft in read("It begins in May [1]. Salaries are", " published", " \u2026")] == [
+        "It begins in May."
+    ]
+    assert [draft.text for draft in read("It begins in May [1].", " \u2026")] == ["It begins in May."]
+
+
 def test_a_marker_of_the_source_stays_in_a_verbatim_sentence() -> None:
     draft = draft_of("It begins on the first of a month, see [3]. [1]", verbatim=True)
     assert (draft.hints[-1], "see [3]" in draft.text or verify(draft, passages(TEXT), verbatim=True) != ()) == (1, True)
@@ -83,6 +90,22 @@ def test_a_supported_claim_names_the_sentences_it_rests_on(claim: str) -> None:
 )
 def test_a_claim_with_another_number_name_token_or_negation_is_not_supported(claim: str) -> None:
     assert verify(Draft(claim, (1,)), passages(TEXT), verbatim=False) == ()
+
+
+@pytest.mark.parametrize(
+    "claim", ["Salaries are published", "Visitors must", "Bonuses are paid in full", "children may enter the yard."]
+)
+def test_a_copied_part_of_a_sentence_is_not_supported_where_the_rest_limits_it(claim: str) -> None:
+    text = (
+        "Salaries are published only to managers. Visitors must not park. Bonuses are paid in full to nobody. "
+        "Under no circumstances children may enter the yard."
+    )
+    assert verify(Draft(claim, (1,)), passages(text), verbatim=False) == ()
+
+
+def test_a_copied_sentence_without_its_full_stop_is_supported() -> None:
+    draft = Draft("Visitors must not park in the yard", (1,))
+    assert verify(draft, passages(TEXT), verbatim=False)[0].quote.startswith("Visitors must not park in the yard")
 
 
 def test_every_named_passage_that_supports_a_claim_is_cited_and_no_other() -> None:
