@@ -14,6 +14,14 @@ class BadStream(Exception):
     """The server's answer is not a complete stream of this format. Says what is wrong, never what was sent."""
 
 
+class ErrorEvent(BadStream):
+    """The server said in its stream that it failed; `status` is the one that an answer without a stream would have."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__("reported an error in its stream" + ("" if status is None else f" (status {status})"))
+        self.status = status
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -27,8 +35,13 @@ class _Choice(_Part):
     finish_reason: str | None = None
 
 
+class _Error(_Part):
+    code: int | None = None
+
+
 class _Event(_Part):
-    choices: list[_Choice]
+    choices: list[_Choice] | None = None
+    error: _Error | None = None
 
 
 async def read_pieces(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
@@ -44,11 +57,7 @@ async def read_pieces(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]
         data = line[5:].strip()
         if data == b"[DONE]":
             return
-        try:
-            event = _Event.model_validate_json(data)
-        except ValidationError:
-            raise BadStream("sent an event that is not a chat completion") from None
-        for choice in event.choices[:1]:
+        for choice in _choices_of(data)[:1]:
             if choice.delta.content:
                 yield choice.delta.content
             if choice.finish_reason == "length" and not finished:
@@ -56,6 +65,18 @@ async def read_pieces(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]
             finished = finished or choice.finish_reason is not None
     if not finished:
         raise BadStream("ended its answer in the middle")
+
+
+def _choices_of(data: bytes) -> list[_Choice]:
+    try:
+        event = _Event.model_validate_json(data)
+    except ValidationError:
+        raise BadStream("sent an event that is not a chat completion") from None
+    if event.error is not None:
+        raise ErrorEvent(event.error.code)
+    if event.choices is None:
+        raise BadStream("sent an event that is not a chat completion")
+    return event.choices
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

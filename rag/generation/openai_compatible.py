@@ -13,7 +13,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from rag.errors import GeneratorUnavailable, Misuse
-from rag.generation.event_stream import BadStream, read_pieces
+from rag.generation.event_stream import BadStream, ErrorEvent, read_pieces
 from rag.generation.messages import NOT_FOUND, Message, build_messages, load_prompts
 from rag.generation.protocol import GenerationRequest
 from rag.settings import GeneratorSettings
@@ -158,6 +158,11 @@ class OpenAIGenerator:
                     first = await anext(pieces, "")
             except TimeoutError:
                 raise BadStream(f"sent nothing within {self._settings.first_token_timeout_s:g} s") from None
+            except ErrorEvent as cause:
+                # With a full queue vLLM begins the stream, status 200, and says 503 in it.
+                if cause.status in RETRY_STATUS:
+                    raise _Busy(f"is busy (status {cause.status})") from cause
+                raise
             except (httpx.ConnectError, httpx.ConnectTimeout) as cause:
                 raise _Busy("could not be reached") from cause
             await stack.enter_async_context(attempt.pop_all())

@@ -15,6 +15,8 @@ from tests.generation.requests import NOTICE, request
 from tests.generation.stand_in import Reply, StandIn, stand_in
 
 QUESTION = "What is the notice period for suppliers?"
+BUSY = b'data: {"error": {"message": "secret passage text", "type": "Service Unavailable", "code": 503}}\n\n'
+"""How vLLM refuses a streamed request when its queue is full: with status 200."""
 ANSWER = "The notice period for suppliers is 90 days [1]."
 
 
@@ -86,9 +88,9 @@ async def test_an_answer_that_reached_the_limit_says_that_it_was_cut(server: Sta
     assert await Client(server.base_url).ask() == "Salaries are published" + end
 
 
-@pytest.mark.parametrize("status", [429, 503])
-async def test_a_busy_server_is_asked_again_before_the_first_piece(server: StandIn, status: int) -> None:
-    server.replies = [Reply(status=status)]
+@pytest.mark.parametrize("reply", [Reply(status=429), Reply(status=503), Reply(raw=BUSY)], ids=["429", "503", "event"])
+async def test_a_busy_server_is_asked_again_before_the_first_piece(server: StandIn, reply: Reply) -> None:
+    server.replies = [reply]
     client = Client(server.base_url)
     assert await client.ask() == ANSWER
     assert len(client.waits) == 1
@@ -136,6 +138,8 @@ async def test_a_server_that_is_not_there_is_unavailable_after_the_attempts(serv
         Reply(raw=b'data: {"choices": "none"}\n\n'),
         Reply(raw=b"data: \xff\xfe\n\n"),
         Reply(raw=b'data: {"error": {"message": "secret passage text"}}\n\n'),
+        Reply(raw=b'data: {"choices": [{"delta": {"content": "It "}}]}\n\n' + BUSY),
+        Reply(raw=b"data: {}\n\n"),
         Reply(raw=b"data: " + b"x" * 600_000),
         Reply(raw=b""),
         Reply(pieces=("It is ", "90 days"), dies_after=1),
