@@ -24,6 +24,8 @@ SIMILARITY_WEIGHT, SENTENCE_WEIGHT, PASSAGE_WEIGHT = 0.55, 0.22, 0.33
 """On 400 questions of xquad_en with six passages each: separates answerable questions from those whose paragraph
 was taken away with an area under the curve of .95, similarity alone .88. At a threshold of 0.50 it answers 85 %,
 and 9 % (paragraph taken away) or 1 % (whole article) of what it should refuse."""
+OFF_TOPIC = 0.85
+"""Factor where a passage shares nothing with the question but the name asked about: it says something else of her."""
 WITHOUT_QUANTITY = 0.8
 """Factor on the support of a sentence without any number where the question asks how much, how many or how long."""
 SENTENCE_CHARS_MAX = 1200
@@ -46,6 +48,8 @@ class Candidate:
     context: str = field(repr=False)
     shared: float = 0.0
     """Coverage of the question's content words by the sentence, joined with that by its passage."""
+    on_topic: bool = True
+    """False where the question names somebody or something, and this passage has no other word of it."""
     support: float = 0.0
 
     @property
@@ -115,7 +119,7 @@ def score_candidates(request: GenerationRequest, similarity: SentenceSimilarity)
         return []
     cosines = similarity.score(request.question, [f"{c.context} {c.text}".strip() for c in candidates])
     scored = [
-        replace(c, support=SIMILARITY_WEIGHT * float(cosine) + c.shared)
+        replace(c, support=(SIMILARITY_WEIGHT * float(cosine) + c.shared) * (1.0 if c.on_topic else OFF_TOPIC))
         for c, cosine in zip(candidates, cosines, strict=True)
     ]
     if asks_for_quantity(request.question):
@@ -127,7 +131,9 @@ def score_candidates(request: GenerationRequest, similarity: SentenceSimilarity)
 
 def _candidates(passage: Passage, wanted: Content, similarity: SentenceSimilarity) -> list[Candidate]:
     sentences = tuple(split_sentences(passage.text))
-    around = coverage(wanted, content_of(similarity.face(f"{passage.title}\n{passage.text}")))
+    whole = content_of(similarity.face(f"{passage.title}\n{passage.text}"))
+    around = coverage(wanted, whole)
+    on_topic = not (wanted.plain and wanted.particular) or bool(wanted.plain & whole.words)
     found: list[Candidate] = []
     context = ""
     for position, sentence in enumerate(sentences):
@@ -139,7 +145,7 @@ def _candidates(passage: Passage, wanted: Content, similarity: SentenceSimilarit
         if len(text) <= SENTENCE_CHARS_MAX:
             own = coverage(wanted, content_of(similarity.face(f"{context} {text}")))
             shared = SENTENCE_WEIGHT * own + PASSAGE_WEIGHT * around
-            found.append(Candidate(passage, position, sentences, context, shared))
+            found.append(Candidate(passage, position, sentences, context, shared, on_topic))
         if sentence.kind is Kind.PROSE:
             context = ""
     return found

@@ -62,6 +62,15 @@ class Content:
     negated: bool
     limits: frozenset[str]
 
+    @property
+    def particular(self) -> frozenset[str]:
+        """Numbers, names and tokens: what tells one thing or person from another."""
+        return self.numbers | self.tokens | self.names
+
+    @property
+    def plain(self) -> frozenset[str]:
+        return self.words - self.particular
+
 
 def content_of(text: str) -> Content:
     words: set[str] = set()
@@ -125,8 +134,7 @@ def coverage(wanted: Content, given: Content) -> float:
     """
     if not wanted.words:
         return 0.0
-    particular = wanted.numbers | wanted.tokens | wanted.names
-    plain = wanted.words - particular
+    particular, plain = wanted.particular, wanted.plain
     particulars_missing = len(particular - given.words) / len(particular) if particular else 0.0
     plain_missing = len(plain - given.words) / len(plain) if plain else 0.0
     return (

@@ -14,7 +14,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import qdrant_edge as edge
+from numpy.typing import NDArray
 
 from policies.plan import Conditions
 from rag.domain import SparseVector
@@ -108,12 +110,13 @@ class EmbeddedStore:
 
     def _search(self, access: Access, query: Query, limit: int) -> Hits:
         everyone = edge_filter(access.whole)
-        requests = [_dense(query, part, limit) for part in access.parts]
+        near = [] if query.dense is None else [_dense(query.dense, part, limit) for part in access.parts]
+        requests = list(near)
         if query.lexical.indices.size:
             requests += [_lexical(query.lexical, part, everyone, limit) for part in access.parts]
         answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
         rankings = [[(point.id, point.score) for point in answer] for answer in answers]
-        return merge(rankings[: len(access.parts)], rankings[len(access.parts) :], limit)
+        return merge(rankings[: len(near)], rankings[len(near) :], limit)
 
     async def _call(self, what: str, work: Callable[[], T]) -> T:
         try:
@@ -175,8 +178,8 @@ def _config(dim: int) -> edge.EdgeConfig:
     )
 
 
-def _dense(query: Query, part: Every, limit: int) -> edge.QueryRequest:
-    nearest = edge.Query.Nearest(query.dense.tolist(), using=DENSE)
+def _dense(vector: NDArray[np.float32], part: Every, limit: int) -> edge.QueryRequest:
+    nearest = edge.Query.Nearest(vector.tolist(), using=DENSE)
     return edge.QueryRequest(limit=limit, query=nearest, filter=edge_filter(part))
 
 

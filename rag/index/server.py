@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException
@@ -61,14 +63,15 @@ class ServerStore:
         access = access_of(plan, self._conditions_max)
         if access is None:
             return Hits((), ())
-        requests = [_dense(query, part, limit) for part in access.parts]
+        near = [] if query.dense is None else [_dense(query.dense, part, limit) for part in access.parts]
+        requests = list(near)
         if query.lexical.indices.size:
             requests += [_lexical(query.lexical, part, access.whole, limit) for part in access.parts]
         answers = await self._call(
             self._client.query_batch_points(self._collection, requests, timeout=self._server_timeout_s)
         )
         rankings = [[(point.id, point.score) for point in answer.points] for answer in answers]
-        return merge(rankings[: len(access.parts)], rankings[len(access.parts) :], limit)
+        return merge(rankings[: len(near)], rankings[len(near) :], limit)
 
     async def count(self, plan: Conditions) -> int:
         whole = access_filter(plan)
@@ -188,9 +191,9 @@ async def _answered(answer: Awaitable[T], collection: str, timeout_s: float) -> 
         ) from cause
 
 
-def _dense(query: Query, part: Every, limit: int) -> models.QueryRequest:
+def _dense(vector: NDArray[np.float32], part: Every, limit: int) -> models.QueryRequest:
     return models.QueryRequest(
-        query=query.dense.tolist(), using=DENSE, filter=client_filter(part), limit=limit, with_payload=False
+        query=vector.tolist(), using=DENSE, filter=client_filter(part), limit=limit, with_payload=False
     )
 
 

@@ -27,9 +27,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question in both spaces, made from its index face."""
+    """A question in both spaces, made from its index face. Without `dense`, only the lexical branch is asked."""
 
-    dense: NDArray[np.float32] = field(repr=False)
+    dense: NDArray[np.float32] | None = field(repr=False)
     lexical: SparseVector = field(repr=False)
 
 

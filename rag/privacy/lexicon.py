@@ -51,6 +51,10 @@ class Lexicon:
         """Alone and in lower case it is taken for a word, not for a name."""
         return word in self.both or self.is_everyday(word) or self.is_office(word)
 
+    def may_be_family_name(self, word: str) -> bool:
+        """A word that only the table of nouns knows, which holds family names too: `ellison`, `warehouse`."""
+        return word in self.nouns and word not in self.both and not self.is_office(word)
+
 
 def load_lexicon(model: Path) -> Lexicon:
     """The lexicon, with the everyday words of the spaCy model in the folder `model`."""

@@ -1,8 +1,8 @@
 """Privacy for one tenant: masking documents and questions, digests, and the vault, all under the tenant's own keys."""
 
-import asyncio
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import tldextract
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +22,15 @@ NAME_WORDS_MAX = 4
 _WORD = re.compile(r"[^\W_]+(?:['\u2019\u2010-][^\W_]+)*")
 _POSSESSIVE = re.compile(r"['\u2019]s$", re.IGNORECASE)
 _NUMBERED = ("EMPLOYEE_ID", "ID_NUMBER", "PHONE_NUMBER")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible value in a question: the token and the index face it would have. `part`: one part of a name."""
+
+    token: str
+    face: str
+    part: bool
 
 
 class TenantPrivacy:
@@ -55,8 +64,9 @@ class TenantPrivacy:
     def mask_question(self, text: str, known: Collection[str] | None = None) -> MaskedText:
         """Mask a question so that it meets the documents that it is about.
 
-        `known` is what `known_in` says of this text: names and numbers that the tenant holds are then recognised in
-        any case, surnames alone too, and a single word that only the model takes for a name is left as it is.
+        `known` are the tokens of those `candidates` that stand in documents which the asker may read: they are then
+        recognised in any case, surnames alone too, and a single word that only the model takes for a name is left
+        as it is. Tokens of other documents must not be among them: the answer would tell that these exist.
         """
         findings = propagate([text], self._recognizer.find([text]), self._recognizer.lexicon)[0]
         if known is not None:
@@ -65,11 +75,14 @@ class TenantPrivacy:
             findings = resolve_overlaps(text, [*findings, *held])
         return masking.apply(text, findings, self._faces)
 
-    async def known_in(self, session: AsyncSession, question: str) -> frozenset[str]:
-        """The tokens of those words and groups of words in a question that the vault holds."""
-        # Some thousand digests for a long question: in the event loop, everybody else would wait for them.
-        tokens = await asyncio.to_thread(lambda: {token for token, _ in self._candidates(question)})
-        return await self.vault.known(session, tokens)
+    def candidates(self, question: str) -> tuple[Candidate, ...]:
+        """The words and groups of words of a question that could be values which documents hold."""
+        found: dict[str, Candidate] = {}
+        for token, finding in self._candidates(question):
+            value = question[finding.start : finding.end]
+            face = self._faces.words(finding.entity, value)
+            found.setdefault(token, Candidate(token, face, finding.entity == "PERSON" and len(face.split()) == 1))
+        return tuple(found.values())
 
     def index_face_of_reading(self, text: str, originals: Mapping[str, str]) -> str:
         """The index face of a stored reading text, given the originals of its tokens."""
@@ -126,7 +139,7 @@ class TenantPrivacy:
         if len(parts) > 1:
             return not (name.islower() and all(map(lexicon.may_be_word, parts)))
         part = parts[0]
-        if not lexicon.may_be_word(part):
+        if not lexicon.may_be_word(part) or lexicon.may_be_family_name(part):
             return len(part) > 1
         return part in lexicon.both and name[0].isupper() and not first_in_text
 

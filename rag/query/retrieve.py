@@ -1,6 +1,6 @@
 """Find what one principal may read about a question. The only way from a question to chunks.
 
-guard -> mask -> plan -> search with the filter in every branch -> check each hit against SQL -> rerank
+guard -> plan -> mask -> search with the filter in every branch -> check each hit against SQL -> rerank
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from rag.query.clock import StageClock
 from rag.query.decide import check_all, load_chunks, read_policy, still_readable
 from rag.query.found import Found, Retrieval
 from rag.query.guard import check_question
+from rag.query.known import known_values
 from rag.query.parts import QueryParts
 from rag.query.record import Recorder
 from rag.query.rerank import fuse, rerank, similarities
@@ -68,7 +69,7 @@ async def retrieve(question: str, principal: Principal, parts: QueryParts, limit
     with clock.stage("mask"):
         async with parts.database.reading() as session:
             privacy = await parts.privacy.for_tenant(session, principal.tenant)
-            known = await privacy.known_in(session, text)
+        known = await known_values(text, privacy, decided, snapshot, principal, parts)
         masked = await asyncio.to_thread(privacy.mask_question, text, known)
     if isinstance(decided, DenyAll):
         # Nothing may be read, so nothing is asked: not even how long the index would take says anything.

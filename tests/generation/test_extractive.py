@@ -92,3 +92,11 @@ def test_a_sentence_without_any_quantity_counts_less_where_one_is_asked_for() ->
 )
 def test_quantities_are_numbers_spelled_or_not_and_frequencies(text: str, expected: set[str]) -> None:
     assert quantities_of(text) == expected
+
+
+def test_a_passage_that_shares_only_the_name_counts_less() -> None:
+    other = Passage(1, "Suppliers", "Ask <PERSON_0123456789ABCDEF> about paper.")
+    about = Passage(2, "Pay", "Ask <PERSON_0123456789ABCDEF> about the salary.")
+    asked = request("What is the salary of <PERSON_0123456789ABCDEF>?", other, about)
+    found = {c.passage.number: c.on_topic for c in score_candidates(asked, WordSimilarity())}
+    assert found == {1: False, 2: True}

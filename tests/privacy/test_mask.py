@@ -158,31 +158,30 @@ def test_erased_value_leaves_nothing_in_the_index_face(tenant: TenantPrivacy) ->
     assert tenant.index_face_of_reading(masked.reading, {}) == "Name:  signed"
 
 
+def held_by(document: MaskedText, tenant: TenantPrivacy, question: str) -> frozenset[str]:
+    """The tokens of the question's candidates that the document holds, itself or as part of a name."""
+    tokens = {value.token for value in document.values}
+    return frozenset(one.token for one in tenant.candidates(question) if one.token in tokens)
+
+
 QUESTIONS = ("what did ann lee sign", "WHAT DID ANN LEE SIGN?", "what did lee sign", "What did Lee's team sign?")
 
 
 @pytest.mark.parametrize("question", [*QUESTIONS, "who is 77123?"])
-async def test_question_meets_what_the_tenant_holds_in_any_case(
-    database: Database, tenant: TenantPrivacy, question: str
-) -> None:
+def test_question_meets_what_a_document_holds_in_any_case(tenant: TenantPrivacy, question: str) -> None:
     document = tenant.mask(["Name: Ann Lee\nEmployee ID: 77123"])[0]
-    async with database.unit_of_work() as session:
-        await tenant.vault.store(session, document.values)
-        known = await tenant.known_in(session, question)
-    masked = tenant.mask_question(question, known)
+    masked = tenant.mask_question(question, held_by(document, tenant, question))
     words = set(document.index_face().split())
     assert words & set(re.findall(r"\w+", masked.index_face()))
     assert not re.search(r"(?i)\b(ann|lee|77123)\b", plain(masked))
 
 
-async def test_everyday_words_of_a_question_stay_words(database: Database, tenant: TenantPrivacy) -> None:
+def test_everyday_words_of_a_question_stay_words(tenant: TenantPrivacy) -> None:
     """A tenant that employs Will Price must still be able to ask what the price will be in May."""
     document = tenant.mask(["Name: Will Price\nName: May Grant"])[0]
     question = "what will the price of the grant be in may"
-    async with database.unit_of_work() as session:
-        await tenant.vault.store(session, document.values)
-        known = await tenant.known_in(session, question)
-        by_name = await tenant.known_in(session, "what did will price and May Grant sign")
+    known = held_by(document, tenant, question)
+    by_name = held_by(document, tenant, "what did will price and May Grant sign")
     assert tenant.mask_question(question, known).reading == question
     masked = tenant.mask_question("what did will price and May Grant sign", by_name | known)
     assert masked.entities["PERSON"] >= 1 and "May Grant" not in masked.reading

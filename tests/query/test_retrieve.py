@@ -7,11 +7,13 @@ from llama_index.core.schema import MetadataMode
 from sqlalchemy import text as sql
 
 from policies.plan import Conditions
+from rag.domain import Principal
 from rag.errors import AuditUnavailable, Misuse
 from rag.index.store import Hit, Hits, Query
+from rag.query.clock import StageClock
 from rag.query.llama import RingfenceRetriever
 from rag.query.rerank import fuse
-from rag.query.retrieve import find, search
+from rag.query.retrieve import find, retrieve, search
 from tests.query.company import BrokenAudit, Company, OneStore, person
 
 TRAVEL = "What is the travel budget for a quarter?"
@@ -51,6 +53,8 @@ class HidesReadable:
         self.limits: list[int] = []
 
     async def search(self, plan: Conditions, query: Query, *, limit: int) -> Hits:
+        if query.dense is None:
+            return Hits((), ())
         self.limits.append(limit)
         return Hits(tuple(Hit(chunk, 1.0) for chunk in self._chunks[:limit]), ())
 
@@ -90,3 +94,25 @@ async def test_llama_index_without_rules_gets_nothing(company: Company) -> None:
 def test_the_blocking_call_of_llama_index_is_refused_clearly(company: Company) -> None:
     with pytest.raises(Misuse):
         RingfenceRetriever(company.parts, person("sam")).retrieve(TRAVEL)
+
+
+LOWER = "what is the salary of ellison"
+
+
+async def understood(company: Company, principal: Principal) -> str:
+    """The reading face of the question as this principal's search takes it."""
+    return (await retrieve(LOWER, principal, company.parts, 4, StageClock())).question
+
+
+async def test_a_lower_case_surname_is_recognised_from_documents_that_the_asker_may_read(company: Company) -> None:
+    assert "ellison" not in await understood(company, person("hana"))
+    assert "<PERSON_" in await understood(company, person("hana"))
+
+
+async def test_a_name_that_only_unreadable_documents_hold_is_taken_as_if_none_held_it(company: Company) -> None:
+    """Else the ranks and scores of the answer would tell that such a document exists."""
+    assert await understood(company, person("sam", assistant="assistant:helper")) == LOWER
+
+
+async def test_nobodys_question_is_understood_by_what_the_tenant_holds(company: Company) -> None:
+    assert await understood(company, person("stranger")) == LOWER
