@@ -24,6 +24,7 @@ _MARKER = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 _TRAILING = re.compile(r"(?:\s*\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+\s*([.!?]*)\s*$")
 _SPACE = re.compile(r"\s+")
 _MARKER_BEGUN = re.compile(r"\[[\d\s,]*")
+_CLAUSE_END = re.compile(r"\s+and\s+|[;,]\s+")
 _LIST_MARK = re.compile(r"^\s*(?:[-*\u2022]|\d{1,2}[.)])\s+")
 DRAFT_CHARS_MAX = 4000
 """A generator that writes on without ending a sentence is cut here."""
@@ -126,7 +127,7 @@ def _find_supporting(text: str, given: Given) -> tuple[float, Support] | None:
     exact = _find_verbatim(text, given) if len(text.split()) > 2 else None
     if exact is not None and _is_whole(exact[1], given):
         return exact
-    claim = content_of(text)
+    claim, figures = content_of(text), _figures(text)
     around = content_of(heading_of(given.source))
     passage = given.passage.text
     sentences = [s for s in split_sentences(passage) if s.kind is not Kind.HEADING and not s.of(passage).endswith("?")]
@@ -134,7 +135,7 @@ def _find_supporting(text: str, given: Given) -> tuple[float, Support] | None:
     best: tuple[float, int, int] | None = None
     windows = [(first, last) for first in range(len(sentences)) for last in (first, first + 1) if last < len(sentences)]
     for first, last in windows:
-        score = _supports(claim, contents[first : last + 1], around)
+        score = _supports(claim, figures, contents[first : last + 1], around)
         # A single sentence wins over a pair that adds nothing.
         if score is not None and (best is None or score > best[0] + 1e-9):
             best = (score, first, last)
@@ -153,7 +154,9 @@ def _is_whole(support: Support, given: Given) -> bool:
     return not any(re.search(r"\w", part) for part in around)
 
 
-def _supports(claim: Content, sentences: Sequence[Content], around: Content) -> float | None:
+def _supports(
+    claim: Content, figures: Sequence[Content], sentences: Sequence[Content], around: Content
+) -> float | None:
     """How well the sentences together support the claim, or None when they do not."""
     if not claim.words:
         return None
@@ -161,12 +164,22 @@ def _supports(claim: Content, sentences: Sequence[Content], around: Content) -> 
     numbers = around.numbers.union(*(sentence.numbers for sentence in sentences))
     if not (claim.numbers <= numbers and claim.tokens <= own and claim.names <= own | around.words):
         return None
+    if not all(any(figure.words <= sentence.words for sentence in sentences) for figure in figures):
+        return None
     nearest = max(sentences, key=lambda sentence: len(claim.words & sentence.words))
     if claim.negated != nearest.negated or claim.limits != nearest.limits:
         return None
     own_share = len(claim.words & own) / len(claim.words)
     share = len(claim.words & (own | around.words)) / len(claim.words)
     return own_share if share >= COVERAGE_MIN and own_share >= OWN_COVERAGE_MIN else None
+
+
+def _figures(text: str) -> tuple[Content, ...]:
+    """The clauses of a claim that give a number. One sentence must state each: number and what it is about.
+
+    "A tool allowance of 9 euros" below the heading "Travel" must not support "the travel allowance is 9 euros".
+    """
+    return tuple(clause for part in _CLAUSE_END.split(text) if (clause := content_of(part)).numbers)
 
 
 def _support(given: Given, start: int, end: int) -> Support:

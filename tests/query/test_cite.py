@@ -119,3 +119,22 @@ def test_the_best_passage_is_given_even_if_it_must_be_cut_and_others_whole_or_no
     lengths = [len(given.passage.text) for given in give(chunks, 600)]
     assert lengths == [500, 50]
     assert len(give(chunks, 200)[0].passage.text) < 200
+
+
+TRAVEL = (
+    "The travel allowance per day is 56 euros for engineering staff. Whoever is at a customer gets a tool allowance "
+    "of 9 euros per day on top. The hotel limit is 135 euros per night."
+)
+
+
+@pytest.mark.parametrize(
+    ("claim", "supported"),
+    [
+        ("The travel allowance per day is 56 euros.", True),
+        ("The tool allowance is 9 euros per day.", True),
+        ("The travel allowance per day is 9 euros per day.", False),
+        ("The travel allowance per day is 135 euros per night.", False),
+    ],
+)
+def test_a_number_supports_only_what_its_own_sentence_says_it_is(claim: str, supported: bool) -> None:
+    assert bool(verify(Draft(claim, (1,)), passages(TRAVEL), verbatim=False)) is supported
