@@ -19,7 +19,7 @@ evaluate = typer.Typer(
     name="eval", add_completion=False, help="Measure leaks, answers, retrieval and abstention.", no_args_is_help=True
 )
 
-DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
+DEFAULT_DATA = Path(__file__).parent / "data"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Data = Annotated[Path, typer.Option("--data", envvar="RINGFENCE_EVAL_DATA", help="Folder with the public data sets.")]
