@@ -46,7 +46,7 @@ def leak_command(
 ) -> None:
     """Every person, every question, every surface: nothing of an unreadable document, everything of a readable one."""
     # Each eval loads the libraries of the parts it measures: seconds that `--help` and the others do not need.
-    from evals import running  # noqa: PLC0415
+    from evals import running  # noqa: PLC0415 - see above
 
     finish(lambda: running.leak_report(data_dir, limit, plant, _talk), reports, as_json, print_leak)
 

@@ -74,6 +74,22 @@ async def check_all(
     return await asyncio.to_thread(decide)
 
 
+async def check_chunks(
+    parts: QueryParts, snapshot: Snapshot, principal: Principal, chunks: Collection[str]
+) -> tuple[dict[str, LoadedChunk], frozenset[str]]:
+    """What the index named, as SQL has it: the chunks of visible versions, and which of them may be read.
+
+    Raises:
+        PolicyUnreadable: it cannot be told.
+    """
+    async with parts.database.reading() as session:
+        loaded = await load_chunks(session, principal.tenant, chunks)
+    current = {chunk: found for chunk, found in loaded.items() if found.current}
+    labels = [found.attributes for found in current.values()]
+    decisions = await check_all(snapshot, principal.callers, "read", labels)
+    return current, frozenset(chunk for chunk, found in current.items() if decisions[found.attributes].allowed)
+
+
 async def still_readable(
     parts: QueryParts, principal: Principal, decided: Snapshot, used: Sequence[ReadableChunk]
 ) -> Standing:

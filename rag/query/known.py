@@ -13,7 +13,7 @@ from policies.snapshot import Snapshot
 from rag.domain import Principal
 from rag.index.store import Query
 from rag.privacy.tenant import TenantPrivacy
-from rag.query.decide import check_all, load_chunks
+from rag.query.decide import check_chunks
 from rag.query.parts import QueryParts
 
 WORDS_MAX = 64
@@ -52,15 +52,12 @@ async def _readable_texts(
     store = await parts.stores.get(principal.tenant)
     queries = [Query(None, parts.lexical.encode_query(face)) for face in wanted]
     answers = await asyncio.gather(*(store.search(decided, query, limit=HITS) for query in queries))
-    async with parts.database.reading() as session:
-        loaded = await load_chunks(session, principal.tenant, {hit.chunk for hits in answers for hit in hits.lexical})
-    current = {chunk: found for chunk, found in loaded.items() if found.current}
-    labels = [found.attributes for found in current.values()]
-    decisions = await check_all(snapshot, principal.callers, "read", labels)
+    named = {hit.chunk for hits in answers for hit in hits.lexical}
+    current, allowed = await check_chunks(parts, snapshot, principal, named)
     texts = {
         chunk: "\n".join((found.title, found.chunk.heading, found.chunk.text))
         for chunk, found in current.items()
-        if decisions[found.attributes].allowed
+        if chunk in allowed
     }
     return {
         face: [texts[hit.chunk] for hit in hits.lexical if hit.chunk in texts]

@@ -14,7 +14,7 @@ from rag.domain import Principal, ReadableChunk
 from rag.index.store import Query
 from rag.privacy.mask import MaskedText
 from rag.query.clock import StageClock
-from rag.query.decide import check_all, load_chunks, read_policy, still_readable
+from rag.query.decide import check_chunks, read_policy, still_readable
 from rag.query.found import Found, Retrieval
 from rag.query.guard import check_question
 from rag.query.known import known_values
@@ -104,12 +104,7 @@ async def _search_checked(
         hits = await store.search(decided, query, limit=candidates)
     with clock.stage("check"):
         scores = fuse(hits)
-        async with parts.database.reading() as session:
-            loaded = await load_chunks(session, principal.tenant, scores)
-        current = {chunk: found for chunk, found in loaded.items() if found.current}
-        labels = [found.attributes for found in current.values()]
-        decisions = await check_all(snapshot, principal.callers, "read", labels)
-        allowed = {chunk for chunk, found in current.items() if decisions[found.attributes].allowed}
+        current, allowed = await check_chunks(parts, snapshot, principal, scores)
     parts.metrics.dropped_stale.inc(len(scores) - len(current))
     refused = tuple(chunk for chunk in scores if chunk in current and chunk not in allowed)
     _report_refused(refused, current, principal.tenant, snapshot.epoch, parts)

@@ -144,7 +144,7 @@ async def _here(
 ) -> dict[str, Any]:
     """The completion from parts opened in this process, through the same path as the service's."""
     # Loading the models' libraries takes seconds, which asking a running service does not need.
-    from rag.api.local import complete  # noqa: PLC0415
+    from rag.api.local import complete  # noqa: PLC0415 - see above
 
     if settings.index.kind == "embedded":
         folder.own()
