@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,13 @@ from tests.identity.conftest import SECRET
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    whole = {"sub": "ann", "aud": "ringfence", "tenant": "acme", "exp": int(time.time()) + 600, **changes}
-    return {name: value for name, value in whole.items() if value is not None}
+    """A valid token's claims with `changes`: None leaves one out, a timedelta is counted from now."""
+    whole = {"sub": "ann", "aud": "ringfence", "tenant": "acme", "exp": timedelta(minutes=10), **changes}
+    return {name: _from_now(value) for name, value in whole.items() if value is not None}
+
+
+def _from_now(value: Any) -> Any:
+    return int(time.time() + value.total_seconds()) if isinstance(value, timedelta) else value
 
 
 def signed(payload: dict[str, Any], **headers: Any) -> str:
@@ -52,7 +58,7 @@ def test_a_valid_token_names_its_person_and_groups() -> None:
     [
         {"aud": "another-service"},
         {"aud": None},
-        {"exp": int(time.time()) - 3600},
+        {"exp": timedelta(hours=-1)},
         {"exp": None},
         {"sub": None},
         {"sub": 7},
@@ -61,7 +67,7 @@ def test_a_valid_token_names_its_person_and_groups() -> None:
         {"sub": "ann, bob"},
         {"tenant": "other"},
         {"tenant": None},
-        {"nbf": int(time.time()) + 3600},
+        {"nbf": timedelta(hours=1)},
         {"groups": "finance"},
         {"groups": [1]},
         {"groups": [f"g{n}" for n in range(501)]},
