@@ -1,202 +1,87 @@
-"""Policy files in YAML: rules, role links, and cases that say what must come out, each with its reason.
+"""Running the cases of a policy file: decided by `policies.check` on the rules of the file alone, without a database.
 
-    rules:
-      - {subject: role:employee, action: read, level: internal}
-    links:
-      - {member: user:ann, parent: role:employee}
-    documents:
-      handbook: {department: people, level: internal}
-    cases:
-      - {who: user:ann, action: read, document: handbook, expected: allow, why: Everybody reads the handbook.}
-
-A file holds no tenant: it is written for whichever tenant it is loaded into. Cases are decided by
-`policies.check`, on the rules of the file alone, so they need no database.
+The format of the file, and of a case's expectations, is described in `policies.file_format`.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from policies.check import Decision, check
-from policies.rules import ANY, Attributes, Caller, Effect, InvalidRule, Level, RoleLink, Rule, action_name
+from policies.deciding import Outcome, VetoKind, outcome
+from policies.file_format import Case, ExpectedRule, PolicyFile
+from policies.policy_file import CASE_TENANT, InvalidPolicyFile, read_policy_file, read_policy_text
 from policies.snapshot import Snapshot
+from policies.wording import describe
 
-CASE_TENANT = "cases"
-"""The tenant that a file's cases are decided in."""
+__all__ = [
+    "CASE_TENANT",
+    "Case",
+    "CaseResult",
+    "InvalidPolicyFile",
+    "PolicyFile",
+    "read_policy_file",
+    "read_policy_text",
+    "run_cases",
+]
 
-
-class InvalidPolicyFile(ValueError):
-    """A policy file that cannot be used: the message names the file, the place and why."""
-
-
-class _Strict(BaseModel):
-    # Strict, so that YAML's unquoted `no` and `1` are refused where a name is meant, not turned into text.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-_Level = Annotated[Level, BeforeValidator(Level.parse)]
-_Names = Annotated[frozenset[str], Field(strict=False)]
-
-
-class RuleLine(_Strict):
-    subject: str
-    action: str | Annotated[list[str], Field(min_length=1)]
-    department: str = ANY
-    tags: _Names = frozenset()
-    owner: str = ANY
-    document: str = ANY
-    level: _Level = Level.SECRET
-    effect: Literal["allow", "deny"] = "allow"
-
-    def rules(self, tenant: str) -> tuple[Rule, ...]:
-        """One rule for each action of the line."""
-        actions = [self.action] if isinstance(self.action, str) else self.action
-        return tuple(
-            Rule(
-                subject=self.subject,
-                tenant=tenant,
-                action=action,
-                department=self.department,
-                tags=self.tags,
-                owner=self.owner,
-                document=self.document,
-                level=self.level,
-                effect=Effect(self.effect),
-            )
-            for action in actions
-        )
-
-
-class LinkLine(_Strict):
-    member: str
-    parent: str
-
-
-class DocumentLine(_Strict):
-    department: str
-    level: _Level
-    tags: _Names = frozenset()
-    owner: str = ""
-    shares: _Names = frozenset()
-    denied_shares: _Names = frozenset()
-    compartments: _Names = frozenset()
-
-    def attributes(self, tenant: str, name: str) -> Attributes:
-        return Attributes(tenant=tenant, document=name, **dict(self))
-
-
-class Case(_Strict):
-    """What must come out when `who`, through `assistant` if there is one, does `action` to `document`."""
-
-    who: str
-    action: str
-    document: str
-    expected: Literal["allow", "deny"]
-    why: Annotated[str, Field(min_length=1)]
-    assistant: str | None = None
-    groups: _Names = frozenset()
-
-    def callers(self, tenant: str) -> tuple[Caller, ...]:
-        person = Caller(tenant, self.who, self.groups)
-        return (person,) if self.assistant is None else (person, Caller(tenant, self.assistant))
-
-
-class PolicyFile(_Strict):
-    rules: list[RuleLine] = []
-    links: list[LinkLine] = []
-    documents: dict[str, DocumentLine] = {}
-    cases: list[Case] = []
-
-    def rules_in(self, tenant: str) -> tuple[Rule, ...]:
-        """The rules, each once, in the order of the file."""
-        return tuple(dict.fromkeys(rule for line in self.rules for rule in line.rules(tenant)))
-
-    def links_in(self, tenant: str) -> tuple[RoleLink, ...]:
-        """The role links, each once, in the order of the file."""
-        return tuple(dict.fromkeys(RoleLink(line.member, line.parent, tenant) for line in self.links))
+_REFUSED_BY = {
+    "none": "no rule gives the right",
+    VetoKind.DENIED_SHARE: "the document is denied to the caller by its source (denied_share)",
+    VetoKind.COMPARTMENT: "the caller lacks one of the document's compartments (compartment)",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One case and what really came out."""
+    """One case and what really came out: the decision, and what it rests on for each caller."""
 
     case: Case
     decision: Decision
+    outcomes: tuple[Outcome, ...]
 
     @property
     def passed(self) -> bool:
-        """A decision that failed is not a refusal that somebody wrote down."""
-        return not self.decision.error and self.decision.allowed == (self.case.expected == "allow")
+        return self.failure is None
 
+    @property
+    def failure(self) -> str | None:
+        """What came out otherwise than written, in one sentence; None when nothing did."""
+        # A decision that failed is not a refusal that somebody wrote down.
+        if self.decision.error or self.decision.allowed != (self.case.expected == "allow"):
+            return self.decision.reason
+        if self.case.rule is None or any(_as_expected(found, self.case.rule) for found in self.deciding):
+            return None
+        decided = dict.fromkeys(text for found in self.deciding for text in _decided_by(found))
+        return f"not what was expected decided, but: {'; '.join(decided)}"
 
-def read_policy_file(path: Path) -> PolicyFile:
-    """Parse and validate a whole file, so that nothing of a broken one is ever used.
-
-    Raises:
-        InvalidPolicyFile: not readable, not YAML, an unknown or repeated key, an invalid line, or a case about
-            a document that the file does not describe.
-    """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
-        file = PolicyFile.model_validate(content if content is not None else {})
-        _require_sound(file)
-    except OSError as cause:
-        raise InvalidPolicyFile(f"{path}: cannot be read ({cause.strerror or type(cause).__name__}).") from cause
-    except ValidationError as cause:
-        first = cause.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidPolicyFile(f"{path}: {place}: {first['msg']}.") from cause
-    except (yaml.YAMLError, UnicodeDecodeError) as cause:
-        raise InvalidPolicyFile(f"{path}: is not valid YAML: {' '.join(str(cause).split())}") from cause
-    except InvalidRule as cause:
-        raise InvalidPolicyFile(f"{path}: {cause}.") from cause
-    return file
+    @property
+    def deciding(self) -> tuple[Outcome, ...]:
+        """The outcomes that the answer rests on: all of them if allowed, else those of the refused callers."""
+        return tuple(found for found in self.outcomes if found.allowed == self.decision.allowed)
 
 
 def run_cases(file: PolicyFile, tenant: str = CASE_TENANT) -> tuple[CaseResult, ...]:
     """Decide every case of the file on the file's own rules, in the order of the file."""
     snapshot = Snapshot(tenant, 1, file.rules_in(tenant), file.links_in(tenant))
-    return tuple(
-        CaseResult(
-            case,
-            check(
-                snapshot,
-                case.callers(tenant),
-                case.action,
-                file.documents[case.document].attributes(tenant, case.document),
-            ),
-        )
-        for case in file.cases
-    )
+    return tuple(_run(snapshot, case, file) for case in file.cases)
 
 
-def _require_sound(file: PolicyFile) -> None:
-    """Build everything once: the domain types know what is valid."""
-    file.rules_in(CASE_TENANT)
-    file.links_in(CASE_TENANT)
-    for name, document in file.documents.items():
-        document.attributes(CASE_TENANT, name)
-    for number, case in enumerate(file.cases, start=1):
-        case.callers(CASE_TENANT)
-        action_name(case.action)
-        if case.document not in file.documents:
-            raise InvalidRule(f"case {number} is about document {case.document!r}, which the file does not describe")
+def _run(snapshot: Snapshot, case: Case, file: PolicyFile) -> CaseResult:
+    callers = case.callers(snapshot.tenant)
+    attributes = case.attributes(snapshot.tenant, file.documents)
+    outcomes = tuple(outcome(snapshot, caller, case.action, attributes) for caller in callers)
+    return CaseResult(case, check(snapshot, callers, case.action, attributes), outcomes)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without repeated keys: the last one would win without a word, a deny among them."""
+def _as_expected(found: Outcome, expected: ExpectedRule | str) -> bool:
+    if isinstance(expected, ExpectedRule):
+        return any(expected.matches(rule) for rule in found.rules)
+    if expected == "none":
+        return not found.rules and not found.vetoes
+    return expected in found.vetoes
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+
+def _decided_by(found: Outcome) -> list[str]:
+    """What decided for one caller, in words."""
+    if found.rules:
+        return [describe(rule) for rule in found.rules]
+    return [_REFUSED_BY[veto] for veto in sorted(found.vetoes)] or [_REFUSED_BY["none"]]

@@ -53,13 +53,40 @@ def check(snapshot: Snapshot, callers: Sequence[Caller], action: str, attributes
     Never raises: whatever goes wrong denies, with `error` set. Safe to call from several threads.
     """
     try:
-        return _check(snapshot, callers, action, attributes)
+        return _check(snapshot, tuple(callers), action, attributes)
     except Exception as cause:  # noqa: BLE001 - an undecided question must end in a denial, not in a stack trace
         _log.exception("a decision failed and was answered with a denial")
         return Decision(False, action, None, f"deciding failed ({type(cause).__name__})", error=True)
 
 
-def _check(snapshot: Snapshot, callers: Sequence[Caller], action: str, attributes: Attributes) -> Decision:
+def _check(snapshot: Snapshot, callers: tuple[Caller, ...], action: str, attributes: Attributes) -> Decision:
+    # Documents with the same labels get the same decision unless a rule names one of them: the matcher reads a
+    # document's id in one place only, to compare it with the id that a rule names.
+    named = attributes.document if snapshot.names_document(attributes.document) else None
+    key = ("check", callers, action, named, *_labels(attributes))
+    remembered = snapshot.answers.get(key)
+    if isinstance(remembered, Decision):
+        return remembered
+    decision = _decide(snapshot, callers, action, attributes)
+    snapshot.answers.keep(key, decision)
+    return decision
+
+
+def _labels(attributes: Attributes) -> tuple[object, ...]:
+    """Everything but which document it is."""
+    return (
+        attributes.tenant,
+        attributes.department,
+        attributes.level,
+        attributes.tags,
+        attributes.owner,
+        attributes.shares,
+        attributes.denied_shares,
+        attributes.compartments,
+    )
+
+
+def _decide(snapshot: Snapshot, callers: tuple[Caller, ...], action: str, attributes: Attributes) -> Decision:
     if attributes.tenant != snapshot.tenant:
         return _denied(action, f"the document does not belong to tenant {snapshot.tenant}")
     decisions: list[Decision] = []

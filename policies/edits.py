@@ -12,11 +12,15 @@ _Line = TypeVar("_Line", Rule, RoleLink)
 
 
 class PolicyError(Exception):
-    """The root of what can go wrong with a stored policy."""
+    """The root of what can go wrong with a stored policy. `code` is stable; doors map it to their own answers."""
+
+    code = "policy_error"
 
 
 class InvalidEdit(PolicyError):
     """An edit that cannot be applied to this policy, whoever tries and whenever."""
+
+    code = "invalid_edit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ for every document, one at a time; that equality is tested as a law against Casb
     Clause     = every restriction that is not None
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,26 @@ from policies.snapshot import Snapshot
 
 Names = frozenset[str] | None
 """One of these; None does not restrict."""
+
+LIST_MAX = 1000
+"""Values that one condition of a filter compares with. Engines get slow beyond, and servers may refuse."""
+FIXED_MAX = 100
+"""Conditions that one grant puts into every search: its denials, denied shares and compartments."""
+CLAUSE_MAX = 40
+"""Conditions of one allow clause, which is never cut."""
+ALLOWED_MAX = 600
+"""Conditions of all allow clauses of one grant, which may be spread over several searches."""
+
+
+class PlanTooLarge(ValueError):
+    """Rights that no set of searches within the budgets expresses. They are never widened to fit."""
+
+    def __init__(self, subject: str, what: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"the rules for {subject} and everything above it need {size} {what}, and {limit} can be searched with; "
+            "merge rules, or replace lists of documents by a tag or by shares"
+        )
+        self.subject = subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +123,20 @@ def plan(snapshot: Snapshot, callers: Sequence[Caller], action: str = "read") ->
     """Compile what all of `callers` together may do: the AND of what each may do.
 
     Equal policies give equal plans, whatever the order of their rules.
+
+    Raises:
+        PlanTooLarge: it could not be searched with. No edit that leads there is accepted.
     """
+    key = ("plan", tuple(callers), action)
+    remembered = snapshot.answers.get(key)
+    if isinstance(remembered, DenyAll | Conditions):
+        return remembered
+    compiled = _compile(snapshot, callers, action)
+    snapshot.answers.keep(key, compiled)
+    return compiled
+
+
+def _compile(snapshot: Snapshot, callers: Sequence[Caller], action: str) -> Plan:
     if not callers:
         return DenyAll("nobody is asking")
     grants: list[Grant] = []
@@ -112,8 +146,32 @@ def plan(snapshot: Snapshot, callers: Sequence[Caller], action: str = "read") ->
         grant = _grant(snapshot, caller, action)
         if grant is None:
             return DenyAll(f"no allow rule lets {caller.subject} {action}")
+        _require_budget(grant)
         grants.append(grant)
     return Conditions(snapshot.tenant, snapshot.epoch, tuple(grants))
+
+
+def _require_budget(grant: Grant) -> None:
+    """For each grant by itself: what a person and an assistant may each be planned, they may be planned together."""
+    needed = (
+        ("compartments", len(grant.compartments), LIST_MAX),
+        ("conditions in one allow clause", max(map(conditions, grant.allow)), CLAUSE_MAX),
+        ("conditions for what they allow", sum(map(conditions, grant.allow)), ALLOWED_MAX),
+        ("conditions for what they deny", _lists(grant.closure) + 1 + sum(map(conditions, grant.deny)), FIXED_MAX),
+    )
+    for what, size, limit in needed:
+        if size > limit:
+            raise PlanTooLarge(grant.subject, what, size, limit)
+
+
+def conditions(clause: Clause) -> int:
+    """How many conditions of a filter the clause takes, at most."""
+    lists = (clause.departments, clause.documents, clause.shared_with)
+    return 1 + len(clause.tags) + (clause.owner is not None) + sum(_lists(names) for names in lists if names)
+
+
+def _lists(names: frozenset[str]) -> int:
+    return math.ceil(len(names) / LIST_MAX)
 
 
 def _grant(snapshot: Snapshot, caller: Caller, action: str) -> Grant | None:

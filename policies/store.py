@@ -10,18 +10,16 @@ call, so a change holds on the very next question; it never answers from memory 
     └── PolicyUnreadable   rules or epoch cannot be read, or do not make sense: nothing may be answered
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
-
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.edits import Edit, InvalidEdit, PolicyError, require_applicable, require_sound_links, require_tenant
-from policies.rules import Effect, Level, RoleLink, Rule, plain_name
+from policies.history import History, HistoryIncomplete, Retry
+from policies.rows import link_columns, link_of, rule_columns, rule_of
+from policies.rules import RoleLink, Rule, plain_name
 from policies.snapshot import Snapshot
-from policies.tables import ChangeRow, EpochRow, RoleLinkRow, RuleRow
+from policies.tables import EpochRow, RoleLinkRow, RuleRow
 
 __all__ = [
     "Edit",
@@ -34,6 +32,8 @@ __all__ = [
 ]
 
 _READ_ATTEMPTS = 5
+_REPLAYED_MAX = 1000
+"""Changes that a remembered snapshot is brought forward by; beyond that the whole policy is read again."""
 _EDITED = "policies.edited"
 """Marks a session that holds uncommitted changes of a policy."""
 
@@ -41,9 +41,13 @@ _EDITED = "policies.edited"
 class EditConflict(PolicyError):
     """The policy is not at the version that the edit was made for."""
 
+    code = "edit_conflict"
+
 
 class PolicyUnreadable(PolicyError):
     """No policy, no answer."""
+
+    code = "policy_unreadable"
 
 
 class PolicyStore:
@@ -67,18 +71,18 @@ class PolicyStore:
             PolicyUnreadable: the database failed, or a stored rule is not valid.
         """
         try:
-            found = await self._session.scalars(select(RuleRow).where(RuleRow.tenant == tenant).order_by(RuleRow.id))
-            return tuple(_rule(row) for row in found)
+            columns = (column for column in RuleRow.__table__.columns if column.name != "id")
+            statement = select(*columns).where(RuleRow.tenant == tenant).order_by(RuleRow.id)
+            return tuple(rule_of(row) for row in (await self._session.execute(statement)).mappings())
         except (SQLAlchemyError, ValueError) as cause:
             raise _unreadable(tenant) from cause
 
     async def links(self, tenant: str) -> tuple[RoleLink, ...]:
         """All role links of `tenant`, in the order in which they were added. Raises as `rules`."""
         try:
-            found = await self._session.scalars(
-                select(RoleLinkRow).where(RoleLinkRow.tenant == tenant).order_by(RoleLinkRow.id)
-            )
-            return tuple(RoleLink(row.member, row.parent, row.tenant) for row in found)
+            columns = (RoleLinkRow.member, RoleLinkRow.parent, RoleLinkRow.tenant)
+            statement = select(*columns).where(RoleLinkRow.tenant == tenant).order_by(RoleLinkRow.id)
+            return tuple(link_of(row) for row in (await self._session.execute(statement)).mappings())
         except (SQLAlchemyError, ValueError) as cause:
             raise _unreadable(tenant) from cause
 
@@ -116,7 +120,14 @@ class PolicyStore:
         return epoch + 1
 
     async def apply(
-        self, tenant: str, edit: Edit, *, author: str, reason: str, expected_epoch: int | None = None
+        self,
+        tenant: str,
+        edit: Edit,
+        *,
+        author: str,
+        reason: str,
+        expected_epoch: int | None = None,
+        retry: Retry | None = None,
     ) -> int:
         """Make the edit part of the caller's transaction and return the new epoch.
 
@@ -130,22 +141,15 @@ class PolicyStore:
         epoch = await self.validate(tenant, edit, expected_epoch=expected_epoch)
         try:
             for rule in edit.remove_rules:
-                await self._session.execute(delete(RuleRow).filter_by(**_rule_columns(rule)))
+                await self._session.execute(delete(RuleRow).filter_by(**rule_columns(rule)))
             for link in edit.remove_links:
-                await self._session.execute(delete(RoleLinkRow).filter_by(**_link_columns(link)))
-            self._session.add_all(RuleRow(**_rule_columns(rule)) for rule in edit.add_rules)
-            self._session.add_all(RoleLinkRow(**_link_columns(link)) for link in edit.add_links)
+                await self._session.execute(delete(RoleLinkRow).filter_by(**link_columns(link)))
+            if edit.add_rules:
+                await self._session.execute(insert(RuleRow), [rule_columns(rule) for rule in edit.add_rules])
+            if edit.add_links:
+                await self._session.execute(insert(RoleLinkRow), [link_columns(link) for link in edit.add_links])
             await self._write_epoch(tenant, epoch)
-            self._session.add(
-                ChangeRow(
-                    tenant=tenant,
-                    epoch=epoch,
-                    at=datetime.now(UTC),
-                    author=author,
-                    reason=reason,
-                    edit=_edit_as_json(edit),
-                )
-            )
+            History(self._session, tenant).add(epoch, edit, author=author, reason=reason, retry=retry)
             await self._session.flush()
         except IntegrityError as cause:
             raise EditConflict(
@@ -158,6 +162,8 @@ class PolicyStore:
         plain_name(tenant, "tenant")
         epoch = await self._epoch_for_writing(tenant) + 1
         await self._write_epoch(tenant, epoch)
+        History(self._session, tenant).add_attributes(epoch)
+        await self._session.flush()
         return epoch
 
     async def _epoch_for_writing(self, tenant: str) -> int:
@@ -199,7 +205,9 @@ class SnapshotCache:
         found = self._snapshots.get(tenant)
         if found is not None and found.epoch == epoch:
             return found
-        snapshot = await store.snapshot(tenant)
+        snapshot = await _brought_forward(session, found, epoch) if found is not None else None
+        if snapshot is None:
+            snapshot = await store.snapshot(tenant)
         if snapshot.epoch:
             # A tenant without a policy is not remembered: unknown names would fill the memory.
             self._snapshots[tenant] = snapshot
@@ -213,42 +221,17 @@ def _unreadable(tenant: str) -> PolicyUnreadable:
     )
 
 
-def _rule(row: RuleRow) -> Rule:
-    return Rule(
-        subject=row.subject,
-        tenant=row.tenant,
-        action=row.action,
-        department=row.department,
-        tags=frozenset(row.tags.split(",")) if row.tags else frozenset(),
-        owner=row.owner,
-        document=row.document,
-        level=Level(row.level),
-        effect=Effect(row.effect),
-    )
+async def _brought_forward(session: AsyncSession, known: Snapshot, epoch: int) -> Snapshot | None:
+    """The snapshot of `epoch`, made of a known one and the changes since; None where that cannot be relied on.
 
-
-def _rule_columns(rule: Rule) -> dict[str, Any]:
-    return {
-        "tenant": rule.tenant,
-        "subject": rule.subject,
-        "action": rule.action,
-        "department": rule.department,
-        "tags": ",".join(sorted(rule.tags)),
-        "owner": rule.owner,
-        "document": rule.document,
-        "level": int(rule.level),
-        "effect": rule.effect.value,
-    }
-
-
-def _link_columns(link: RoleLink) -> dict[str, Any]:
-    return {"tenant": link.tenant, "member": link.member, "parent": link.parent}
-
-
-def _edit_as_json(edit: Edit) -> Mapping[str, Any]:
-    return {
-        "add_rules": [_rule_columns(rule) for rule in edit.add_rules],
-        "remove_rules": [_rule_columns(rule) for rule in edit.remove_rules],
-        "add_links": [_link_columns(link) for link in edit.add_links],
-        "remove_links": [_link_columns(link) for link in edit.remove_links],
-    }
+    Somebody who changes rules by hand and raises the epoch leaves no record: then the whole policy is read.
+    """
+    if not known.epoch < epoch <= known.epoch + _REPLAYED_MAX:
+        return None
+    try:
+        snapshot = known
+        for revision in await History(session, known.tenant).between(known.epoch, epoch):
+            snapshot = snapshot.changed(revision.edit, revision.epoch)
+    except (HistoryIncomplete, ValueError):
+        return None
+    return snapshot

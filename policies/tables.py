@@ -84,7 +84,11 @@ class RoleLinkRow(Base):
 
 
 class ChangeRow(Base):
-    """One committed edit: who, why, and the rules and links added and removed, as JSON. One row per epoch."""
+    """How the policy came to one epoch: who, why, and the rules and links added and removed, as JSON.
+
+    One row per epoch, also for those that only labels of documents raised: a missing one shows that somebody
+    changed the tables by hand.
+    """
 
     __tablename__ = "policy_change"
 
@@ -93,6 +97,12 @@ class ChangeRow(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     author: Mapped[str] = mapped_column(String(160))
     reason: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16), server_default="edit", doc="edit, or attributes.")
     edit: Mapped[dict[str, Any]] = mapped_column(JSON)
+    idempotency_key: Mapped[str | None] = mapped_column(String(128), doc="The caller's own name of the request.")
+    request_digest: Mapped[str | None] = mapped_column(String(64), doc="Tells a repeated request from another one.")
 
-    __table_args__ = (Index("ix_policy_change_at", "tenant", "at"),)
+    __table_args__ = (
+        Index("ix_policy_change_at", "tenant", "at"),
+        Index("ix_policy_change_retry", "tenant", "author", "idempotency_key", unique=True),
+    )

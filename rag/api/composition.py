@@ -8,6 +8,7 @@ from dataclasses import asdict
 from sqlalchemy.exc import SQLAlchemyError
 
 from policies.store import PolicyError, PolicyStore, SnapshotCache
+from rag.api.desk import desk_on
 from rag.api.metrics import Metrics
 from rag.api.parts import AppParts, Check
 from rag.api.probes import reach_index_server
@@ -79,6 +80,7 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
             database=database,
             identity=IdentityParts(database, tokens, folder.operator_key(), person_known(database, snapshots)),
             audit=audit,
+            desk=desk_on(database, snapshots, audit),
             path=QueryPath(query),
             publish=publisher,
             checks=checks(settings, database),

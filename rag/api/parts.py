@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fastapi import Request
 
+from policies.desk import PolicyDesk
 from rag.api.limits import RateLimiter
 from rag.api.metrics import Metrics
 from rag.audit.log import AuditLog
@@ -43,6 +44,7 @@ class AppParts:
     database: Database
     identity: IdentityParts
     audit: AuditLog
+    desk: PolicyDesk
     path: QuestionPath
     publish: Callable[[str], Awaitable[Mapping[str, int]]]
     checks: Mapping[str, Check]

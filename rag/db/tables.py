@@ -3,7 +3,9 @@
 Text columns hold the reading face only; originals are in `vault_entry`, sealed.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -81,9 +83,19 @@ class ChunkRow(Base):
     level_at_least: Mapped[int] = mapped_column(default=0)
     more_compartments: Mapped[list[str]] = mapped_column(JSON)
     more_denied_shares: Mapped[list[str]] = mapped_column(JSON)
+    stricter: Mapped[bool] = mapped_column(
+        default=lambda context: _is_stricter(context.get_current_parameters()),
+        doc="Whether one of the three is set: finds the few such chunks among a million.",
+    )
     dense: Mapped[bytes] = mapped_column(LargeBinary, doc="float32 little-endian, L2-normalised, of the index face.")
     lexical_indices: Mapped[bytes] = mapped_column(LargeBinary, doc="uint32 little-endian term ids of the index face.")
     lexical_values: Mapped[bytes] = mapped_column(LargeBinary, doc="float32 little-endian weights.")
+
+    __table_args__ = (Index("ix_chunk_stricter", "tenant", "stricter"),)
+
+
+def _is_stricter(columns: Mapping[str, Any]) -> bool:
+    return bool(columns.get("level_at_least") or columns["more_compartments"] or columns["more_denied_shares"])
 
 
 class TombstoneRow(Base):

@@ -9,12 +9,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.check import Decision, check
+from policies.plan import Plan, PlanTooLarge, plan
 from policies.rules import Attributes, Caller, InvalidRule
 from policies.snapshot import Snapshot
 from policies.store import PolicyError
 from rag.db.documents import Documents, LoadedChunk
 from rag.domain import Principal, ReadableChunk
-from rag.errors import PolicyUnreadable, Unavailable
+from rag.errors import IndexUnavailable, PolicyUnreadable, Unavailable
 from rag.query.parts import QueryParts
 
 _log = logging.getLogger(__name__)
@@ -48,6 +49,18 @@ async def read_policy(parts: QueryParts, session: AsyncSession, tenant: str) -> 
     except (PolicyError, SQLAlchemyError, OSError) as cause:
         _log.error("policy_unreadable tenant=%s cause=%s", tenant, type(cause).__name__)
         raise _unreadable() from cause
+
+
+def plan_of(snapshot: Snapshot, principal: Principal, action: str = "read") -> Plan:
+    """Which documents the principal may act on.
+
+    Raises:
+        IndexUnavailable: `plan_too_large`; no edit leads there, rules written by hand may.
+    """
+    try:
+        return plan(snapshot, principal.callers, action)
+    except PlanTooLarge as cause:
+        raise IndexUnavailable(f"Nothing was searched: {cause}.", code="plan_too_large") from cause
 
 
 async def load_chunks(session: AsyncSession, tenant: str, chunks: Collection[str]) -> dict[str, LoadedChunk]:

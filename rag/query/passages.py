@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from policies.plan import DenyAll, plan
+from policies.plan import DenyAll
 from policies.rules import Attributes, InvalidRule, Level
 from rag.db.documents import Documents, attributes_of, tightening_of
 from rag.db.tables import ChunkRow, DocumentRow, VersionRow
 from rag.domain import Principal, Span
 from rag.errors import NotFound, PolicyUnreadable
-from rag.query.decide import Standing, check_all, read_policy
+from rag.query.decide import Standing, check_all, plan_of, read_policy
 from rag.query.guard import inert
 from rag.query.parts import QueryParts
 from rag.query.record import who, write_record
@@ -60,7 +60,7 @@ async def open_passage(
             loaded = await _load(Documents(session), principal.tenant, document, version, span)
     except (SQLAlchemyError, InvalidRule, ValueError) as cause:
         raise PolicyUnreadable("The passage could not be decided on, so it was not opened. Retry.") from cause
-    allowed = not isinstance(plan(snapshot, principal.callers, "read"), DenyAll)
+    allowed = not isinstance(plan_of(snapshot, principal), DenyAll)
     # What does not exist is decided on as well, so that the time to refuse does not tell it from what does.
     nothing = Attributes(principal.tenant, "none", "none", Level.SECRET)
     decisions = await check_all(snapshot, principal.callers, "read", loaded.labels if loaded else (nothing,))

@@ -7,14 +7,14 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
-from policies.plan import Conditions, DenyAll, plan
+from policies.plan import Conditions, DenyAll
 from policies.snapshot import Snapshot
 from rag.db.documents import LoadedChunk
 from rag.domain import Principal, ReadableChunk
 from rag.index.store import Query
 from rag.privacy.mask import MaskedText
 from rag.query.clock import StageClock
-from rag.query.decide import check_chunks, read_policy, still_readable
+from rag.query.decide import check_chunks, plan_of, read_policy, still_readable
 from rag.query.found import Found, Retrieval
 from rag.query.guard import check_question
 from rag.query.known import known_values
@@ -65,7 +65,7 @@ async def retrieve(question: str, principal: Principal, parts: QueryParts, limit
     with clock.stage("plan"):
         async with parts.database.reading() as session:
             snapshot = await read_policy(parts, session, principal.tenant)
-        decided = plan(snapshot, principal.callers, "read")
+        decided = plan_of(snapshot, principal)
     with clock.stage("mask"):
         async with parts.database.reading() as session:
             privacy = await parts.privacy.for_tenant(session, principal.tenant)

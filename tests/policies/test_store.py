@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from policies.plan import DenyAll, plan
 from policies.rules import Caller, Effect, Level, RoleLink, Rule
@@ -36,8 +36,8 @@ async def apply(database: Database, edit: Edit, tenant: str = "t", expected_epoc
 
 async def stored(database: Database, tenant: str = "t") -> tuple[int, tuple[Rule, ...], tuple[RoleLink, ...]]:
     async with database.reading() as session:
-        snapshot = await PolicyStore(session).snapshot(tenant)
-        return snapshot.epoch, snapshot.rules, snapshot.links
+        store = PolicyStore(session)
+        return await store.epoch(tenant), await store.rules(tenant), await store.links(tenant)
 
 
 def chain(names: Sequence[str]) -> tuple[RoleLink, ...]:
@@ -195,10 +195,58 @@ async def test_one_damaged_rule_closes_the_tenant(column: dict[str, object], dat
         assert await cache.get(session, "t")
     async with database.unit_of_work() as session:
         await session.execute(update(RuleRow).where(RuleRow.effect == "deny").values(**column))
-        await PolicyStore(session).raise_epoch("t")
+        await session.execute(update(EpochRow).values(epoch=EpochRow.epoch + 1))
     async with database.reading() as session:
         with pytest.raises(PolicyUnreadable):
             await cache.get(session, "t")
+
+
+async def test_a_rule_removed_by_hand_is_gone_once_the_epoch_is_raised_by_hand(database: Database) -> None:
+    """Such a change leaves no record, so a remembered snapshot must not be brought forward by the records."""
+    cache = SnapshotCache()
+    await apply(database, Edit(add_rules=(Rule("user:ann", "t", "read"), DENY)))
+    async with database.reading() as session:
+        assert not isinstance(plan(await cache.get(session, "t"), [ANN]), DenyAll)
+    async with database.unit_of_work() as session:
+        await session.execute(delete(RuleRow).where(RuleRow.subject == "user:ann"))
+        await session.execute(update(EpochRow).values(epoch=EpochRow.epoch + 1))
+    async with database.reading() as session:
+        assert isinstance(plan(await cache.get(session, "t"), [ANN]), DenyAll)
+
+
+async def test_a_snapshot_brought_forward_says_what_a_new_one_does(database: Database) -> None:
+    forward = SnapshotCache()
+    edits = [
+        Edit(add_rules=(ALLOW, DENY), add_links=(LINK,)),
+        Edit(add_rules=(Rule("role:left", "t", "read", document="d1"),), remove_rules=(DENY,)),
+        Edit(remove_links=(LINK,), add_links=chain(["user:ann", "group:g", "role:left"])),
+        Edit(remove_rules=(ALLOW,)),
+    ]
+    for edit in edits:
+        await apply(database, edit)
+        async with database.unit_of_work() as session:
+            await PolicyStore(session).raise_epoch("t")
+        async with database.reading() as session:
+            known, new = await forward.get(session, "t"), await SnapshotCache().get(session, "t")
+        assert known.epoch == new.epoch
+        assert (set(known.rules), set(known.links)) == (set(new.rules), set(new.links))
+        assert plan(known, [ANN]) == plan(new, [ANN])
+        assert set(known.names()) == set(new.names())
+        assert [known.names_document(name) for name in ("d1", "d2", "@shared")] == [
+            new.names_document(name) for name in ("d1", "d2", "@shared")
+        ]
+
+
+async def test_a_record_that_cannot_be_understood_is_not_relied_on(database: Database) -> None:
+    cache = SnapshotCache()
+    await apply(database, Edit(add_rules=(Rule("user:ann", "t", "read"),)))
+    async with database.reading() as session:
+        assert await cache.get(session, "t")
+    await apply(database, Edit(remove_rules=(Rule("user:ann", "t", "read"),)))
+    async with database.unit_of_work() as session:
+        await session.execute(update(ChangeRow).where(ChangeRow.epoch == 2).values(edit={"add_rules": []}))
+    async with database.reading() as session:
+        assert isinstance(plan(await cache.get(session, "t"), [ANN]), DenyAll)
 
 
 async def test_links_too_long_to_follow_close_the_tenant(database: Database) -> None:
