@@ -17,6 +17,7 @@ from evals.remembering import RememberingEmbedder
 from policies.store import SnapshotCache
 from rag.api.app import create_app
 from rag.api.composition import QueryPath, person_known
+from rag.api.desk import desk_on
 from rag.api.parts import AppParts
 from rag.audit.log import AuditLog
 from rag.db.documents import Documents
@@ -123,6 +124,7 @@ async def opened(data_dir: Path) -> AsyncIterator[AppParts]:
             database=query.database,
             identity=IdentityParts(query.database, None, key, person_known(query.database, query.snapshots)),
             audit=AuditLog(),
+            desk=desk_on(query.database, query.snapshots, AuditLog()),
             path=QueryPath(query),
             publish=publish,
             checks={},

@@ -10,13 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from policies.catalogue import Catalogue
-from policies.plan import ALLOWED_MAX, FIXED_MAX, LIST_MAX, Clause, conditions
+from policies.plan import Clause
 from policies.postings import Selection, without
 from policies.rules import ANY, SELF, SHARED, Caller, Effect, Rule
 from policies.snapshot import Snapshot
-
-_ASKER_CONDITIONS = 2
-"""What a clause takes more once its owner and its shares are those of a caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +36,8 @@ _Kind = tuple[bool, bool, bool]
 """Of a rule: whether it denies, and whether it depends on who asks, by owning the document or by its shares."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reach:
-    """What the rules of one subject cover, whoever asks, and the conditions that they take in a plan at most."""
-
-    covered: Mapping[_Kind, Selection]
-    allowing: int
-    denying: int
-    widest: int
+_Reach = Mapping[_Kind, Selection]
+"""What the rules of one subject cover, whoever asks."""
 
 
 class Extents:
@@ -76,7 +67,7 @@ class Extents:
         """The entries that this caller may act on."""
         total: defaultdict[_Kind, Selection] = defaultdict(int)
         for name in standing.names:
-            for kind, found in self._reach(name).covered.items():
+            for kind, found in self._reach(name).items():
                 total[kind] |= found
         allowed = denied = 0
         for (denies, owned, shared), found in total.items():
@@ -92,17 +83,6 @@ class Extents:
             return 0
         return without(allowed, denied | self._catalogue.barred(standing.names, standing.compartments))
 
-    def surely_searchable(self, standing: Standing) -> bool:
-        """Whether the plan of this caller cannot be too large. If False, only making it tells."""
-        reaches = [self._reach(name) for name in standing.names]
-        # Merging only saves conditions. With so few, no merged list is longer than one condition can hold.
-        return (
-            max(len(standing.names), len(standing.compartments)) <= LIST_MAX
-            and sum(reach.allowing for reach in reaches) <= min(LIST_MAX, ALLOWED_MAX)
-            and sum(reach.denying for reach in reaches) + _ASKER_CONDITIONS <= FIXED_MAX
-            and max(reach.widest for reach in reaches) <= FIXED_MAX // 2
-        )
-
     def _reach(self, name: str) -> _Reach:
         if self._before is not None and name not in self._changed:
             return self._before._reach(name)
@@ -116,15 +96,11 @@ class Extents:
 
 
 def _lay(rules: Iterable[Rule], catalogue: Catalogue) -> _Reach:
-    covered: defaultdict[_Kind, Selection] = defaultdict(int)
-    sizes: dict[Effect, list[int]] = {effect: [] for effect in Effect}
+    reach: defaultdict[_Kind, Selection] = defaultdict(int)
     for rule in rules:
-        clause = _without_the_caller(rule)
         kind = (rule.effect is Effect.DENY, rule.owner == SELF, rule.document == SHARED)
-        covered[kind] |= catalogue.meeting(clause)
-        sizes[rule.effect].append(conditions(clause) + _ASKER_CONDITIONS)
-    allow, deny = sizes[Effect.ALLOW], sizes[Effect.DENY]
-    return _Reach(covered, sum(allow), sum(deny), max(allow, default=0))
+        reach[kind] |= catalogue.meeting(_without_the_caller(rule))
+    return reach
 
 
 def _without_the_caller(rule: Rule) -> Clause:

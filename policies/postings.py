@@ -68,5 +68,5 @@ def bitmap(numbers: Collection[int], size: int) -> Selection:
 
 
 def without(selection: Selection, excluded: Selection) -> Selection:
-    """The selection less what is excluded: what `selection & ~excluded` says, which Python takes 20 times as long for."""
+    """The selection less what is excluded. Python takes 20 times as long for `selection & ~excluded`."""
     return selection ^ (selection & excluded)

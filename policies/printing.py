@@ -1,186 +1,123 @@
-"""How the policy commands show things: tables for people, plain JSON for machines."""
+"""How rules, links and edits look to people. Tables fit a terminal of 80 columns, and are bounded."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
 
-from rich.console import Console, RenderableType
-from rich.table import Table
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Column, Table
 from rich.text import Text
 
-from policies.cases import CaseResult
-from policies.check import Decision
 from policies.edits import Edit
-from policies.plan import Clause, Conditions, DenyAll, Grant, Plan
-from policies.rules import Effect, Level, RoleLink, Rule
+from policies.rules import Effect, RoleLink, Rule
 from policies.wording import covered, describe, rule_id
 
-Json = dict[str, Any]
+_Row = TypeVar("_Row")
 
 
-def show(as_json: bool, data: Json, picture: Callable[[], Iterable[RenderableType]]) -> None:
+def show(as_json: bool, data: Callable[[], Any], picture: Callable[[], Iterable[RenderableType]]) -> None:
     """Print `data` as JSON, or the picture that a person reads, on standard output."""
-    console = Console(soft_wrap=as_json)
     if as_json:
-        console.print_json(data=data)
+        typer.echo(json.dumps(data(), indent=2, ensure_ascii=False))
         return
+    console = Console(file=sys.stdout, highlight=False)
+    console.soft_wrap = not console.is_terminal
     for part in picture():
         console.print(part)
 
 
-def rules_table(rules: Sequence[Rule]) -> RenderableType:
+def plain(text: str) -> str:
+    """What others wrote, for a terminal: one line, and no character that could move its cursor."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """The number with its noun: 1 rule, 2 rules."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def known_people(number: int) -> str:
+    """How many were looked at: those whom policy and documents name, and anyone in each group."""
+    return counted(number, "person, assistant or group", "people, assistants and groups")
+
+
+def first(rows: Iterable[_Row], limit: int | None) -> list[_Row]:
+    return list(islice(rows, limit))
+
+
+def left_out(total: int, limit: int | None, what: str) -> Iterator[RenderableType]:
+    """A line that says how many rows are not shown; nothing where all are."""
+    if limit is not None and total > limit:
+        yield Text(f"... and {total - limit} more {what}; --all shows them.", "dim")
+
+
+@dataclass(frozen=True, slots=True)
+class Indented:
+    """A paragraph that keeps its distance from the margin where it wraps."""
+
+    text: Text
+    columns: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        margin = " " * self.columns
+        if options.no_wrap:
+            yield Text.assemble(margin, self.text)
+            return
+        for line in self.text.wrap(console, max(1, options.max_width - self.columns)):
+            yield Text.assemble(margin, line)
+
+
+def indented(text: Text | str, columns: int) -> RenderableType:
+    return Indented(Text(text) if isinstance(text, str) else text, columns)
+
+
+def names(values: Iterable[str], limit: int | None = 12) -> str:
+    """The values in one line, of which the rest beyond `limit` is counted."""
+    found = sorted(values)
+    rest = [] if limit is None or len(found) <= limit else [f"{len(found) - limit} more"]
+    return ", ".join([*found[:limit], *rest])
+
+
+def rules_pictures(rules: Sequence[Rule], limit: int | None) -> Iterator[RenderableType]:
     if not rules:
-        return Text("No rules: nobody may do anything.")
-    table = Table("Id", "Who", "", "Does", "To", title=f"{len(rules)} rules", title_justify="left")
-    for rule in rules:
-        effect = Text("may", "green") if rule.effect is Effect.ALLOW else Text("may not", "red")
-        table.add_row(rule_id(rule), Text(rule.subject), effect, Text(rule.action), Text(covered(rule)))
-    return table
-
-
-def links_table(links: Sequence[RoleLink]) -> RenderableType:
-    if not links:
-        return Text("No role links.")
-    table = Table("Member", "Has everything of", title=f"{len(links)} role links", title_justify="left")
-    for link in links:
-        table.add_row(Text(link.member), Text(link.parent))
-    return table
-
-
-def decision_text(decision: Decision) -> RenderableType:
-    word = Text("allowed", "bold green") if decision.allowed else Text("denied", "bold red")
-    return Text.assemble(word, ": ", decision.reason)
-
-
-def edit_text(edit: Edit, tenant: str, epoch: int, dry_run: bool) -> RenderableType:
-    if edit.empty:
-        return Text(f"Nothing to change: the policy of {tenant} stays at version {epoch}.")
-    lines = [f"+ {describe(rule)}  ({rule_id(rule)})" for rule in edit.add_rules]
-    lines += [f"- {describe(rule)}  ({rule_id(rule)})" for rule in edit.remove_rules]
-    lines += [f"+ {link.member} in {link.parent}" for link in edit.add_links]
-    lines += [f"- {link.member} in {link.parent}" for link in edit.remove_links]
-    end = f"would become version {epoch}; nothing was stored" if dry_run else f"is at version {epoch}"
-    return Text("\n".join([*lines, f"The policy of {tenant} {end}."]))
-
-
-def plan_pictures(compiled: Plan) -> Iterable[RenderableType]:
-    if isinstance(compiled, DenyAll):
-        yield Text.assemble(("nothing", "bold red"), ": ", compiled.reason)
+        yield Text("No rules.")
         return
-    if len(compiled.grants) > 1:
-        yield Text("A document must be open to all of these:")
-    for grant in compiled.grants:
-        yield _grant_table(grant)
+    table = Table(Column("Id", no_wrap=True), Column("Who", overflow="fold"), Column("Rule", overflow="fold"))
+    table.title, table.title_justify = counted(len(rules), "rule"), "left"
+    for rule in first(rules, limit):
+        may = ("may", "green") if rule.effect is Effect.ALLOW else ("may not", "red")
+        table.add_row(rule_id(rule), Text(rule.subject), Text.assemble(may, f" {rule.action} {covered(rule)}"))
+    yield table
+    yield from left_out(len(rules), limit, "rules")
 
 
-def cases_table(name: str, results: Sequence[CaseResult]) -> RenderableType:
-    passed = sum(result.passed for result in results)
-    table = Table("", "Who", "Does", "To", "Expected", "Why", title_justify="left")
-    table.title = f"{name}: {passed} of {len(results)} cases hold"
-    for result in results:
-        case = result.case
-        who = f"{case.who} via {case.assistant}" if case.assistant else case.who
-        mark = Text("ok", "green") if result.passed else Text("FAILED", "bold red")
-        why = case.why if result.passed else f"{case.why}\nBut: {result.decision.reason}"
-        table.add_row(mark, Text(who), Text(case.action), Text(case.document), case.expected, Text(why))
-    return table
+def links_pictures(links: Sequence[RoleLink], limit: int | None) -> Iterator[RenderableType]:
+    if not links:
+        yield Text("No role links.")
+        return
+    table = Table(Column("Member", overflow="fold"), Column("Has everything of", overflow="fold"))
+    table.title, table.title_justify = counted(len(links), "role link"), "left"
+    for link in first(links, limit):
+        table.add_row(Text(link.member), Text(link.parent))
+    yield table
+    yield from left_out(len(links), limit, "role links")
 
 
-def rule_json(rule: Rule) -> Json:
-    return {
-        "id": rule_id(rule),
-        "subject": rule.subject,
-        "action": rule.action,
-        "department": rule.department,
-        "tags": sorted(rule.tags),
-        "owner": rule.owner,
-        "document": rule.document,
-        "level": rule.level.name.lower(),
-        "effect": rule.effect.value,
-    }
+def edit_pictures(edit: Edit, limit: int | None) -> Iterator[RenderableType]:
+    """The lines of an edit, each with a plus or a minus."""
+    lines = [("+", described(rule)) for rule in edit.add_rules]
+    lines += [("-", described(rule)) for rule in edit.remove_rules]
+    lines += [("+", f"{link.member} in {link.parent}") for link in edit.add_links]
+    lines += [("-", f"{link.member} in {link.parent}") for link in edit.remove_links]
+    for sign, line in first(lines, limit):
+        yield Text(f"{sign} {line}", "green" if sign == "+" else "red")
+    yield from left_out(len(lines), limit, "lines")
 
 
-def link_json(link: RoleLink) -> Json:
-    return {"member": link.member, "parent": link.parent}
-
-
-def decision_json(decision: Decision) -> Json:
-    return {
-        "allowed": decision.allowed,
-        "action": decision.action,
-        "reason": decision.reason,
-        "rule": None if decision.rule is None else rule_json(decision.rule),
-        "error": decision.error,
-    }
-
-
-def plan_json(compiled: Plan) -> Json:
-    if isinstance(compiled, DenyAll):
-        return {"plan": "deny_all", "reason": compiled.reason}
-    return {"plan": "conditions", "epoch": compiled.epoch, "grants": _grants_json(compiled)}
-
-
-def case_json(result: CaseResult) -> Json:
-    case = result.case
-    return {
-        "passed": result.passed,
-        "who": case.who,
-        "assistant": case.assistant,
-        "action": case.action,
-        "document": case.document,
-        "expected": case.expected,
-        "why": case.why,
-        "decision": decision_json(result.decision),
-    }
-
-
-def _grants_json(conditions: Conditions) -> list[Json]:
-    return [
-        {
-            "subject": grant.subject,
-            "allow": [_clause_json(clause) for clause in grant.allow],
-            "deny": [_clause_json(clause) for clause in grant.deny],
-            "closure": sorted(grant.closure),
-            "compartments": sorted(grant.compartments),
-        }
-        for grant in conditions.grants
-    ]
-
-
-def _clause_json(clause: Clause) -> Json:
-    return {
-        "departments": _sorted(clause.departments),
-        "tags": sorted(clause.tags),
-        "owner": clause.owner,
-        "documents": _sorted(clause.documents),
-        "shared_with": _sorted(clause.shared_with),
-        "max_level": clause.max_level.name.lower(),
-    }
-
-
-def _grant_table(grant: Grant) -> Table:
-    table = Table("", "Departments", "Level", "Only", title=grant.subject, title_justify="left")
-    for word, style, clauses in (("may", "green", grant.allow), ("may not", "red", grant.deny)):
-        for clause in clauses:
-            departments = "all" if clause.departments is None else ", ".join(sorted(clause.departments))
-            level = "any" if clause.max_level == max(Level) else f"up to {clause.max_level.name.lower()}"
-            table.add_row(Text(word, style), Text(departments), level, Text("; ".join(_restrictions(clause))))
-    names = ", ".join(sorted(grant.closure - {grant.subject})) or "nothing"
-    walls = ", ".join(sorted(grant.compartments)) or "no compartment"
-    table.caption = f"through {names}; holds {walls}"
-    table.caption_justify = "left"
-    return table
-
-
-def _restrictions(clause: Clause) -> Iterable[str]:
-    if clause.tags:
-        yield f"tagged {' and '.join(sorted(clause.tags))}"
-    if clause.owner is not None:
-        yield f"owned by {clause.owner}"
-    if clause.documents is not None:
-        yield f"documents {', '.join(sorted(clause.documents))}"
-    if clause.shared_with is not None:
-        yield "shared with one of the names below"
-
-
-def _sorted(names: frozenset[str] | None) -> list[str] | None:
-    return None if names is None else sorted(names)
+def described(rule: Rule) -> str:
+    """The rule in words, with the id to name it by."""
+    return f"{describe(rule)}  ({rule_id(rule)})"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from policies.budget import Budget
 from policies.catalogue import CANARY_TAG, Catalogue
 from policies.extents import Extents, Standing
 from policies.plan import plan
@@ -177,9 +178,10 @@ def _differences(
             alike[_rights(move, mentioned)].append(move)
     old = Extents(before, catalogue, action)
     new = old.after(after, subjects)
+    budget = Budget(after, action)
     for group in alike.values():
         one = group[0]
-        if not new.surely_searchable(one.after):
+        if not budget.surely_kept(one.after):
             plan(after, (one.caller,), action)
         was, now = old.of(one.before), new.of(one.after)
         if was != now:

@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from policies.rules import Attributes, Level
+from policies.store import SnapshotCache
 from rag.api.app import create_app
+from rag.api.desk import desk_on
 from rag.api.parts import AppParts
 from rag.api.server import QuietServer, uvicorn_config
 from rag.audit.log import AuditLog
@@ -35,6 +37,8 @@ from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
 from rag.settings import ServiceSettings, Settings
+from tests.api import administered
+from tests.api.administered import Speaker
 
 SECRET = b"s" * 32
 OPERATOR = "rfop_" + "o" * 43
@@ -68,9 +72,15 @@ class ScriptedPath:
     hang_after: int | None = None
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     passage: OpenedPassage = PASSAGE
+    finds_nothing: frozenset[str] = frozenset({"user:dora"})
 
     async def ask(self, question: str, principal: Principal, options: Options) -> AsyncIterator[str | Answer]:
         self.asked.append((question, principal, options))
+        if principal.person in self.finds_nothing:
+            nothing = replace(the_answer(), found=False, claims=(), citations=(), text="Nothing was found.")
+            yield nothing.text
+            yield nothing
+            return
         try:
             for number, piece in enumerate(self.pieces):
                 if number == self.hang_after:
@@ -83,6 +93,8 @@ class ScriptedPath:
 
     async def search(self, question: str, principal: Principal, limit: int) -> Found:
         self.asked.append((question, principal, Options(limit=limit)))
+        if principal.person in self.finds_nothing:
+            return Found((), 7, Timings((("search", 1.0),)))
         chunk = Chunk("chk_a", "doc_a", "ver_a", 0, Span(10, 34), 2, "Leave", "Annual leave is 28 days.")
         attributes = Attributes("acme", "doc_a", "hr", Level.INTERNAL)
         return Found((ReadableChunk(chunk, attributes, 1, "Leave", 0.5, 0.75),), 7, Timings((("search", 1.0),)))
@@ -107,7 +119,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def parts(database: Database, path: ScriptedPath, settings: Settings) -> AppParts:
     async def knows(tenant: str, subject: str) -> bool:
-        return (tenant, subject) in {("acme", "user:ann"), ("acme", "user:bob")}
+        return (tenant, subject) in {("acme", f"user:{name}") for name in ("ann", "bob", "ada", "dora")}
 
     async def publish(tenant: str) -> Mapping[str, int]:
         return {"versions": 3}
@@ -121,6 +133,7 @@ def parts(database: Database, path: ScriptedPath, settings: Settings) -> AppPart
         database=database,
         identity=IdentityParts(database, tokens, OPERATOR, knows),
         audit=AuditLog(),
+        desk=desk_on(database, SnapshotCache(), AuditLog()),
         path=path,
         publish=publish,
         checks={"database": fine},
@@ -137,6 +150,9 @@ class Bearers:
     assistant: str
     naming_assistant: str
     administrator: str
+    ada: str
+    dora: str
+    editor: str
     operator: str = OPERATOR
 
 
@@ -154,6 +170,9 @@ async def bearers(database: Database) -> Bearers:
             assistant=await made("assistant:helpdesk"),
             naming_assistant=await made("assistant:helpdesk", may_name_people=True),
             administrator=await made("user:root", administrator=True),
+            ada=await made("user:ada"),
+            dora=await made("user:dora"),
+            editor=await made("assistant:editor", may_name_people=True),
         )
 
 
@@ -187,3 +206,33 @@ async def url(parts: AppParts) -> AsyncIterator[str]:
 async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as opened:
         yield opened
+
+
+@pytest.fixture
+async def policy(database: Database) -> None:
+    """Tenant acme has the policy and the documents of `tests.api.administered`."""
+    await administered.fill(database)
+
+
+@pytest.fixture
+def ada(client: httpx.AsyncClient, bearers: Bearers, policy: None) -> Speaker:
+    """Administers the whole tenant."""
+    return Speaker(client, {"Authorization": f"Bearer {bearers.ada}"})
+
+
+@pytest.fixture
+def dora(client: httpx.AsyncClient, bearers: Bearers, policy: None) -> Speaker:
+    """Administers the department hr, up to confidential."""
+    return Speaker(client, {"Authorization": f"Bearer {bearers.dora}"})
+
+
+@pytest.fixture
+def ann(client: httpx.AsyncClient, bearers: Bearers, policy: None) -> Speaker:
+    """Reads hr, and administers nothing."""
+    return Speaker(client, {"Authorization": f"Bearer {bearers.person}"})
+
+
+@pytest.fixture
+def operator(client: httpx.AsyncClient, bearers: Bearers, policy: None) -> Speaker:
+    """The local operator, in her own name."""
+    return Speaker(client, {"Authorization": f"Bearer {bearers.operator}", "X-Ringfence-Tenant": "acme"})

@@ -16,6 +16,8 @@ from evals.oracle import LEVELS
 from evals.questions import POLICY, TENANT, load_questions, source_text
 from policies.cases import read_policy_file
 from policies.rules import Attributes, Level
+from policies.store import SnapshotCache
+from rag.api.desk import desk_on
 from rag.api.parts import AppParts
 from rag.audit.log import AuditLog
 from rag.db.engine import Database
@@ -131,6 +133,7 @@ async def parts(database: Database, tmp_path: Path) -> AppParts:
         database=database,
         identity=IdentityParts(database, None, KEY, known),
         audit=AuditLog(),
+        desk=desk_on(database, SnapshotCache(), AuditLog()),
         path=HonestPath(world, texts),
         publish=published,
         checks={},

@@ -1,0 +1,1 @@
+"""The `policy` commands, one module for each group. `policies.cli` puts them together."""
