@@ -28,7 +28,7 @@ FIXED_MAX = 100
 """Conditions that one grant puts into every search: its denials, denied shares and compartments."""
 CLAUSE_MAX = 40
 """Conditions of one allow clause, which is never cut."""
-ALLOWED_MAX = 600
+ALLOWED_MAX = 500
 """Conditions of all allow clauses of one grant, which may be spread over several searches."""
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.rules import Attributes, Level, Tightening
@@ -34,9 +35,14 @@ def attributes_of(row: DocumentRow) -> Attributes:
     Raises:
         InvalidRule: the stored row does not hold valid attributes; nobody may read such a document.
     """
+    return labels_in(row.tenant, row.id, row)
+
+
+def labels_in(tenant: str, document: str, row: Any) -> Attributes:
+    """The same from any row that holds the columns of labels. Raises as `attributes_of`."""
     return Attributes(
-        tenant=row.tenant,
-        document=row.id,
+        tenant=tenant,
+        document=document,
         department=row.department,
         level=Level(row.level),
         tags=frozenset(row.tags),
@@ -47,7 +53,8 @@ def attributes_of(row: DocumentRow) -> Attributes:
     )
 
 
-def tightening_of(row: ChunkRow) -> Tightening:
+def tightening_of(row: Any) -> Tightening:
+    """What a chunk, or any row that holds the columns of its stricter labels, adds to its document's labels."""
     return Tightening(
         level=Level(row.level_at_least),
         compartments=frozenset(row.more_compartments),
@@ -111,18 +118,54 @@ class Documents:
         if not chunks:
             return {}
         statement = (
-            select(ChunkRow, VersionRow, DocumentRow)
+            select(*_LOADED)
             .join(VersionRow, VersionRow.id == ChunkRow.version)
             .join(DocumentRow, DocumentRow.id == ChunkRow.document)
-            .where(ChunkRow.tenant == tenant, DocumentRow.tenant == tenant, ChunkRow.id.in_(sorted(chunks)))
+            .where(ChunkRow.id.in_(sorted(chunks)), ChunkRow.tenant == tenant, DocumentRow.tenant == tenant)
         )
-        return {
-            chunk.id: _loaded(chunk, version, document)
-            for chunk, version, document in (await self._session.execute(statement))
-        }
+        rows = (await self._session.execute(statement)).all()
+        # SQLite ends a text at its first NUL, so its span comes short; the whole text does not.
+        short = {row.version for row in rows if len(row.text) != row.end - row.start}
+        texts = await self._texts(short) if short else {}
+        first = {row.document: row for row in rows}
+        attributes = {document: labels_in(tenant, document, row) for document, row in first.items()}
+        return {row.id: _loaded(row, attributes[row.document], texts.get(row.version)) for row in rows}
+
+    async def _texts(self, versions: Collection[str]) -> dict[str, str]:
+        statement = select(VersionRow.id, VersionRow.text).where(VersionRow.id.in_(sorted(versions)))
+        return {version: text for version, text in await self._session.execute(statement)}
 
 
-def _loaded(row: ChunkRow, version: VersionRow, document: DocumentRow) -> LoadedChunk:
+_LOADED = (
+    ChunkRow.id,
+    ChunkRow.document,
+    ChunkRow.version,
+    ChunkRow.ordinal,
+    ChunkRow.start,
+    ChunkRow.end,
+    ChunkRow.page,
+    ChunkRow.heading,
+    ChunkRow.level_at_least,
+    ChunkRow.more_compartments,
+    ChunkRow.more_denied_shares,
+    VersionRow.policy_epoch,
+    # Characters, counted from one. A version's whole text is some hundred times what a chunk shows of it.
+    func.substr(VersionRow.text, ChunkRow.start + 1, ChunkRow.end - ChunkRow.start).label("text"),
+    DocumentRow.title,
+    DocumentRow.department,
+    DocumentRow.level,
+    DocumentRow.tags,
+    DocumentRow.owner,
+    DocumentRow.shares,
+    DocumentRow.denied_shares,
+    DocumentRow.compartments,
+    DocumentRow.attribute_version,
+    DocumentRow.indexed_attribute_version,
+    DocumentRow.current_version,
+)
+
+
+def _loaded(row: Row[Any], attributes: Attributes, whole_text: str | None) -> LoadedChunk:
     tightening = tightening_of(row)
     return LoadedChunk(
         chunk=Chunk(
@@ -133,13 +176,13 @@ def _loaded(row: ChunkRow, version: VersionRow, document: DocumentRow) -> Loaded
             span=Span(row.start, row.end),
             page=row.page,
             heading=row.heading,
-            text=version.text[row.start : row.end],
+            text=row.text if whole_text is None else whole_text[row.start : row.end],
             tightening=tightening,
         ),
-        attributes=attributes_of(document).tightened(tightening),
-        attribute_version=document.attribute_version,
-        indexed_attribute_version=document.indexed_attribute_version,
-        policy_epoch=version.policy_epoch,
-        current=document.current_version == version.id,
-        title=document.title,
+        attributes=attributes if tightening.empty else attributes.tightened(tightening),
+        attribute_version=row.attribute_version,
+        indexed_attribute_version=row.indexed_attribute_version,
+        policy_epoch=row.policy_epoch,
+        current=row.current_version == row.version,
+        title=row.title,
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from policies.tables import Base, UtcDateTime
@@ -91,7 +92,10 @@ class ChunkRow(Base):
     lexical_indices: Mapped[bytes] = mapped_column(LargeBinary, doc="uint32 little-endian term ids of the index face.")
     lexical_values: Mapped[bytes] = mapped_column(LargeBinary, doc="float32 little-endian weights.")
 
-    __table_args__ = (Index("ix_chunk_stricter", "tenant", "stricter"),)
+    # Of those chunks alone: an index of all chunks by tenant would be taken for questions that name a few of them.
+    __table_args__ = (
+        Index("ix_chunk_stricter", "tenant", sqlite_where=sql("stricter"), postgresql_where=sql("stricter")),
+    )
 
 
 def _is_stricter(columns: Mapping[str, Any]) -> bool:
@@ -108,13 +112,27 @@ class TombstoneRow(Base):
 
 
 class TenantKeyRow(Base):
-    """A tenant's data key, wrapped by the master key."""
+    """A tenant's data key, wrapped by a master key. It gives the keys of tokens, words and digests, which never
+    change, and the first key of the vault."""
 
     __tablename__ = "tenant_key"
 
     tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
     master_key_id: Mapped[str] = mapped_column(String(32), doc="Which master key wrapped it.")
     wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class VaultKeyRow(Base):
+    """A later key of a tenant's vault, wrapped by a master key. The newest generation seals what is stored."""
+
+    __tablename__ = "vault_key"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    generation: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, doc="2 and more; never used again.")
+    master_key_id: Mapped[str] = mapped_column(String(32), doc="Which master key wrapped it.")
+    wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    complete: Mapped[bool] = mapped_column(default=False, doc="Whether every original is sealed with it.")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -126,10 +144,35 @@ class VaultRow(Base):
     tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
     token: Mapped[str] = mapped_column(String(96), primary_key=True)
     entity: Mapped[str] = mapped_column(String(64))
+    generation: Mapped[int] = mapped_column(default=1, doc="Which of the vault's keys sealed it.")
     sealed: Mapped[bytes] = mapped_column(
         LargeBinary, doc="Nonce and AES-256-GCM ciphertext, bound to tenant and token."
     )
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (Index("ix_vault_entry_generation", "tenant", "generation", "token"),)
+
+
+class ErasedRow(Base):
+    """A value that was erased and must not come back. `mark` is a keyed digest: a token, or that of a name's parts."""
+
+    __tablename__ = "vault_erased"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    mark: Mapped[str] = mapped_column(String(96), primary_key=True)
+    receipt: Mapped[str] = mapped_column(String(64))
+    erased_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ReceiptRow(Base):
+    """The signed receipt of an erasure."""
+
+    __tablename__ = "erasure_receipt"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    body: Mapped[str] = mapped_column(Text, doc="Canonical JSON with its signature: no value, only tokens.")
 
 
 class ApiKeyRow(Base):

@@ -1,16 +1,14 @@
 """The Qdrant engine in process: one shard folder per tenant, owned by one process.
 
 Every search compares all admitted chunks, so nobody's results depend on how much of the index she may read.
-Graphs are not built: under an access filter they lose results silently, building one stops the whole process
-(the engine holds the interpreter's lock meanwhile), and up to some 100,000 chunks comparing all takes
-milliseconds. Beyond that, use a server.
+Beyond some 100,000 chunks, use a server.
 """
 
 import asyncio
-import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,32 +18,35 @@ from numpy.typing import NDArray
 
 from policies.plan import Conditions
 from rag.domain import SparseVector
-from rag.errors import Conflict, Damaged, IndexUnavailable
-from rag.index.filter import Access, Every, access_filter, access_of
-from rag.index.payload import INTEGERS, KEYWORDS
-from rag.index.points import (
-    DENSE,
-    LEXICAL,
-    by_payload,
-    check_payload,
-    check_points,
-    merge,
-    point_id,
-)
+from rag.errors import IndexUnavailable, RingfenceError
+from rag.index.filter import Access, access_of
+from rag.index.listing import FACETS_MAX, LISTED, check_facet, counts_of, listed_max, page_of
+from rag.index.points import DENSE, LEXICAL, by_payload, check_payload, check_points, merge, point_id
 from rag.index.render import edge_filter
-from rag.index.store import Hits, Payload, Point, Query
+from rag.index.shard import open_shard
+from rag.index.store import FacetKey, Hits, Page, Payload, Point, Query
+from rag.index.tree import Every
 
 T = TypeVar("T")
 
-_NO_GRAPH_KB = 1_000_000_000
-"""Kilobytes of vectors from which the engine would build a graph: never."""
+_SCAN_FROM = 1 / 12
+"""Share of the points from which looking at all of them is quicker than gathering those that are admitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Filters:
+    """A plan in the engine's words: `whole` admits what the `parts` do together."""
+
+    whole: edge.Filter
+    parts: tuple[edge.Filter, ...]
 
 
 class EmbeddedStore:
     """A `VectorStore` on one shard folder. Use `open_embedded`.
 
-    The engine runs in worker threads: searches side by side, writes one after the other. Its write-ahead log
-    makes every write survive a kill; `flush` syncs some dozens of files, so it is left to whoever has written all.
+    The engine runs in worker threads, writes one after the other; it holds the interpreter's lock meanwhile, so a
+    search's time is everybody's. Its write-ahead log makes every write survive a kill; `flush` syncs some dozens
+    of files, so it is left to whoever has written all.
     """
 
     def __init__(self, shard: edge.EdgeShard, *, tenant: str, dim: int, conditions_max: int) -> None:
@@ -62,17 +63,36 @@ class EmbeddedStore:
             yield
 
     async def search(self, plan: Conditions, query: Query, *, limit: int) -> Hits:
-        access = access_of(plan, self._conditions_max)
-        if access is None:
-            return Hits((), ())
-        return await self._call("search", lambda: self._search(access, query, limit))
+        return await self._ask("search", plan, lambda filters: self._search(filters, query, limit), Hits((), ()))
 
     async def count(self, plan: Conditions) -> int:
-        whole = access_filter(plan)
-        if whole is None:
-            return 0
-        request = edge.CountRequest(exact=True, filter=edge_filter(whole))
-        return await self._call("count", lambda: self._shard.count(request))
+        def count(filters: _Filters) -> int:
+            return self._shard.count(edge.CountRequest(exact=True, filter=filters.whole))
+
+        return await self._ask("count", plan, count, 0)
+
+    async def scroll(self, plan: Conditions, *, after: str | None, limit: int) -> Page:
+        offset, listed = point_id(after) if after is not None else None, listed_max(limit)
+        columns = edge.PayloadSelector.Include(list(LISTED))
+
+        def scroll(filters: _Filters) -> Page:
+            requests = [
+                edge.ScrollRequest(filter=part, offset=offset, limit=listed, with_payload=columns)
+                for part in filters.parts
+            ]
+            answers = [self._shard.scroll(request)[0] for request in requests]
+            return page_of([[(r.id, r.payload) for r in records] for records in answers], after=after, limit=limit)
+
+        return await self._ask("scroll", plan, scroll, Page((), None))
+
+    async def facets(self, plan: Conditions, key: FacetKey) -> Mapping[str, int]:
+        check_facet(key)
+
+        def facets(filters: _Filters) -> Mapping[str, int]:
+            request = edge.FacetRequest(key, filter=filters.whole, limit=FACETS_MAX + 1, exact=True)
+            return counts_of(((hit.value, hit.count) for hit in self._shard.facet(request).hits), key)
+
+        return await self._ask("count", plan, facets, {})
 
     async def points(self) -> int:
         return await self._call("count", lambda: self._shard.count(edge.CountRequest(exact=True)))
@@ -85,8 +105,9 @@ class EmbeddedStore:
     async def set_payload(self, payloads: Mapping[str, Payload]) -> None:
         for payload in payloads.values():
             check_payload(payload, tenant=self._tenant)
-        if payloads:
-            await self._call("set payload", lambda: self._write(*_set_payload(payloads)))
+        groups = by_payload(payloads)
+        if groups:
+            await self._call("set payload", lambda: self._write(*_set_payload(groups)))
 
     async def delete(self, chunks: Sequence[str]) -> None:
         if chunks:
@@ -108,19 +129,41 @@ class EmbeddedStore:
             for operation in operations:
                 self._shard.update(operation)
 
-    def _search(self, access: Access, query: Query, limit: int) -> Hits:
-        everyone = edge_filter(access.whole)
-        near = [] if query.dense is None else [_dense(query.dense, part, limit) for part in access.parts]
+    def _search(self, filters: _Filters, query: Query, limit: int) -> Hits:
+        near = [] if query.dense is None else [_dense(query.dense, part, limit) for part in filters.parts]
         requests = list(near)
         if query.lexical.indices.size:
-            requests += [_lexical(query.lexical, part, everyone, limit) for part in access.parts]
+            requests += [_lexical(query.lexical, part, filters.whole, limit) for part in filters.parts]
         answers = self._shard.query_batch(edge.QueryBatchRequest(requests))
         rankings = [[(point.id, point.score) for point in answer] for answer in answers]
         return merge(rankings[: len(near)], rankings[len(near) :], limit)
 
+    async def _ask(self, what: str, plan: Conditions, read: Callable[[_Filters], T], nothing: T) -> T:
+        """What `read` finds with the filters of `plan`, or `nothing`, unasked, where the plan admits nothing.
+
+        The only way from a plan to the engine: a read that forgets its filter has none to forget.
+        """
+        access = access_of(plan, self._conditions_max)
+        if access is None:
+            return nothing
+        return await self._call(what, lambda: read(self._filters(access)))
+
+    def _filters(self, access: Access) -> _Filters:
+        whole = self._filter(access.whole)
+        return _Filters(whole, tuple(whole if part is access.whole else self._filter(part) for part in access.parts))
+
+    def _filter(self, node: Every) -> edge.Filter:
+        """In the wording that is quicker for as much as the engine guesses that it admits; both admit the same."""
+        gathered = edge_filter(node)
+        admitted = self._shard.count(edge.CountRequest(exact=False, filter=gathered))
+        wide = admitted > self._shard.info().points_count * _SCAN_FROM
+        return edge_filter(node, scan=True) if wide else gathered
+
     async def _call(self, what: str, work: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(work)
+        except RingfenceError:
+            raise
         except Exception as cause:
             raise IndexUnavailable(
                 f"The embedded index of tenant {self._tenant!r} failed to {what}. Nothing was returned; "
@@ -135,61 +178,22 @@ def open_embedded(folder: Path, *, tenant: str, dim: int, conditions_max: int) -
         Conflict: another process has it open.
         Damaged: it cannot be read, or holds vectors of another size.
     """
-    config = _config(dim)
-    try:
-        if not folder.exists():
-            _create(folder, config)
-        shard = edge.EdgeShard.load(str(folder), config)
-        # Removes what was deleted, where it is much. It stops the process, so it is done before anybody asks.
-        shard.optimize()
-    except Exception as cause:
-        if "WouldBlock" in str(cause):
-            raise Conflict(
-                f"The index of tenant {tenant!r} is open in another process.", code="folder_in_use"
-            ) from cause
-        raise Damaged(
-            f"The index of tenant {tenant!r} in {folder} cannot be opened with vectors of {dim} numbers. "
-            "It holds nothing that the database does not: remove the folder; the next start writes it again."
-        ) from cause
+    shard = open_shard(folder, tenant=tenant, dim=dim)
     return EmbeddedStore(shard, tenant=tenant, dim=dim, conditions_max=conditions_max)
 
 
-def _create(folder: Path, config: edge.EdgeConfig) -> None:
-    """An empty shard with its payload indexes, whole or not at all."""
-    unfinished = folder.with_name(folder.name + ".new")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True, mode=0o700)
-    shard = edge.EdgeShard.create(str(unfinished), config)
-    for keys, schema in ((KEYWORDS, edge.PayloadSchemaType.Keyword), (INTEGERS, edge.PayloadSchemaType.Integer)):
-        for key in keys:
-            shard.update(edge.UpdateOperation.create_field_index(key, schema))
-    shard.flush()
-    shard.close()
-    unfinished.rename(folder)
-
-
-def _config(dim: int) -> edge.EdgeConfig:
-    return edge.EdgeConfig(
-        vectors={DENSE: edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine)},
-        sparse_vectors={LEXICAL: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=_NO_GRAPH_KB),
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_NO_GRAPH_KB),
-        wal_enabled=True,
-    )
-
-
-def _dense(vector: NDArray[np.float32], part: Every, limit: int) -> edge.QueryRequest:
+def _dense(vector: NDArray[np.float32], part: edge.Filter, limit: int) -> edge.QueryRequest:
     nearest = edge.Query.Nearest(vector.tolist(), using=DENSE)
-    return edge.QueryRequest(limit=limit, query=nearest, filter=edge_filter(part))
+    return edge.QueryRequest(limit=limit, query=nearest, filter=part)
 
 
-def _lexical(words: SparseVector, part: Every, everyone: edge.Filter, limit: int) -> edge.QueryRequest:
+def _lexical(words: SparseVector, part: edge.Filter, whole: edge.Filter, limit: int) -> edge.QueryRequest:
     """How rare a word is, is counted over what the whole plan admits: no score tells of other documents."""
     return edge.QueryRequest(
         limit=limit,
         query=edge.Query.Nearest(_sparse(words), using=LEXICAL),
-        filter=edge_filter(part),
-        params=edge.SearchParams(idf=edge.IdfParams(corpus=everyone)),
+        filter=part,
+        params=edge.SearchParams(idf=edge.IdfParams(corpus=whole)),
     )
 
 
@@ -210,11 +214,11 @@ def _upsert(points: Sequence[Point]) -> edge.UpdateOperation:
     )
 
 
-def _set_payload(payloads: Mapping[str, Payload]) -> list[edge.UpdateOperation]:
+def _set_payload(groups: Sequence[tuple[list[str], Payload]]) -> list[edge.UpdateOperation]:
     # By filter, not by ids: an unknown id would fail the whole operation.
     return [
         edge.UpdateOperation.overwrite_payload_by_filter(
             edge.Filter(must=[edge.HasIdCondition(set(ids))]), dict(payload)
         )
-        for ids, payload in by_payload(payloads)
+        for ids, payload in groups
     ]

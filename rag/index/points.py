@@ -1,17 +1,21 @@
 """What both adapters share: names, sizes and checks of points, and merging what several searches found."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from uuid import UUID
 
 from rag.domain import content_id, digest_of
+from rag.errors import Damaged
 from rag.index.payload import SEAL, SEAL_KEY
 from rag.index.store import Hit, Hits, Payload, Point
 
 DENSE = "dense"
 LEXICAL = "lexical"
 _CHUNK_PREFIX = "chk"
+_CHUNK = re.compile(_CHUNK_PREFIX + r"_[0-9a-f]{32}")
+"""Exactly as `content_id` writes it: another spelling would be another name of the same point."""
 
 
 def tenant_name(tenant: str) -> str:
@@ -25,15 +29,21 @@ def point_id(chunk: str) -> str:
     Raises:
         ValueError: not a chunk id.
     """
-    prefix, _, digits = chunk.partition("_")
-    if prefix != _CHUNK_PREFIX or len(digits) != 32:
+    if not _CHUNK.fullmatch(chunk):
         raise ValueError(f"{chunk!r} is not a chunk id")
-    return str(UUID(hex=digits))
+    return str(UUID(hex=chunk.removeprefix(f"{_CHUNK_PREFIX}_")))
 
 
 def chunk_id(point: object) -> str:
-    """The chunk of an engine's id: the reverse of `point_id`."""
-    return content_id(_CHUNK_PREFIX, UUID(str(point)).bytes)
+    """The chunk of an engine's id: the reverse of `point_id`.
+
+    Raises:
+        Damaged: no chunk has such an id, so nothing of that answer is believed.
+    """
+    try:
+        return content_id(_CHUNK_PREFIX, UUID(str(point)).bytes)
+    except ValueError as cause:
+        raise damaged(f"a point {point!r}, which is no chunk's") from cause
 
 
 def check_points(points: Sequence[Point], *, tenant: str, dim: int) -> None:
@@ -90,3 +100,11 @@ def _best(rankings: Sequence[Iterable[tuple[object, float]]], limit: int) -> tup
         scores[chunk] = max(score, scores.get(chunk, score))
     ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Hit(chunk, score) for chunk, score in ranked[:limit])
+
+
+def damaged(what: str) -> Damaged:
+    """The error for an answer that no index of ours can give."""
+    return Damaged(
+        f"The index answered with {what}; nothing was returned. It holds nothing that the database does not: remove "
+        "it; the next start writes it again."
+    )

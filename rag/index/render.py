@@ -3,18 +3,27 @@
 import qdrant_edge as edge
 from qdrant_client import models
 
-from rag.index.filter import AnyOf, AtMost, Beyond, Every, Node, Some
+from rag.index.tree import AnyOf, AtMost, Beyond, Every, Node, Some
 
 
-def edge_filter(node: Every) -> edge.Filter:
-    """For the engine in process."""
-    return edge.Filter(
+def edge_filter(node: Every, *, scan: bool = False) -> edge.Filter:
+    """For the engine in process.
+
+    With `scan` the same is said twice negated. The engine then looks at each point once, in order, where it would
+    gather points from the lists of one condition and check them afterwards: several times quicker where much is
+    admitted, slower where little is.
+    """
+    plain = edge.Filter(
         must=[_edge(part) for part in node.must], must_not=[_edge(part) for part in node.must_not] or None
     )
+    return edge.Filter(must_not=[edge.Filter(must_not=[plain])]) if scan else plain
 
 
 def _edge(node: Node) -> edge.FieldCondition | edge.Filter:
     match node:
+        case AnyOf(key, (value,)):
+            # Admits what a list of one does, in half the time.
+            return edge.FieldCondition(key, match=edge.MatchValue(value))
         case AnyOf(key, values):
             return edge.FieldCondition(key, match=edge.MatchAny(list(values)))
         case Beyond(key, values):
@@ -36,6 +45,8 @@ def client_filter(node: Every) -> models.Filter:
 
 def _client(node: Node) -> models.FieldCondition | models.Filter:
     match node:
+        case AnyOf(key, (value,)):
+            return models.FieldCondition(key=key, match=models.MatchValue(value=value))
         case AnyOf(key, values):
             return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
         case Beyond(key, values):

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.plan import Conditions
 from rag.domain import SparseVector
+
+FacetKey: TypeAlias = Literal["department", "level"]
+"""What admitted chunks may be counted by. Never by who shares or owns them, nor by their walls."""
 
 PayloadValue: TypeAlias = str | int | list[str]
 Payload: TypeAlias = Mapping[str, PayloadValue]
@@ -49,10 +52,30 @@ class Hits:
     lexical: tuple[Hit, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A chunk as its point has it: of which document, with which version of its attributes."""
+
+    chunk: str
+    document: str
+    attribute_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Chunks in the order of their ids. `after` asks for the next page; None: there is no more."""
+
+    chunks: tuple[Listed, ...]
+    after: str | None
+
+
 class VectorStore(Protocol):
     """One tenant's index. Every adapter passes `tests/contracts/test_vector_store.py`.
 
-    Raises `IndexUnavailable` where the engine does not answer. Writes are idempotent.
+    Every read but `points` takes a plan. One that admits nothing is answered without asking the engine.
+
+    Raises `IndexUnavailable` where the engine does not answer or the plan is too large for it, `Damaged` where it
+    answers with something that is not a chunk, ValueError for an id that is none. Writes are idempotent.
     """
 
     async def search(self, plan: Conditions, query: Query, *, limit: int) -> Hits:
@@ -64,6 +87,17 @@ class VectorStore(Protocol):
 
     async def count(self, plan: Conditions) -> int:
         """How many chunks the plan admits, exactly."""
+        ...
+
+    async def scroll(self, plan: Conditions, *, after: str | None, limit: int) -> Page:
+        """The first `limit` of the chunks that the plan admits, or the first of those after the chunk `after`.
+
+        Following `after` to the end lists every chunk once that was admitted all the while.
+        """
+        ...
+
+    async def facets(self, plan: Conditions, key: FacetKey) -> Mapping[str, int]:
+        """How many chunks the plan admits, exactly, by the value they have under `key`."""
         ...
 
     async def points(self) -> int:

@@ -17,15 +17,19 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from qdrant_client import AsyncQdrantClient
+import qdrant_edge as edge
+from qdrant_client import AsyncQdrantClient, models
 
 from policies.plan import Clause, Conditions, Grant
 from policies.rules import Attributes, Level
-from rag.index.embedded import open_embedded
+from rag.errors import Damaged, IndexUnavailable
+from rag.index.embedded import EmbeddedStore, open_embedded
 from rag.index.lexical import LexicalEncoder
 from rag.index.payload import payload_of
+from rag.index.points import DENSE, point_id
+from rag.index.points import LEXICAL as WORDS
 from rag.index.server import collection_name, open_server
-from rag.index.store import Hit, Payload, Point, Query, VectorStore
+from rag.index.store import Hit, Hits, Page, Payload, Point, Query, VectorStore
 from tests.index.worlds import chunk
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
@@ -56,6 +60,28 @@ class Open:
         else:
             self.opened.append(await open_server(self.client, timeout_s=10, **common))
         return self.opened[-1]
+
+    async def smuggle(self, store: VectorStore, point: int | str, of: Point) -> None:
+        """Write a point past the store, which would refuse it."""
+        words = (of.lexical.indices.tolist(), of.lexical.values.tolist())
+        if isinstance(store, EmbeddedStore):
+            vectors = {DENSE: of.dense.tolist(), WORDS: edge.SparseVector(*words)}
+            made = edge.Point(point, vectors, dict(of.payload))
+            store._shard.update(edge.UpdateOperation.upsert_points([made]))
+        else:
+            assert self.client is not None
+            sparse = models.SparseVector(indices=words[0], values=words[1])
+            made = models.PointStruct(
+                id=point, vector={DENSE: of.dense.tolist(), WORDS: sparse}, payload=dict(of.payload)
+            )
+            await self.client.upsert(collection_name(self.tenant), [made], wait=True)
+
+    async def break_engine(self, store: VectorStore) -> None:
+        """Whatever reaches the engine from now on fails."""
+        if self.client is None:
+            await store.close()
+        else:
+            await self.client.delete_collection(collection_name(self.tenant))
 
 
 @pytest.fixture(params=["embedded", "client", REAL_SERVER])
@@ -306,3 +332,209 @@ async def test_publishing_is_held_by_one_at_a_time(open_store: Open) -> None:
 
     await asyncio.gather(hold("first"), hold("second"))
     assert order == ["first", "first", "second", "second"]
+
+
+async def listed(store: VectorStore, reader: Conditions, *, limit: int = 100) -> list[str]:
+    """Every page of a listing, one after the other."""
+    page = await store.scroll(reader, after=None, limit=limit)
+    found = [one.chunk for one in page.chunks]
+    while page.after is not None:
+        page = await store.scroll(reader, after=page.after, limit=limit)
+        found += [one.chunk for one in page.chunks]
+    return found
+
+
+async def test_every_read_shows_only_what_is_sealed_of_the_tenant_and_of_the_readers_epoch(open_store: Open) -> None:
+    """The readable point, and beside it points that each fail for one reason, which no store of ours would write."""
+    tenant, store = open_store.tenant, await open_store()
+    good = point(1, attributes(tenant))
+    for number, changes in enumerate(
+        ({"tenant": "intruder"}, {"acl_schema": "v0"}, {"acl_schema": None}, {"epoch": 10}, {"epoch": None}), start=2
+    ):
+        changed = {key: value for key, value in {**good.payload, **changes}.items() if value is not None}
+        await open_store.smuggle(store, point_id(chunk(number)), replace(good, payload=changed))
+    await store.upsert([good])
+    hits = await store.search(plan(tenant), query("words"), limit=10)
+    assert ids(hits.dense) == ids(hits.lexical) == await listed(store, plan(tenant)) == [chunk(1)]
+    assert await store.count(plan(tenant)) == 1
+    assert await store.facets(plan(tenant), "department") == {"sales": 1}
+    assert await store.facets(plan(tenant), "level") == {"1": 1}
+    assert await store.points() == 6
+    assert await listed(store, plan(tenant, epoch=10)) == [chunk(1), chunk(5)]
+
+
+async def test_a_plan_that_admits_nothing_never_reaches_the_engine(open_store: Open) -> None:
+    """The engine is broken: whatever asks it fails, as the permitted reader's reads do."""
+    tenant, store = open_store.tenant, await open_store()
+    await store.upsert([point(1, attributes(tenant))])
+    await open_store.break_engine(store)
+    nothing = plan(tenant, deny=(EVERYTHING,))
+    assert await store.search(nothing, query("words"), limit=5) == Hits((), ())
+    assert await store.scroll(nothing, after=None, limit=5) == Page((), None)
+    assert (await store.count(nothing), await store.facets(nothing, "level")) == (0, {})
+    for reading in (
+        store.search(plan(tenant), query("words"), limit=5),
+        store.scroll(plan(tenant), after=None, limit=5),
+        store.count(plan(tenant)),
+        store.facets(plan(tenant), "level"),
+    ):
+        with pytest.raises(IndexUnavailable):
+            await reading
+
+
+async def test_pages_list_every_admitted_chunk_once_in_the_order_of_ids(open_store: Open) -> None:
+    tenant, store = open_store.tenant, await open_store()
+    numbers = [int.from_bytes(bytes([n * 37 % 256]) * 16) for n in range(25)]
+    await store.upsert([point(n, attributes(tenant, f"d{i % 5}")) for i, n in enumerate(numbers)])
+    await store.upsert([point(7, replace(attributes(tenant), level=Level.SECRET))])
+    reader = plan(tenant, replace(EVERYTHING, max_level=Level.INTERNAL))
+    wanted = sorted(map(chunk, numbers))
+    for limit in (1, 7, 24, 25, 26):
+        assert await listed(store, reader, limit=limit) == wanted
+    page = await store.scroll(reader, after=wanted[21], limit=3)
+    assert ([one.chunk for one in page.chunks], page.after) == (wanted[22:], None)
+
+
+async def test_a_listing_goes_on_where_its_last_chunk_was_deleted(open_store: Open) -> None:
+    tenant, store = open_store.tenant, await open_store()
+    await store.upsert([point(n, attributes(tenant)) for n in range(6)])
+    page = await store.scroll(plan(tenant), after=None, limit=3)
+    await store.delete([chunk(2), chunk(3)])
+    rest = await store.scroll(plan(tenant), after=page.after, limit=3)
+    assert (page.after, [one.chunk for one in rest.chunks]) == (chunk(2), [chunk(4), chunk(5)])
+
+
+async def test_a_listing_names_document_and_attribute_version(open_store: Open) -> None:
+    tenant, store = open_store.tenant, await open_store()
+    labelled = payload_of(attributes(tenant, "d9"), version="v1", attribute_version=12, policy_epoch=1)
+    await store.upsert([replace(point(1, attributes(tenant)), payload=labelled)])
+    (found,) = (await store.scroll(plan(tenant), after=None, limit=5)).chunks
+    assert (found.chunk, found.document, found.attribute_version) == (chunk(1), "d9", 12)
+
+
+async def test_facets_count_admitted_chunks_only_by_department_and_by_level(open_store: Open) -> None:
+    tenant, store = open_store.tenant, await open_store()
+    labels = [("sales", Level.PUBLIC)] * 4 + [("legal", Level.INTERNAL)] * 3 + [("board", Level.SECRET)] * 2
+    await store.upsert(
+        [
+            point(n, replace(attributes(tenant), department=department, level=level))
+            for n, (department, level) in enumerate(labels)
+        ]
+    )
+    reader = plan(tenant, replace(EVERYTHING, max_level=Level.CONFIDENTIAL))
+    assert await store.facets(reader, "department") == {"sales": 4, "legal": 3}
+    assert await store.facets(reader, "level") == {"0": 4, "1": 3}
+    assert await store.facets(plan(tenant), "department") == {"sales": 4, "legal": 3, "board": 2}
+
+
+@pytest.mark.parametrize("key", ["shares", "owner", "compartments", "document", ""])
+async def test_chunks_are_not_counted_by_who_may_read_them(open_store: Open, key: Any) -> None:
+    store = await open_store()
+    with pytest.raises(ValueError, match="not counted by"):
+        await store.facets(plan(open_store.tenant), key)
+
+
+async def test_counts_by_more_values_than_the_limit_are_refused_not_cut(
+    open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, store = open_store.tenant, await open_store()
+    await store.upsert([point(n, replace(attributes(tenant), department=f"dept{n}")) for n in range(5)])
+    for module in ("listing", "embedded", "server"):
+        monkeypatch.setattr(f"rag.index.{module}.FACETS_MAX", 4)
+    with pytest.raises(IndexUnavailable) as refusal:
+        await store.facets(plan(tenant), "department")
+    assert refusal.value.code == "too_many_values"
+    assert len(await store.facets(plan(tenant, documents("d1"), deny=(sales("dept0"),)), "department")) == 4
+
+
+def sales(*departments: str) -> Clause:
+    return replace(EVERYTHING, departments=frozenset(departments))
+
+
+@pytest.mark.parametrize("foreign", [5, 0])
+async def test_an_answer_with_a_point_that_is_no_chunk_is_refused_whole(open_store: Open, foreign: int) -> None:
+    """Sealed and labelled as readable, so that the filter lets it through."""
+    tenant, store = open_store.tenant, await open_store()
+    await store.upsert([point(1, attributes(tenant))])
+    await open_store.smuggle(store, foreign, point(2, attributes(tenant, "d2")))
+    for reading in (
+        store.search(plan(tenant), query("words"), limit=5),
+        store.scroll(plan(tenant), after=None, limit=5),
+    ):
+        with pytest.raises(Damaged, match="no chunk"):
+            await reading
+    assert len((await store.search(plan(tenant, documents("d1")), query("words"), limit=5)).dense) == 1
+
+
+async def test_a_listed_point_without_document_or_version_is_named_as_damage(open_store: Open) -> None:
+    tenant, store = open_store.tenant, await open_store()
+    good = point(1, attributes(tenant))
+    for missing in ("document", "attribute_version"):
+        broken = {key: value for key, value in good.payload.items() if key != missing}
+        await open_store.smuggle(store, point_id(chunk(1)), replace(good, payload=broken))
+        with pytest.raises(Damaged, match=chunk(1)):
+            await store.scroll(plan(tenant), after=None, limit=5)
+    await store.upsert([good])
+    assert await listed(store, plan(tenant)) == [chunk(1)]
+
+
+FOREIGN_DIGITS = "chk_" + "\u0661" * 32
+NOT_CHUNKS = ("", "chk_short", f"doc_{'0' * 32}", f"chk_{'A' * 32}", f"chk_{'0' * 31}g", FOREIGN_DIGITS, "5")
+
+
+@pytest.mark.parametrize("name", NOT_CHUNKS)
+async def test_names_that_are_no_chunks_are_refused_before_the_engine_is_asked(open_store: Open, name: str) -> None:
+    """Other spellings of the same bits would be second names of a point."""
+    tenant, store = open_store.tenant, await open_store()
+    await store.upsert([point(0, attributes(tenant))])
+    for writing in (
+        store.delete([chunk(0), name]),
+        store.set_payload({chunk(0): payload(attributes(tenant)), name: payload(attributes(tenant))}),
+        store.upsert([replace(point(0, attributes(tenant)), chunk=name)]),
+        store.scroll(plan(tenant), after=name, limit=5),
+    ):
+        with pytest.raises(ValueError, match="not a chunk id"):
+            await writing
+    assert await store.count(plan(tenant)) == 1
+
+
+async def test_a_page_holds_at_least_one_chunk(open_store: Open) -> None:
+    store = await open_store()
+    with pytest.raises(ValueError, match="at least one"):
+        await store.scroll(plan(open_store.tenant), after=None, limit=0)
+
+
+async def test_lists_longer_than_one_condition_are_searched_whole_and_split_alike(open_store: Open) -> None:
+    """2,500 named documents, with one search and with several, for every read; denied ones stay denied."""
+    tenant, store = open_store.tenant, await open_store()
+    await store.upsert([point(n, attributes(tenant, f"d{n * 50}"), text=f"plain w{n % 7}") for n in range(60)])
+    named = documents(*(f"d{n}" for n in range(2500)))
+    reader = plan(tenant, named, deny=(documents(*(f"d{n}" for n in range(0, 2000, 100)), *map(str, range(1500))),))
+    readable = [chunk(n) for n in range(50) if n * 50 >= 2000 or n % 2]
+    whole = await store.search(reader, query("w3"), limit=60)
+    assert sorted(ids(whole.dense)) == await listed(store, reader, limit=7) == readable
+    await store.close()
+    tight = await open_store(conditions_max=9)
+    split = await tight.search(reader, query("w3"), limit=60)
+    assert sorted(ids(split.dense)) == await listed(tight, reader, limit=7) == readable
+    assert [hit.score for hit in split.lexical] == pytest.approx([hit.score for hit in whole.lexical], abs=1e-6)
+    assert (await tight.count(reader), await tight.facets(reader, "level")) == (len(readable), {"1": len(readable)})
+
+
+async def test_plans_too_large_for_any_split_are_refused_by_every_read(open_store: Open) -> None:
+    tenant, store = open_store.tenant, await open_store(conditions_max=12)
+    await store.upsert([point(1, attributes(tenant))])
+    walls = plan(tenant, compartments=frozenset(f"compartment:c{n}" for n in range(1001)))
+    denials = plan(tenant, deny=tuple(replace(EVERYTHING, tags=frozenset({f"t{n}"})) for n in range(20)))
+    for reader in (walls, denials):
+        for reading in (
+            store.search(reader, query("words"), limit=5),
+            store.scroll(reader, after=None, limit=5),
+            store.count(reader),
+            store.facets(reader, "level"),
+        ):
+            with pytest.raises(IndexUnavailable) as refusal:
+                await reading
+            assert refusal.value.code == "plan_too_large"
+    fitting = plan(tenant, compartments=frozenset(f"compartment:c{n}" for n in range(1000)))
+    assert await store.count(fitting) == 1

@@ -1,8 +1,10 @@
 """The repository's promises: one tenant at a time, exact text, the strictest attributes."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from sqlalchemy import event, update
 
 from policies.rules import InvalidRule, Level
 from rag.db.documents import Documents
@@ -140,3 +142,80 @@ async def test_a_row_with_invalid_attributes_is_refused_not_repaired(database: D
 async def test_no_ids_ask_nothing(database: Database) -> None:
     async with database.reading() as session:
         assert await Documents(session).load_chunks("acme", []) == {}
+
+
+async def texts_of(database: Database, whole: str, spans: list[tuple[int, int]]) -> list[str]:
+    """What `load_chunks` gives for chunks with these spans of a version with this text."""
+    named = version()
+    named.text = whole
+    rows = [chunk(start=start, end=end) for start, end in spans]
+    for number, row in enumerate(rows):
+        row.id, row.ordinal = f"chk_{number}", number
+    await store(database, document(), named, *rows)
+    async with database.reading() as session:
+        loaded = await Documents(session).load_chunks("acme", [row.id for row in rows])
+    return [loaded[row.id].chunk.text for row in rows]
+
+
+ASTRAL = "Zoë \U0001d4b3\U0001d4b4 e\u0301 👩\u200d🔬 日本 \n\n\u00a0ends \U0010ffff."
+
+
+async def test_spans_are_counted_in_characters_whatever_their_size(database: Database) -> None:
+    """Of one to four bytes, combining and joined ones, blanks at both ends, and the empty span."""
+    spans = [(start, end) for start in range(0, len(ASTRAL) + 1, 3) for end in range(start, len(ASTRAL) + 1, 4)]
+    assert await texts_of(database, ASTRAL, spans) == [ASTRAL[start:end] for start, end in spans]
+
+
+async def test_a_text_with_nul_characters_is_cut_like_any_other(database: Database, database_url: str) -> None:
+    """SQLite can hold them and ends a text at the first when it cuts; Postgres holds none."""
+    if database_url.startswith("postgresql"):
+        pytest.skip("Postgres refuses to store a NUL")
+    whole = "one\0two \U0001d4b3 three\0\0four"
+    spans = [(0, 3), (0, 4), (3, 4), (4, 7), (2, 20), (16, len(whole)), (5, 5)]
+    assert await texts_of(database, whole, spans) == [whole[start:end] for start, end in spans]
+
+
+async def test_a_span_beyond_its_text_shows_what_there_is(database: Database) -> None:
+    assert await texts_of(database, "short", [(2, 90), (5, 9), (0, 5)]) == ["ort", "", "short"]
+
+
+async def test_chunks_of_one_document_have_their_own_labels(database: Database) -> None:
+    plain, tight = chunk(start=0, end=9, level=0), chunk(level=4)
+    plain.id, plain.more_compartments, plain.more_denied_shares = "chk_0", [], []
+    await store(database, document(), version(), plain, tight)
+    async with database.reading() as session:
+        loaded = await Documents(session).load_chunks("acme", ["chk_0", "chk_1"])
+    assert (loaded["chk_0"].attributes.level, loaded["chk_1"].attributes.level) == (Level.INTERNAL, Level.SECRET)
+    assert loaded["chk_0"].attributes.compartments == frozenset()
+    assert loaded["chk_1"].attributes.compartments == {"compartment:x"}
+
+
+async def test_a_chunk_whose_document_belongs_to_another_tenant_is_left_out(database: Database) -> None:
+    """A row that contradicts itself is nobody's."""
+    await store(database, document(), version(), chunk())
+    async with database.unit_of_work() as session:
+        await session.execute(update(ChunkRow).values(tenant="other"))
+    async with database.reading() as session:
+        for tenant in ("acme", "other"):
+            assert await Documents(session).load_chunks(tenant, ["chk_1"]) == {}
+
+
+async def test_named_chunks_are_looked_up_not_searched_for(database: Database, database_url: str) -> None:
+    """Measured with 6,000 chunks: 14 ms along an index on the tenant, 1.4 ms by their ids."""
+    if database_url.startswith("postgresql"):
+        pytest.skip("a small table is read whole there, whatever its indexes")
+    asked: list[tuple[str, Any]] = []
+
+    def remember(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    async with database.reading() as session:
+        engine = (await session.connection()).sync_connection
+        event.listen(engine, "before_cursor_execute", remember)
+        await Documents(session).load_chunks("acme", ["chk_1", "chk_2"])
+        event.remove(engine, "before_cursor_execute", remember)
+        ((statement, parameters),) = asked
+        explained = await (await session.connection()).exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [row[-1] for row in explained]
+    assert len(steps) == 3
+    assert all("(id=?)" in step for step in steps), steps

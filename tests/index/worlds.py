@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from evals.access.engine import chunk as chunk
 from policies.plan import Clause, Conditions, Grant
 from policies.rules import Level
-from rag.domain import content_id
 from rag.index.payload import SEAL, SEAL_KEY
 
 TENANT = "acme"
@@ -17,10 +17,6 @@ NAMES = ("user:ann", "user:bob", "group:eng", "group:ext", "role:boss")
 WALLS = ("compartment:deal", "compartment:board", "compartment:lab")
 DOCUMENTS = ("d1", "d2", "d3", "d4")
 EPOCHS = (1, 2, 3)
-
-
-def chunk(number: int) -> str:
-    return content_id("chk", number.to_bytes(16, "big"))
 
 
 def payload(random: Random) -> dict[str, Any]:
@@ -49,6 +45,7 @@ def _damage(random: Random, made: dict[str, Any]) -> None:
     key, value = random.choice(
         [
             (SEAL_KEY, "v0"),
+            (SEAL_KEY, 1),
             (SEAL_KEY, None),
             ("tenant", "other"),
             ("tenant", "ACME"),
@@ -56,10 +53,25 @@ def _damage(random: Random, made: dict[str, Any]) -> None:
             ("level", "0"),
             ("level", 7),
             ("epoch", None),
+            ("level", "public"),
+            ("epoch", "1"),
             ("department", None),
+            ("department", ""),
+            ("department", "sales "),
+            ("department", 5),
+            ("document", None),
+            ("document", ["d1", "d2"]),
             ("tags", None),
+            ("tags", "region:eu"),
+            ("tags", [7, "region:us"]),
             ("owner", None),
             ("shares", None),
+            ("shares", "user:ann"),
+            ("shares", {"user:ann": 1}),
+            ("denied_shares", None),
+            ("denied_shares", "group:eng"),
+            ("compartments", None),
+            ("compartments", "compartment:deal"),
         ]
     )
     if value is None and random.random() < 0.5:
@@ -120,8 +132,8 @@ def _granted(one: Grant, point: Mapping[str, Any]) -> bool:
     return (
         any(proper and level <= clause.max_level and _meets(clause, point) for clause in one.allow)
         and not any(_denies(clause, point) for clause in one.deny)
-        and not one.closure & set(point.get("denied_shares") or ())
-        and set(point.get("compartments") or ()) <= one.compartments
+        and not one.closure & _values(point, "denied_shares")
+        and _values(point, "compartments") <= one.compartments
     )
 
 
@@ -134,9 +146,16 @@ def _denies(clause: Clause, point: Mapping[str, Any]) -> bool:
 def _meets(clause: Clause, point: Mapping[str, Any]) -> bool:
     """Everything but the level."""
     return (
-        (clause.departments is None or point.get("department") in clause.departments)
-        and clause.tags <= set(point.get("tags") or ())
-        and (clause.owner is None or point.get("owner") == clause.owner)
-        and (clause.documents is None or point.get("document") in clause.documents)
-        and (clause.shared_with is None or bool(clause.shared_with & set(point.get("shares") or ())))
+        (clause.departments is None or bool(clause.departments & _values(point, "department")))
+        and clause.tags <= _values(point, "tags")
+        and (clause.owner is None or clause.owner in _values(point, "owner"))
+        and (clause.documents is None or bool(clause.documents & _values(point, "document")))
+        and (clause.shared_with is None or bool(clause.shared_with & _values(point, "shares")))
     )
+
+
+def _values(point: Mapping[str, Any], key: str) -> set[object]:
+    """As engines read a column: a list is each of its members, anything else is one value, null and objects none."""
+    value = point.get(key)
+    members = value if isinstance(value, list) else [value]
+    return {member for member in members if isinstance(member, str | int)}

@@ -17,7 +17,9 @@ def upgrade() -> None:
         batch_op.create_index("ix_policy_change_retry", ["tenant", "author", "idempotency_key"], unique=True)
     with op.batch_alter_table("chunk", schema=None) as batch_op:
         batch_op.add_column(sa.Column("stricter", sa.Boolean(), nullable=False, server_default=sa.false()))
-        batch_op.create_index("ix_chunk_stricter", ["tenant", "stricter"], unique=False)
+        batch_op.create_index(
+            "ix_chunk_stricter", ["tenant"], sqlite_where=sa.text("stricter"), postgresql_where=sa.text("stricter")
+        )
     op.execute(
         "UPDATE chunk SET stricter = (1 = 1) WHERE level_at_least > 0 "
         "OR CAST(more_compartments AS TEXT) <> '[]' OR CAST(more_denied_shares AS TEXT) <> '[]'"
