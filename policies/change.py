@@ -48,9 +48,9 @@ def propose(before: Snapshot, edit: Edit, administrator: Administrator, catalogu
         NotAdministered: it touches what the administrator does not administer.
     """
     require_tenant(edit, before.tenant)
+    require_administered(before, edit, administrator, catalogue)
     require_applicable(edit, before.rules, before.links)
     after = before.changed(edit, before.epoch + 1)
-    require_administered(before, after, edit, administrator, catalogue)
     _require_plannable(after, edit, catalogue)
     within = None if may_see_all(before, administrator) else administered(before, administrator, catalogue)
     return Proposal(edit, before, after, simulate(before, after, catalogue, within=within))

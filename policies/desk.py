@@ -18,6 +18,7 @@ from policies.administration import (
     NotAdministered,
     administers_link,
     administers_rule,
+    administers_something,
 )
 from policies.catalogue import Catalogue
 from policies.change import Proposal, may_see_all, propose, repeated, save
@@ -104,6 +105,8 @@ class PolicyDesk:
             rules, links = await store.rules(tenant), await store.links(tenant)
             if may_see_all(snapshot, administrator):
                 return Visible(snapshot.epoch, rules, links, True)
+            if not administers_something(snapshot, administrator):
+                raise NotAdministered(f"{administrator.name} administers nothing of tenant {tenant}.")
             catalogue = Catalogue(await self.parts.labels(session, tenant))
         callers = administrator.callers or ()
         return Visible(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policies.administration import ADMINISTER, Administrator, administers_rule
+from policies.administration import ADMINISTER, Administrator, NotAdministered, administers_rule, administers_something
 from policies.catalogue import Catalogue
 from policies.change import administered, may_see_all
 from policies.check import check
@@ -50,7 +50,10 @@ class Readers:
 
 
 class Enquiries:
-    """Reads only; each answer is of one epoch."""
+    """Reads only; each answer is of one epoch.
+
+    Every answer about others' rights raises NotAdministered for whoever administers nothing.
+    """
 
     def __init__(self, parts: DeskParts) -> None:
         self._parts = parts
@@ -92,6 +95,7 @@ class Enquiries:
         """What they may act on, of the documents that the administrator administers."""
         async with self._parts.reading() as session:
             snapshot = await self._parts.snapshots.get(session, tenant)
+            _require_some(snapshot, administrator)
             labels = await self._parts.labels(session, tenant)
 
         def work() -> Reach:
@@ -109,6 +113,7 @@ class Enquiries:
     async def _labels(
         self, session: AsyncSession, snapshot: Snapshot, administrator: Administrator, document: str
     ) -> Sequence[Attributes]:
+        _require_some(snapshot, administrator)
         labels = await self._parts.find(session, snapshot.tenant, document)
         if not labels:
             raise NoSuchDocument(snapshot.tenant, document)
@@ -116,6 +121,11 @@ class Enquiries:
         if callers is not None and not check(snapshot, callers, ADMINISTER, labels[0]).allowed:
             raise NoSuchDocument(snapshot.tenant, document)
         return labels
+
+
+def _require_some(snapshot: Snapshot, administrator: Administrator) -> None:
+    if not administers_something(snapshot, administrator):
+        raise NotAdministered(f"{administrator.name} administers nothing of tenant {snapshot.tenant}.")
 
 
 def _told(explanation: Explanation, snapshot: Snapshot, administrator: Administrator) -> Explanation:

@@ -206,6 +206,37 @@ async def test_who_administers_a_part_sees_and_changes_that_part(desk: PolicyDes
             await refused
 
 
+async def test_a_refusal_does_not_tell_which_lines_exist(desk: PolicyDesk) -> None:
+    await edit(desk, Edit(add_rules=(STAFF, HR, Rule("user:hanna", "acme", ADMINISTER, "hr")), add_links=(MEMBER,)))
+    absent = replace(STAFF, level=Level.PUBLIC)
+    messages = set()
+    for made in (Edit(add_rules=(STAFF,)), Edit(remove_rules=(STAFF,)), Edit(remove_rules=(absent,))):
+        with pytest.raises(NotAdministered) as refusal:
+            await edit(desk, made, by=HANNA)
+        messages.add(str(refusal.value).replace("public", "internal"))
+    for made in (Edit(add_links=(MEMBER,)), Edit(remove_links=(replace(MEMBER, member="user:bob"),))):
+        with pytest.raises(NotAdministered):
+            await edit(desk, made, by=HANNA)
+    assert len(messages) == 1
+    with pytest.raises(InvalidEdit, match="already part"):
+        await edit(desk, Edit(add_rules=(HR,)), by=HANNA)
+
+
+async def test_who_administers_nothing_is_told_nothing(desk: PolicyDesk) -> None:
+    await edit(desk, Edit(add_rules=(STAFF,), add_links=(MEMBER,)))
+    nobody, ann = Administrator("user:zoe", (Caller("acme", "user:zoe"),)), [Caller("acme", "user:ann")]
+    enquiries = Enquiries(desk.parts)
+    for asked in (
+        desk.visible("acme", nobody),
+        enquiries.explain("acme", nobody, ann, "read", "handbook"),
+        enquiries.explain("acme", nobody, ann, "read", "no-such-document"),
+        enquiries.who("acme", nobody, "handbook", "read"),
+        enquiries.what("acme", nobody, ann, "read"),
+    ):
+        with pytest.raises(NotAdministered):
+            await asked
+
+
 async def test_who_administers_a_part_cannot_expose_a_canary_whatever_she_says(desk: PolicyDesk) -> None:
     law = Rule("user:hanna", "acme", ADMINISTER, "law")
     await edit(desk, Edit(add_rules=(law,)))

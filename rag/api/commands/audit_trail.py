@@ -67,7 +67,8 @@ def show(
 
 
 def _who(body: Mapping[str, Any]) -> str:
-    person, assistant = body.get("person") or body.get("subject") or "", body.get("assistant")
+    person = body.get("person") or body.get("subject") or body.get("author") or ""
+    assistant = body.get("assistant")
     return f"{person} through {assistant}" if assistant else str(person)
 
 
