@@ -21,6 +21,12 @@ from policies.snapshot import Snapshot
 from policies.store import EditConflict, PolicyStore
 
 
+class KeyReused(EditConflict):
+    """The caller's name of a request already names another one."""
+
+    code = "idempotency_key_reused"
+
+
 class CanaryExposed(PolicyError):
     """After this edit, somebody could read a document that nobody may ever read."""
 
@@ -97,7 +103,7 @@ async def repeated(session: AsyncSession, tenant: str, administrator: Administra
     """
     earlier = await History(session, tenant).find_retry(administrator.name, retry.key)
     if earlier is not None and earlier.retry != retry:
-        raise EditConflict("This idempotency key was used for another edit. Use a new key for each edit.")
+        raise KeyReused("This idempotency key was used for another edit. Use a new key for each edit.")
     return earlier
 
 

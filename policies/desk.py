@@ -38,7 +38,7 @@ FindLabels = Callable[[AsyncSession, str, str], Awaitable[Sequence[Attributes]]]
 Record = Callable[[AsyncSession, str, str, Mapping[str, Any]], Awaitable[object]]
 """Writes (tenant, kind, body) into the audit log, in the given session. Raises where it cannot."""
 MakeEdit = Callable[[Sequence[Rule], Sequence[RoleLink]], Edit]
-"""An edit, made from the rules and links that stand now."""
+"""An edit, made from the rules and links that stand now, in no particular order. Called in a worker thread."""
 
 _ATTEMPTS = 5
 _LISTED_MAX = 100
@@ -98,23 +98,32 @@ class PolicyDesk:
         self.parts = parts
 
     async def visible(self, tenant: str, administrator: Administrator) -> Visible:
-        """The rules and links that she administers, in the order in which they were added."""
+        """The rules and links that she administers, in the order in which they were added.
+
+        Raises:
+            NotAdministered: she administers nothing.
+        """
         async with self.parts.reading() as session:
             snapshot = await self.parts.snapshots.get(session, tenant)
+            if not administers_something(snapshot, administrator):
+                raise NotAdministered(f"{administrator.name} administers nothing of tenant {tenant}.")
             store = PolicyStore(session)
             rules, links = await store.rules(tenant), await store.links(tenant)
             if may_see_all(snapshot, administrator):
                 return Visible(snapshot.epoch, rules, links, True)
-            if not administers_something(snapshot, administrator):
-                raise NotAdministered(f"{administrator.name} administers nothing of tenant {tenant}.")
-            catalogue = Catalogue(await self.parts.labels(session, tenant))
+            labels = await self.parts.labels(session, tenant)
         callers = administrator.callers or ()
-        return Visible(
-            snapshot.epoch,
-            tuple(rule for rule in rules if administers_rule(snapshot, callers, rule)),
-            tuple(link for link in links if administers_link(snapshot, snapshot, link, callers, catalogue)),
-            False,
-        )
+
+        def administered() -> Visible:
+            catalogue = Catalogue(labels)
+            return Visible(
+                snapshot.epoch,
+                tuple(rule for rule in rules if administers_rule(snapshot, callers, rule)),
+                tuple(link for link in links if administers_link(snapshot, snapshot, link, callers, catalogue)),
+                False,
+            )
+
+        return await asyncio.to_thread(administered)
 
     async def edit(self, tenant: str, make: MakeEdit, administrator: Administrator, wish: Wish) -> Outcome:
         """Propose the edit, and save it unless it is only tried out.
@@ -164,8 +173,8 @@ class PolicyDesk:
         undo = await self.diff(tenant, administrator, now.epoch, to)
 
         def make(rules: Sequence[Rule], links: Sequence[RoleLink]) -> Edit:
-            new_rules = [rule for rule in rules if rule not in undo.remove_rules] + list(undo.add_rules)
-            new_links = [link for link in links if link not in undo.remove_links] + list(undo.add_links)
+            new_rules = (set(rules) - set(undo.remove_rules)) | set(undo.add_rules)
+            new_links = (set(links) - set(undo.remove_links)) | set(undo.add_links)
             return edit_between(rules, links, new_rules, new_links)
 
         if wish.expected_epoch is None:
@@ -181,13 +190,12 @@ class PolicyDesk:
                 if earlier is not None:
                     return Outcome(earlier.edit, earlier.epoch, stored=True, repeated=True), None
             snapshot = await self.parts.snapshots.get(session, tenant)
-            store = PolicyStore(session)
-            edit = make(await store.rules(tenant), await store.links(tenant))
             if wish.expected_epoch not in (None, snapshot.epoch):
                 raise EditConflict(
                     f"The policy of tenant {tenant!r} is at version {snapshot.epoch}, the edit was made for version "
                     f"{wish.expected_epoch}. Read it again and repeat the edit."
                 )
+            edit = await asyncio.to_thread(lambda: make(snapshot.rules, snapshot.links))
             if edit.empty:
                 return Outcome(edit, snapshot.epoch, stored=False), None
             labels = await self.parts.labels(session, tenant)

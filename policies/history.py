@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,6 +23,12 @@ class HistoryIncomplete(PolicyError):
     """The records do not reach back, or forward, without a gap: what was in between cannot be told."""
 
     code = "history_incomplete"
+
+
+class HistoryUnreadable(PolicyError):
+    """The database did not answer."""
+
+    code = "policy_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +72,15 @@ class History:
 
         Raises:
             HistoryIncomplete: a record is missing or cannot be understood.
+            HistoryUnreadable: the database failed.
         """
         statement = select(ChangeRow).where(
             ChangeRow.tenant == self._tenant, ChangeRow.epoch > after, ChangeRow.epoch <= up_to
         )
-        try:
-            revisions = [_revision(row) for row in await self._session.scalars(statement.order_by(ChangeRow.epoch))]
-        except (SQLAlchemyError, ValueError) as cause:
-            raise self._incomplete(after, up_to) from cause
-        if [revision.epoch for revision in revisions] != list(range(after + 1, up_to + 1)):
+        revisions = await self._read(statement.order_by(ChangeRow.epoch))
+        if len(revisions) != up_to - after or any(
+            revision.epoch != epoch for epoch, revision in enumerate(revisions, after + 1)
+        ):
             raise self._incomplete(after, up_to)
         return revisions
 
@@ -83,19 +89,24 @@ class History:
         statement = select(ChangeRow).where(ChangeRow.tenant == self._tenant, ChangeRow.kind == RevisionKind.EDIT.value)
         if before is not None:
             statement = statement.where(ChangeRow.epoch < before)
-        try:
-            rows = await self._session.scalars(statement.order_by(ChangeRow.epoch.desc()).limit(limit))
-            return [_revision(row) for row in rows]
-        except (SQLAlchemyError, ValueError) as cause:
-            raise HistoryIncomplete(f"The history of tenant {self._tenant!r} cannot be read.") from cause
+        return await self._read(statement.order_by(ChangeRow.epoch.desc()).limit(limit))
 
     async def find_retry(self, author: str, key: str) -> Revision | None:
         """What `author` changed earlier under this key."""
         statement = select(ChangeRow).where(
             ChangeRow.tenant == self._tenant, ChangeRow.author == author, ChangeRow.idempotency_key == key
         )
-        row = (await self._session.scalars(statement)).one_or_none()
-        return None if row is None else _revision(row)
+        return next(iter(await self._read(statement)), None)
+
+    async def _read(self, statement: Select[ChangeRow]) -> list[Revision]:
+        try:
+            return [_revision(row) for row in await self._session.scalars(statement)]
+        except SQLAlchemyError as cause:
+            raise HistoryUnreadable(f"The history of tenant {self._tenant!r} cannot be read. Retry.") from cause
+        except ValueError as cause:
+            raise HistoryIncomplete(
+                f"The history of tenant {self._tenant!r} holds a record that cannot be understood."
+            ) from cause
 
     def _add(self, epoch: int, kind: RevisionKind, edit: Edit, author: str, reason: str, retry: Retry | None) -> None:
         self._session.add(

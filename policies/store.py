@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.edits import Edit, InvalidEdit, PolicyError, require_applicable, require_sound_links, require_tenant
-from policies.history import History, HistoryIncomplete, Retry
+from policies.history import History, HistoryIncomplete, HistoryUnreadable, Retry
 from policies.rows import link_columns, link_of, rule_columns, rule_of
 from policies.rules import RoleLink, Rule, plain_name
 from policies.snapshot import Snapshot
@@ -232,6 +232,6 @@ async def _brought_forward(session: AsyncSession, known: Snapshot, epoch: int) -
         snapshot = known
         for revision in await History(session, known.tenant).between(known.epoch, epoch):
             snapshot = snapshot.changed(revision.edit, revision.epoch)
-    except (HistoryIncomplete, ValueError):
+    except (HistoryIncomplete, HistoryUnreadable, ValueError):
         return None
     return snapshot

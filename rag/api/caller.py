@@ -78,18 +78,27 @@ async def administrator(request: Request, bearer: Annotated[Bearer, Depends(veri
     return bearer
 
 
-async def record_denial(parts: AppParts, bearer: Bearer, code: str) -> None:
-    """Write a refusal into the tenant's audit log; raises `AuditUnavailable` if that fails."""
+async def record_denial(parts: AppParts, bearer: Bearer, code: str, *, person: str | None = None) -> None:
+    """Write a refusal into the tenant's audit log; `person` is whom the call was for, where that is known.
+
+    Raises:
+        AuditUnavailable: it cannot be written.
+    """
     if bearer.tenant is None:
         return
     subject = None if bearer.key is None else bearer.key.subject
-    body: AuditBody = {"key": bearer.id, "subject": subject, "code": code}
+    body = {"key": bearer.id, "subject": subject, "code": code}
+    await record(parts, bearer.tenant, "denied", body if person is None else body | {"person": person})
+
+
+async def record(parts: AppParts, tenant: str, kind: str, body: AuditBody) -> None:
+    """Write into the tenant's audit log; raises `AuditUnavailable` if that fails: then nothing may be answered."""
     try:
         async with parts.database.unit_of_work() as session:
-            await parts.audit.append(session, bearer.tenant, "denied", body)
+            await parts.audit.append(session, tenant, kind, body)
     except SQLAlchemyError as cause:
         raise AuditUnavailable(
-            "The refusal could not be recorded. Retry; `ringfence doctor` checks the log."
+            "The call could not be recorded, so it is not answered. Retry; `ringfence doctor` checks the log."
         ) from cause
 
 

@@ -12,11 +12,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from policies.rules import InvalidRule
 from policies.store import PolicyError
 from rag.api.logs import log
-from rag.errors import Limited, PolicyUnreadable, RingfenceError
+from rag.errors import Limited, PolicyUnreadable, RingfenceError, Unavailable
 
 PROBLEM = "application/problem+json"
 FAILED = "Something went wrong on our side. The request id finds it in the service's log."
@@ -34,12 +36,18 @@ TABLE: Mapping[str, Mapped] = {
     "invalid_request": Mapped(400, "invalid_request_error"),
     "unauthenticated": Mapped(401, "authentication_error"),
     "denied": Mapped(403, "permission_error"),
+    "not_administered": Mapped(403, "permission_error"),
     "not_found": Mapped(404, "invalid_request_error"),
     "method_not_allowed": Mapped(405, "invalid_request_error"),
     "conflict": Mapped(409, "invalid_request_error"),
+    "canary_exposed": Mapped(409, "invalid_request_error"),
+    "history_incomplete": Mapped(409, "invalid_request_error"),
+    "edit_conflict": Mapped(412, "invalid_request_error"),
     "body_too_large": Mapped(413, "invalid_request_error"),
     "unsupported_media_type": Mapped(415, "invalid_request_error"),
     "validation_failed": Mapped(422, "invalid_request_error"),
+    "invalid_edit": Mapped(422, "invalid_request_error"),
+    "precondition_required": Mapped(428, "invalid_request_error"),
     "rate_limited": Mapped(429, "rate_limit_error"),
     "client_left": Mapped(499, "invalid_request_error"),
     "internal": Mapped(500, "server_error"),
@@ -51,6 +59,11 @@ TABLE: Mapping[str, Mapped] = {
     "audit_unavailable": Mapped(503, "server_error"),
 }
 """By code. A finer code that is not listed (`person_required`) takes the row of its class (`denied`)."""
+
+_SAID_BY_POLICIES = frozenset(
+    {"invalid_edit", "not_administered", "edit_conflict", "canary_exposed", "history_incomplete", "not_found"}
+)
+"""Codes of `policies` whose messages are for whoever administers the policy: only she can cause them."""
 
 _BY_STATUS: Mapping[int, str] = {
     400: "invalid_request",
@@ -83,10 +96,17 @@ def error_object(error: RingfenceError, *, param: str | None = None) -> dict[str
 
 
 def known(error: Exception) -> RingfenceError:
-    """An error of ours for any exception; of one that is not ours, only that it happened."""
+    """An error of ours for any exception; of one that is not ours, only that it happened.
+
+    What callers send is parsed where it is read. An invalid rule or label that gets here was stored.
+    """
     if isinstance(error, RingfenceError):
         return error
-    if isinstance(error, PolicyError):
+    if isinstance(error, PolicyError) and error.code in _SAID_BY_POLICIES:
+        return RingfenceError(str(error), code=error.code)
+    if isinstance(error, SQLAlchemyError):
+        return Unavailable("The database did not answer as it should. Retrying may help; `ringfence doctor` checks it.")
+    if isinstance(error, PolicyError | InvalidRule):
         return PolicyUnreadable("The access policy could not be read, so nothing was answered. Retrying may help.")
     return RingfenceError(FAILED)
 
@@ -115,7 +135,8 @@ def speaks_openai(path: str) -> bool:
 def install(app: FastAPI) -> None:
     """Answer every error of `app` in its dialect; none by the framework's own words, which echo input."""
     app.add_exception_handler(RingfenceError, _on_known)
-    app.add_exception_handler(PolicyError, _on_known)
+    for others in (PolicyError, InvalidRule, SQLAlchemyError):
+        app.add_exception_handler(others, _on_known)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -36,6 +36,7 @@ from rag.identity.tokens import TokenVerifier
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
+from rag.query.unmasking import GivenBack
 from rag.settings import ServiceSettings, Settings
 from tests.api import administered
 from tests.api.administered import Speaker
@@ -104,6 +105,11 @@ class ScriptedPath:
         if principal.person != "user:ann":
             raise NotFound("There is no such passage, or none that you may read.")
         return self.passage
+
+    async def give_back(self, document: str, tokens: Sequence[str], principal: Principal) -> GivenBack:
+        if principal.person != "user:ann":
+            raise NotFound("There is no such value in a document, or none that you may see.")
+        return GivenBack(document, dict.fromkeys(tokens, PASSAGE.text), ())
 
 
 @pytest.fixture
