@@ -14,9 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from evals.report import REPORTS, Report
+from rag.errors import Misuse
 
 evaluate = typer.Typer(
-    name="eval", add_completion=False, help="Measure leaks, answers, retrieval and abstention.", no_args_is_help=True
+    name="eval",
+    add_completion=False,
+    help="Measure leaks, access, answers, retrieval and abstention.",
+    no_args_is_help=True,
 )
 
 DEFAULT_DATA = Path(__file__).parent / "data"
@@ -85,6 +89,97 @@ def abstention_command(
     finish(lambda: running.abstention_report(data, data_dir, limit, _talk), reports, as_json, print_abstention)
 
 
+@evaluate.command("access")
+def access_command(
+    decisions: Annotated[
+        int, typer.Option(min=0, help="Hold engine and check against Casbin for so many random decisions.")
+    ] = 0,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Break plan, check and filter; each must be noticed.")
+    ] = False,
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Everything below that takes time, at the usual sizes.")
+    ] = False,
+    rules: Annotated[list[int] | None, typer.Option(min=10, help="What authorisation costs at so many rules.")] = None,
+    chunks: Annotated[list[int] | None, typer.Option(min=1000, help="What the filter costs at so many chunks.")] = None,
+    revocations: Annotated[int, typer.Option(min=0, help="How soon so many revocations are obeyed.")] = 0,
+    peer: Annotated[bool, typer.Option("--peer", help="Beside wardowl, where it is installed.")] = False,
+    speed_gates: Annotated[bool, typer.Option(help="Fail where a time is over its goal.")] = True,
+    seed: Annotated[int | None, typer.Option(help="Repeat a run.")] = None,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """Filter and check equal Casbin, broken ones are noticed, and what it costs. Naming parts runs only those."""
+    from evals.access import command  # noqa: PLC0415 - as above
+    from evals.access.printing import print_access  # noqa: PLC0415 - as above
+
+    asked = command.Asked(decisions, mutants, bench, tuple(rules or ()), tuple(chunks or ()), revocations, peer)
+    wanted = command.wanted_of(asked, seed=seed, speed_gates=speed_gates)
+    finish(lambda: command.access_report(wanted, _talk), reports, as_json, print_access)
+
+
+@evaluate.command("privacy")
+def privacy_command(
+    data: Data = DEFAULT_DATA,
+    directory: Annotated[
+        bool, typer.Option("--directory", help="Also with a directory that holds nine of ten of the names.")
+    ] = False,
+    speed: Annotated[bool, typer.Option(help="Also how fast, beside plain Presidio.")] = True,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """How much personal data is found, by kind, beside plain Presidio on the same model; and how fast."""
+    from evals.privacy import command  # noqa: PLC0415 - as above
+    from evals.privacy.printing import print_privacy  # noqa: PLC0415 - as above
+
+    measure = command.privacy_report
+    finish(lambda: measure(data, directory=directory, speed=speed, talk=_talk), reports, as_json, print_privacy)
+
+
+@evaluate.command("privacy-search")
+def privacy_search_command(
+    notes: Annotated[int, typer.Option(min=10, help="Case notes that are made.")] = 400,
+    questions: Annotated[int, typer.Option(min=1, help="So many of them are asked about, in eight ways each.")] = 200,
+    seed: Annotated[int, typer.Option(help="Another seed makes other notes.")] = 1,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """Whether people are found by name, surname, initials and address in masked text as well as in unmasked text."""
+    from evals import running  # noqa: PLC0415 - as above
+
+    if questions > notes:
+        raise Misuse("--questions is at most --notes: each question is about a note of its own.")
+    finish(lambda: running.privacy_search_report(notes, questions, seed, _talk), reports, as_json, print_privacy_search)
+
+
+@evaluate.command("privacy-unmask")
+def privacy_unmask_command(
+    data_dir: Company = None,
+    cases: Annotated[int, typer.Option(min=0, help="Random decisions held against Casbin.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Another seed makes other policies.")] = 1,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """Whether a value is given to anybody without the right to it: the sample company, and random policies."""
+    from evals import running  # noqa: PLC0415 - as above
+
+    finish(lambda: running.privacy_unmask_report(data_dir, cases, seed, _talk), reports, as_json, print_figures)
+
+
+@evaluate.command("privacy-outgoing")
+def privacy_outgoing_command(
+    data: Data = DEFAULT_DATA,
+    texts: Annotated[int, typer.Option(min=4, help="Texts of generated_large that are streamed.")] = 400,
+    seed: Annotated[int, typer.Option(help="Another seed draws other texts.")] = 1,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """What scanning a stream finds beside scanning the whole text, and how long it holds it back."""
+    from evals import running  # noqa: PLC0415 - as above
+
+    finish(lambda: running.privacy_outgoing_report(data, texts, seed, _talk), reports, as_json, print_figures)
+
+
 def finish(
     measure: Callable[[], Awaitable[Report]], reports: Path, as_json: bool, show: Callable[[Report], None]
 ) -> None:
@@ -126,6 +221,22 @@ def print_retrieval(report: Report) -> None:
     _out().print(table)
     named = ("documents", "questions", "search_ms_p50", "search_ms_p95")
     _out().print(", ".join(f"{name} {report.figures[name]}" for name in named))
+
+
+def print_figures(report: Report) -> None:
+    for name, value in report.figures.items():
+        _out().print(f"{name} {value}", markup=False)
+
+
+def print_privacy_search(report: Report) -> None:
+    kinds = report.figures["kinds"]
+    table = Table("question names", "unmasked @1", "@5", "masked @1", "@5")
+    if isinstance(kinds, dict):
+        for name, rates in kinds.items():
+            table.add_row(
+                name, *(f"{rates[f'{side}_hit_at_{k}']:.3f}" for side in ("unmasked", "masked") for k in (1, 5))
+            )
+    _out().print(table)
 
 
 def print_answers(report: Report) -> None:

@@ -5,12 +5,14 @@ everybody who is in it; only a caller whose sum exceeds the budget needs a plan 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from policies.extents import Standing
-from policies.plan import ALLOWED_MAX, CLAUSE_MAX, FIXED_MAX, LIST_MAX
-from policies.rules import ANY, SELF, Effect, Level, Rule
+from policies.moves import Move, touched
+from policies.plan import ALLOWED_MAX, CLAUSE_MAX, FIXED_MAX, LIST_MAX, PlanTooLarge, plan
+from policies.rules import ANY, SELF, Caller, Effect, Level, Rule
 from policies.snapshot import Snapshot
 
 _NOTHING = -1
@@ -28,15 +30,49 @@ class Size:
     denying: int
 
 
+class _Clause(NamedTuple):
+    level: Level
+    size: int
+    departments: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """Of one subject's rules: level and conditions of each allow clause, up to which level everything is allowed,
-    the conditions of all deny clauses, and the number of rules."""
+    """Of one subject's rules: the level up to which everything of a department, or of ANY, is allowed; the other
+    allow clauses; the conditions of all deny clauses; and the number of rules."""
 
-    allowing: tuple[tuple[Level, int], ...]
-    unconditional: int
+    everything: Mapping[str, Level]
+    allowing: tuple[_Clause, ...]
     denying: int
     rules: int
+
+
+def require_searchable(before: Snapshot, after: Snapshot, people: Iterable[Caller]) -> None:
+    """Return if everybody's rights can be searched with after the edit as they could before it.
+
+    Removals count as well: without a wide rule, the many that it made superfluous stand in the plan again. Rights
+    that were too large before may stay so: they can then be mended step by step.
+
+    Raises:
+        PlanTooLarge: names the first whose rights can no longer be searched with.
+    """
+    moves = [Move.of(before, after, caller) for caller in people]
+    for action, subjects in touched(before, after).items():
+        budget = Budget(after, action)
+        for move in moves:
+            if move.concerned(subjects) and not budget.surely_kept(move.after):
+                _require_no_worse(before, after, move.caller, action)
+
+
+def _require_no_worse(before: Snapshot, after: Snapshot, caller: Caller, action: str) -> None:
+    try:
+        plan(after, (caller,), action)
+    except PlanTooLarge as cause:
+        try:
+            plan(before, (caller,), action)
+        except PlanTooLarge:
+            return
+        raise cause
 
 
 class Budget:
@@ -63,11 +99,22 @@ class Budget:
         sums = [self._sum(name) for name in standing.names]
         if max(len(standing.names), sum(found.rules for found in sums)) > LIST_MAX:
             return None
-        unconditional = max(found.unconditional for found in sums)
-        # A clause that allows everything up to its level swallows all others up to there.
-        sizes = [size for found in sums for level, size in found.allowing if level > unconditional]
+        everything: dict[str, int] = {ANY: _NOTHING}
+        for found in sums:
+            for department, level in found.everything.items():
+                everything[department] = max(level, everything.get(department, _NOTHING))
+        everywhere = everything[ANY]
+        # What allows everything, everywhere or of a department, swallows all other clauses up to its level there.
+        sizes = [
+            clause.size
+            for found in sums
+            for clause in found.allowing
+            if any(clause.level > max(everywhere, everything.get(name, _NOTHING)) for name in clause.departments)
+        ]
+        # Departments of one level are one list.
+        sizes += [2 for level in set(everything.values()) if level > everywhere]
         return Size(
-            allowing=sum(sizes) + (unconditional > _NOTHING),
+            allowing=sum(sizes) + 1,
             widest=max(sizes, default=1),
             denying=sum(found.denying for found in sums) + _NAMES_AND_WALLS,
         )
@@ -80,20 +127,23 @@ class Budget:
 
 
 def _add_up(rules: tuple[Rule, ...]) -> _Sum:
-    allowing = tuple(_clauses(rule for rule in rules if rule.effect is Effect.ALLOW))
-    return _Sum(
-        allowing=allowing,
-        unconditional=max((level for level, size in allowing if size == 1), default=_NOTHING),
-        denying=sum(size for _, size in _clauses(rule for rule in rules if rule.effect is Effect.DENY)),
-        rules=len(rules),
-    )
+    everything: dict[str, Level] = {}
+    restricted: list[Rule] = []
+    for rule in rules:
+        if rule.effect is Effect.ALLOW and not rule.tags and rule.owner == rule.document == ANY:
+            everything[rule.department] = max(rule.level, everything.get(rule.department, rule.level))
+        elif rule.effect is Effect.ALLOW:
+            restricted.append(rule)
+    denying = sum(clause.size for clause in _clauses(rule for rule in rules if rule.effect is Effect.DENY))
+    return _Sum(everything, tuple(_clauses(restricted)), denying, len(rules))
 
 
-def _clauses(rules: Iterable[Rule]) -> Iterator[tuple[Level, int]]:
-    """Level and conditions of the rules' clauses, where those that differ in the department only are one clause."""
+def _clauses(rules: Iterable[Rule]) -> Iterator[_Clause]:
+    """The rules' clauses, where those that differ in the department only are one."""
     departments: defaultdict[tuple[Level, frozenset[str], str, str], set[str]] = defaultdict(set)
     for rule in rules:
         departments[rule.level, rule.tags, rule.owner, rule.document].add(rule.department)
     for (level, tags, owner, document), named in departments.items():
         # The level is a condition of its own, and each list is one.
-        yield level, 1 + len(tags) + (owner == SELF) + (document != ANY) + (ANY not in named)
+        size = 1 + len(tags) + (owner == SELF) + (document != ANY) + (ANY not in named)
+        yield _Clause(level, size, frozenset(named))

@@ -5,17 +5,17 @@ nothing: where the policy, or the labels of a document, changed in between, it m
 """
 
 from dataclasses import dataclass
-from itertools import chain
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.administration import ADMINISTER, Administrator, administers_everything, require_administered
+from policies.budget import require_searchable
 from policies.catalogue import Catalogue
 from policies.edits import Edit, InvalidEdit, PolicyError, require_applicable, require_tenant
 from policies.history import History, Retry, Revision
 from policies.plan import PlanTooLarge, plan
 from policies.postings import Selection
-from policies.readers import label, people_of
+from policies.readers import everybody, label
 from policies.simulate import Simulation, simulate
 from policies.snapshot import Snapshot
 from policies.store import EditConflict, PolicyStore
@@ -57,7 +57,10 @@ def propose(before: Snapshot, edit: Edit, administrator: Administrator, catalogu
     require_administered(before, edit, administrator, catalogue)
     require_applicable(edit, before.rules, before.links)
     after = before.changed(edit, before.epoch + 1)
-    _require_plannable(after, edit, catalogue)
+    try:
+        require_searchable(before, after, everybody((before, after), catalogue))
+    except PlanTooLarge as cause:
+        raise InvalidEdit(f"This edit makes rights that cannot be searched with: {cause}.") from cause
     within = None if may_see_all(before, administrator) else administered(before, administrator, catalogue)
     return Proposal(edit, before, after, simulate(before, after, catalogue, within=within))
 
@@ -117,23 +120,3 @@ def administered(snapshot: Snapshot, administrator: Administrator, catalogue: Ca
     if administrator.callers is None:
         return catalogue.everything
     return catalogue.admitted(plan(snapshot, administrator.callers, ADMINISTER))
-
-
-def _require_plannable(after: Snapshot, edit: Edit, catalogue: Catalogue) -> None:
-    """Plan for everybody whom the edit reaches; those with the same rights are planned once."""
-    touched = {rule.subject for rule in edit.add_rules}
-    touched.update(chain.from_iterable((link.member, link.parent) for link in edit.add_links))
-    actions = after.actions() if edit.add_links else tuple({rule.action for rule in edit.add_rules})
-    planned: set[tuple[frozenset[str], frozenset[str]]] = set()
-    for caller in people_of(after, catalogue):
-        names = after.closure(caller)
-        own = frozenset() if after.rules_of(caller.subject) else frozenset({caller.subject})
-        rights = (names - own, after.compartments(caller))
-        if rights in planned or touched.isdisjoint(names):
-            continue
-        planned.add(rights)
-        for action in actions:
-            try:
-                plan(after, (caller,), action)
-            except PlanTooLarge as cause:
-                raise InvalidEdit(f"This edit makes rights that cannot be searched with: {cause}.") from cause

@@ -1,7 +1,7 @@
 """May these callers act on this one document? Casbin's own enforcer decides, on the rules that could matter.
 
 The enforcer walks every rule of a policy at every call, so it is given a slice: the rules whose subject the
-caller can reach and whose department and document columns can cover the document. A rule that is left out
+caller can reach and whose columns of single values can cover the document. A rule that is left out
 could not have matched, so leaving it out changes no decision. Nothing here is shared with `policies.plan`
 except the snapshot: the two must agree because they are both right, not because they are the same code.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import casbin
 from casbin.model import Model
 
-from policies.rules import Attributes, Caller, RoleLink, Rule
+from policies.rules import ANY, Attributes, Caller, RoleLink, Rule
 from policies.snapshot import Snapshot
 from policies.wording import describe
 
@@ -77,6 +77,8 @@ def _labels(attributes: Attributes) -> tuple[object, ...]:
     return (
         attributes.tenant,
         attributes.department,
+        # A level of the wrong type must be refused, and True equals 1.
+        type(attributes.level),
         attributes.level,
         attributes.tags,
         attributes.owner,
@@ -103,7 +105,8 @@ def _check_one(snapshot: Snapshot, caller: Caller, action: str, attributes: Attr
         return _denied(action, f"{caller.subject} does not belong to tenant {snapshot.tenant}")
     links = snapshot.links_from(caller)
     names = {caller.subject, *(link.parent for link in links)}
-    rules = snapshot.rules_about(names, action, department=attributes.department, document=attributes.document)
+    covering = snapshot.rules_about(names, action, department=attributes.department, document=attributes.document)
+    rules = [rule for rule in covering if _can_match(rule, caller, attributes)]
     nothing = _denied(action, f"no rule lets {caller.subject} {action} this document")
     if not rules:
         # Casbin answers an empty policy by evaluating the matcher on empty columns.
@@ -116,6 +119,18 @@ def _check_one(snapshot: Snapshot, caller: Caller, action: str, attributes: Attr
     if decisive is None:
         return nothing
     return Decision(allowed is True, action, decisive, describe(decisive))
+
+
+def _can_match(rule: Rule, caller: Caller, attributes: Attributes) -> bool:
+    """False only for a rule that the matcher would refuse by its level, tags or owner column alone.
+
+    Casbin evaluates the matcher once per rule, which is nearly all that a decision costs.
+    """
+    return (
+        _at_most(int(attributes.level), int(rule.level))
+        and _has_all(attributes.tags, rule.tags)
+        and (rule.owner == ANY or attributes.owner == caller.subject)
+    )
 
 
 def _denied(action: str, reason: str) -> Decision:

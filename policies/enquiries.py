@@ -15,7 +15,7 @@ from policies.catalogue import Catalogue
 from policies.change import administered, may_see_all
 from policies.check import check
 from policies.desk import DeskParts
-from policies.edits import PolicyError
+from policies.edits import Edit, PolicyError
 from policies.explain import Explanation, Verdict, explain
 from policies.plan import Plan, plan
 from policies.readers import Reach, Reader, people_of, what, who
@@ -87,7 +87,9 @@ class Enquiries:
 
         def work() -> tuple[Readers, ...]:
             people = people_of(snapshot, Catalogue(everything))
-            return tuple(Readers(found, who(snapshot, found, people, action), len(people)) for found in labels)
+            # On a copy: thousands of decisions would push out those that questions come back to.
+            copy = snapshot.changed(Edit(), snapshot.epoch)
+            return tuple(Readers(found, who(copy, found, people, action), len(people)) for found in labels)
 
         return await asyncio.to_thread(work)
 

@@ -97,6 +97,13 @@ def _tags(values: Iterable[str], column: str) -> frozenset[str]:
     return tags
 
 
+def _level(value: object) -> Level:
+    """Whole numbers only: True equals 1, and 2.0 equals 2, but an index may tell them apart."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidRule(f"level {value!r} is not a whole number")
+    return Level(value)
+
+
 def action_name(value: str) -> str:
     """Return `value` if it is a known action: one of `PLAIN_ACTIONS`, or `unmask:<ENTITY>`.
 
@@ -138,7 +145,7 @@ class Rule:
             raise InvalidRule(f"owner {self.owner!r} must be {ANY!r} or {SELF!r}")
         if self.document not in (ANY, SHARED):
             plain_name(self.document, "document")
-        object.__setattr__(self, "level", Level(self.level))
+        object.__setattr__(self, "level", _level(self.level))
         object.__setattr__(self, "effect", Effect(self.effect))
         if self.effect is Effect.DENY and self.level < max(Level):
             # A paragraph that is classified higher than its document would slip out from under the denial.
@@ -182,7 +189,7 @@ class Attributes:
         plain_name(self.tenant, "tenant")
         plain_name(self.document, "document")
         plain_name(self.department, "department")
-        object.__setattr__(self, "level", Level(self.level))
+        object.__setattr__(self, "level", _level(self.level))
         object.__setattr__(self, "tags", _tags(self.tags, "tag"))
         if self.owner:
             subject_name(self.owner, kinds=("user",))

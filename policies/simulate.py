@@ -5,14 +5,13 @@ a name that no rule and no document speaks of are answered once.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from policies.budget import Budget
 from policies.catalogue import CANARY_TAG, Catalogue
-from policies.extents import Extents, Standing
-from policies.plan import plan
+from policies.extents import Extents
+from policies.moves import Move, touched
 from policies.postings import Selection, without
 from policies.readers import everybody
 from policies.rules import Attributes, Caller, Level
@@ -104,18 +103,6 @@ class Simulation:
         return len({change.caller for change in self.changes if change.loss})
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A caller's standing before and after."""
-
-    caller: Caller
-    before: Standing
-    after: Standing
-
-    def touched(self, subjects: frozenset[str]) -> bool:
-        return self.before != self.after or not subjects.isdisjoint(self.before.names)
-
-
 def simulate(before: Snapshot, after: Snapshot, catalogue: Catalogue, *, within: Selection | None = None) -> Simulation:
     """Compare two policies of one tenant on its documents, for every caller that `readers.people_of` knows of.
 
@@ -123,15 +110,14 @@ def simulate(before: Snapshot, after: Snapshot, catalogue: Catalogue, *, within:
 
     Raises:
         ValueError: the policies and the catalogue belong to different tenants.
-        PlanTooLarge: after the edit, the rights of somebody it concerns could not be searched with.
     """
     people = everybody((before, after), catalogue)
     scope = catalogue.everything if within is None else catalogue.everything & within
-    moves = [_Move(caller, Standing.of(before, caller), Standing.of(after, caller)) for caller in people]
-    touched = _touched(before, after)
+    moves = [Move.of(before, after, caller) for caller in people]
+    actions = touched(before, after)
     changes: list[Change] = []
     exposed: set[Exposure] = set()
-    for action, subjects in touched.items():
+    for action, subjects in actions.items():
         for callers, was, now in _differences(before, after, catalogue, action, subjects, moves):
             gain = _gain(catalogue, was & scope, without(now, was) & scope)
             loss = _loss(catalogue, without(was, now) & scope)
@@ -143,21 +129,10 @@ def simulate(before: Snapshot, after: Snapshot, catalogue: Catalogue, *, within:
     return Simulation(
         people=len(people),
         documents=catalogue.count(scope),
-        actions=tuple(sorted(touched)),
+        actions=tuple(actions),
         changes=tuple(sorted(changes, key=lambda change: (change.action, _order(change.caller)))),
         canaries=tuple(sorted(exposed, key=lambda exposure: (_order(exposure.caller), exposure.document))),
     )
-
-
-def _touched(before: Snapshot, after: Snapshot) -> Mapping[str, frozenset[str]]:
-    """The actions that the difference can change anything about, with the subjects of the changed rules."""
-    old, new = set(before.rules), set(after.rules)
-    subjects: defaultdict[str, set[str]] = defaultdict(set)
-    if set(before.links) != set(after.links):
-        subjects.update((action, set()) for action in {rule.action for rule in old | new})
-    for rule in old ^ new:
-        subjects[rule.action].add(rule.subject)
-    return {action: frozenset(names) for action, names in subjects.items()}
 
 
 def _differences(
@@ -166,29 +141,26 @@ def _differences(
     catalogue: Catalogue,
     action: str,
     subjects: frozenset[str],
-    moves: Iterable[_Move],
+    moves: Iterable[Move],
 ) -> Iterator[tuple[list[Caller], Selection, Selection]]:
     """Callers with equal rights, and what they could act on before and can after, where that differs."""
-    alike: defaultdict[tuple[object, ...], list[_Move]] = defaultdict(list)
+    alike: defaultdict[tuple[object, ...], list[Move]] = defaultdict(list)
     for move in moves:
-        if move.touched(subjects):
+        if move.concerned(subjects):
             mentioned = catalogue.mentions(move.caller.subject) or any(
                 snapshot.rules_for((move.caller.subject,), action) for snapshot in (before, after)
             )
             alike[_rights(move, mentioned)].append(move)
     old = Extents(before, catalogue, action)
     new = old.after(after, subjects)
-    budget = Budget(after, action)
     for group in alike.values():
         one = group[0]
-        if not budget.surely_kept(one.after):
-            plan(after, (one.caller,), action)
         was, now = old.of(one.before), new.of(one.after)
         if was != now:
             yield [move.caller for move in group], was, now
 
 
-def _rights(move: _Move, mentioned: bool) -> tuple[object, ...]:
+def _rights(move: Move, mentioned: bool) -> tuple[object, ...]:
     """Equal for callers with equal rights: a name of her own counts where something speaks of it."""
     own = frozenset() if mentioned else frozenset({move.caller.subject})
     return (

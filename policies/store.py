@@ -60,9 +60,15 @@ class PolicyStore:
         """The policy version of `tenant`; 0 for a tenant without a policy."""
         try:
             statement = select(EpochRow.epoch).where(EpochRow.tenant == tenant)
-            return await self._session.scalar(statement) or 0
+            epoch = await self._session.scalar(statement)
         except SQLAlchemyError as cause:
             raise _unreadable(tenant) from cause
+        if epoch is None:
+            return 0
+        # A database without strict types may hold anything here, and a version that cannot be compared is none.
+        if not isinstance(epoch, int) or epoch < 0:
+            raise _unreadable(tenant)
+        return epoch
 
     async def rules(self, tenant: str) -> tuple[Rule, ...]:
         """All rules of `tenant`, in the order in which they were added.

@@ -28,7 +28,8 @@ _CHUNKS_PER_DOCUMENT = 10
 _DEPARTMENTS = 40
 _TAGS = ("region:eu", "region:us", "project:x", "draft")
 _EXTERNAL, _DEAL = "group:external", "compartment:deal"
-_DRAFTS_PER_SHARE = 60
+DRAFTS = 12
+"""Readers of a width that are made; the one nearest to it is taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +52,8 @@ class Chunks:
             yield [Point(chunk_name(n), self.vectors[n], nothing, self.payload(n)) for n in numbers]
 
     def attributes(self, number: int) -> Attributes:
-        return replace(self.labels[self.label_of[number]], document=f"d{number // _CHUNKS_PER_DOCUMENT}")
+        labels = self.labels[int(self.label_of[number])]
+        return replace(labels, document=f"d{number // _CHUNKS_PER_DOCUMENT}")
 
     def payload(self, number: int) -> dict[str, str | int | list[str]]:
         return {**payload_of(self.attributes(number), version="ver_1", attribute_version=1, policy_epoch=EPOCH)}
@@ -106,7 +108,7 @@ def make_readers(seed: int, chunks: Chunks) -> list[Reader]:
     for share in SHARES:
         for kind, draft in (("departments", _departments), ("tangle", _tangle)):
             subject = f"user:{kind}-{share:g}"
-            drafts = [draft(random, subject, share, counts) for _ in range(_DRAFTS_PER_SHARE // 4)]
+            drafts = [draft(random, subject, share, counts) for _ in range(DRAFTS)]
             link = (RoleLink(subject, _EXTERNAL, TENANT),)
             made = [reader_of(subject, rules, link, chunks, counts) for rules in drafts]
             readers.append(min(made, key=lambda reader: abs(np.log((reader.share + 1e-9) / share))))
@@ -185,4 +187,5 @@ def _around(random: np.random.Generator, centres: NDArray[np.float32], count: in
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
+    lengths: NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
+    return np.divide(vectors, lengths, dtype=np.float32)

@@ -9,10 +9,10 @@ from typing import Any, Self
 import qdrant_edge as edge
 
 from rag.domain import content_id
-from rag.index.filter import Every
 from rag.index.payload import INTEGERS, KEYWORDS
 from rag.index.points import chunk_id, point_id
 from rag.index.render import edge_filter
+from rag.index.tree import Every
 
 _VECTOR = "dense"
 _LIMIT = 10_000
@@ -49,19 +49,26 @@ class Shard:
             self._shard.update(edge.UpdateOperation.upsert_points(points))
 
     def admitted(self, node: Every | None) -> frozenset[str]:
-        """The chunks that a vector search under the filter finds; counting must agree. None: a filter of nothing.
+        """The chunks that a vector search under the filter finds, in each spelling. None: a filter of nothing.
 
         Raises:
-            RuntimeError: search and count disagree, or there is more than one search can return.
+            RuntimeError: the spellings, or search and count, disagree; or there is more than one search can return.
         """
         if node is None:
             return frozenset()
-        nearest = edge.Query.Nearest([1.0, 0.0], using=_VECTOR)
-        found = self._shard.query(edge.QueryRequest(limit=_LIMIT, query=nearest, filter=edge_filter(node)))
+        found, scanned = self._found(edge_filter(node)), self._found(edge_filter(node, scan=True))
         counted = self._shard.count(edge.CountRequest(exact=True, filter=edge_filter(node)))
-        if counted != len(found) or counted >= _LIMIT:
-            raise RuntimeError(f"the engine found {len(found)} points under a filter and counted {counted}")
-        return frozenset(chunk_id(point.id) for point in found)
+        if found != scanned or counted != len(found) or counted >= _LIMIT:
+            raise RuntimeError(
+                f"one filter admitted {len(found)} points, {len(scanned)} when it was spelt for a scan, and "
+                f"{counted} when they were counted"
+            )
+        return found
+
+    def _found(self, wanted: edge.Filter) -> frozenset[str]:
+        nearest = edge.Query.Nearest([1.0, 0.0], using=_VECTOR)
+        points = self._shard.query(edge.QueryRequest(limit=_LIMIT, query=nearest, filter=wanted))
+        return frozenset(chunk_id(point.id) for point in points)
 
     def close(self) -> None:
         self._shard.close()

@@ -17,8 +17,8 @@ from evals.access.oracle import Oracle, ParsedOnce
 from evals.access.worlds import ACTION, EPOCH, World, corpus, policy
 from policies.plan import Conditions
 from policies.rules import Attributes
-from rag.index.filter import Every
 from rag.index.payload import payload_of
+from rag.index.tree import Every
 
 DOCUMENTS = 200
 POLICIES_PER_CORPUS = 10

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from policies.plan import Conditions, Grant
-from rag.index.filter import AnyOf, AtMost, Beyond, Every, Node, Some, access_filter
+from rag.index.filter import access_filter
+from rag.index.tree import AnyOf, AtMost, Beyond, Every, Node, Some
 
 Filterer = Callable[[Conditions], Every | None]
 Rewriting = Callable[[Node], Node | None]

@@ -108,10 +108,7 @@ async def _measure(seed: int, company: Company, database: Database) -> dict[str,
     watch = Stopwatch()
     random = Random(seed)
     parts = deciding_parts(database, load_settings())
-    for _ in range(STARTS):
-        async with database.reading() as session:
-            with watch.time("start"):
-                snapshot = await SnapshotCache().get(session, TENANT)
+    snapshot = await _start(database, watch)
     askers = await asyncio.to_thread(_askers, company, snapshot)
     await _ask(parts, askers[0], random, Stopwatch(), "cold")
     for edit in range(EDITS):
@@ -124,6 +121,16 @@ async def _measure(seed: int, company: Company, database: Database) -> dict[str,
     _check_each(snapshot, askers, company, watch)
     _casbin(company, askers[0], watch)
     return _figures(company, watch)
+
+
+async def _start(database: Database, watch: Stopwatch) -> Snapshot:
+    """Read the whole policy, as new processes do."""
+    for _ in range(STARTS):
+        async with database.reading() as session:
+            with watch.time("start"):
+                await SnapshotCache().get(session, TENANT)
+    async with database.reading() as session:
+        return await SnapshotCache().get(session, TENANT)
 
 
 async def _ask(parts: QueryParts, asker: Asker, random: Random, watch: Stopwatch, kind: str) -> None:

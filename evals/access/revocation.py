@@ -51,7 +51,7 @@ async def measure_revocation(seed: int, revocations: int, folder: Path, talk: Pr
                     talk(f"{done}/{revocations} rights taken away")
     finally:
         await database.close()
-    return _figures(obeyed_ms, asked)
+    return figures_of(obeyed_ms, asked)
 
 
 def revocation_gates(figures: Mapping[str, Json], *, speed: bool) -> tuple[Gate, ...]:
@@ -107,7 +107,7 @@ def _obeyed_ms(committed: float, answers: Sequence[Asked]) -> float:
     return max(0.0, (min(refused) - committed) * 1000) if refused else ASKING_S_MAX * 1000
 
 
-def _figures(obeyed_ms: Sequence[float], asked: Sequence[tuple[float, Asked]]) -> dict[str, Json]:
+def figures_of(obeyed_ms: Sequence[float], asked: Sequence[tuple[float, Asked]]) -> dict[str, Json]:
     after = [one for committed, one in asked if one.started >= committed]
     return {
         "replicas": REPLICAS,

@@ -14,15 +14,26 @@ import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 
-from evals.access.chunks import EVERYTHING, Chunks, Reader, chunk_number, make_chunks, make_queries, make_readers
+from evals.access.chunks import (
+    EVERYTHING,
+    TENANT,
+    Chunks,
+    Reader,
+    chunk_number,
+    make_chunks,
+    make_queries,
+    make_readers,
+)
 from evals.access.equivalence import Progress
 from evals.measured import number, percentile
 from evals.report import Gate, Json
 from rag.domain import SparseVector
 from rag.index.embedded import EmbeddedStore, open_embedded
-from rag.index.filter import access_filter, size
+from rag.index.filter import access_filter
 from rag.index.points import DENSE
+from rag.index.shard import open_shard
 from rag.index.store import Query
+from rag.index.tree import size
 
 DIM = 384
 DEPTH = 10
@@ -72,8 +83,8 @@ async def _measure(seed: int, count: int, folder: Path, talk: Progress) -> dict[
     await write_chunks(chunks, folder, talk)
     talk(f"{count} chunks written in {time.perf_counter() - started:.0f} s; {len(readers)} readers ask")
     queries = make_queries(seed, _questions(count), DIM)
-    shard = await asyncio.to_thread(edge.EdgeShard.load, str(folder))
-    store = EmbeddedStore(shard, tenant=readers[0].plan.tenant, dim=DIM, conditions_max=400)
+    shard = await asyncio.to_thread(open_shard, folder, tenant=TENANT, dim=DIM)
+    store = EmbeddedStore(shard, tenant=TENANT, dim=DIM, conditions_max=400)
     try:
         plain_ms, asked = await _ask(store, shard, chunks, readers, queries)
     finally:
@@ -83,7 +94,7 @@ async def _measure(seed: int, count: int, folder: Path, talk: Progress) -> dict[
 
 async def write_chunks(chunks: Chunks, folder: Path, talk: Progress) -> None:
     """Through the real store, so that the shard is what the product makes."""
-    store = await asyncio.to_thread(open_embedded, folder, tenant=chunks.labels[0].tenant, dim=DIM, conditions_max=400)
+    store = await asyncio.to_thread(open_embedded, folder, tenant=TENANT, dim=DIM, conditions_max=400)
     written = 0
     for batch in chunks.points():
         await store.upsert(batch)

@@ -57,7 +57,7 @@ class EdgeBackend:
             ids: list[edge.PointId] = [point_id(chunk_name(place))]
             self._shard.update(edge.UpdateOperation.overwrite_payload(ids, {_USERS: list(users)}))
 
-    def search(self, query: Any, k: int, filter: Any = None) -> list[Any]:  # noqa: A002 - the protocol's name
+    def search(self, query: Any, k: int, filter: Any = None) -> list[Any]:
         request = edge.QueryRequest(
             limit=k,
             query=edge.Query.Nearest(list(query.vector), using=DENSE),

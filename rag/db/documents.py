@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policies.rules import Attributes, Level, Tightening
+from policies.rules import Attributes, InvalidRule, Level, Tightening
 from rag.db.tables import ChunkRow, DocumentRow, VersionRow
 from rag.domain import Chunk, Span
 
@@ -43,23 +43,39 @@ def labels_in(tenant: str, document: str, row: Any) -> Attributes:
     return Attributes(
         tenant=tenant,
         document=document,
-        department=row.department,
+        department=_name(row.department),
         level=Level(row.level),
-        tags=frozenset(row.tags),
-        owner=row.owner,
-        shares=frozenset(row.shares),
-        denied_shares=frozenset(row.denied_shares),
-        compartments=frozenset(row.compartments),
+        tags=_names(row.tags),
+        owner=_name(row.owner),
+        shares=_names(row.shares),
+        denied_shares=_names(row.denied_shares),
+        compartments=_names(row.compartments),
     )
 
 
 def tightening_of(row: Any) -> Tightening:
-    """What a chunk, or any row that holds the columns of its stricter labels, adds to its document's labels."""
+    """What a chunk, or any row that holds the columns of its stricter labels, adds to its document's labels.
+
+    Raises as `attributes_of`.
+    """
     return Tightening(
         level=Level(row.level_at_least),
-        compartments=frozenset(row.more_compartments),
-        denied_shares=frozenset(row.more_denied_shares),
+        compartments=_names(row.more_compartments),
+        denied_shares=_names(row.more_denied_shares),
     )
+
+
+def _names(stored: object) -> frozenset[str]:
+    """A stored list of names. Anything else, an empty text or object above all, must not be taken for no names."""
+    if not isinstance(stored, list):
+        raise InvalidRule("a stored list of names is not a list")
+    return frozenset(_name(name) for name in stored)
+
+
+def _name(stored: object) -> str:
+    if not isinstance(stored, str):
+        raise InvalidRule("a stored name is not a text")
+    return stored
 
 
 async def tenants_with_documents(session: AsyncSession) -> list[str]:
@@ -131,27 +147,34 @@ class Documents:
         attributes = {document: labels_in(tenant, document, row) for document, row in first.items()}
         return {row.id: _loaded(row, attributes[row.document], texts.get(row.version)) for row in rows}
 
+    async def labels_of_chunks(self, tenant: str, chunks: Collection[str]) -> dict[str, Attributes]:
+        """What decides about each chunk now: a fraction of `load_chunks`. Unknown ids are left out. Raises alike."""
+        statement = (
+            select(*_LABELLED)
+            .join(DocumentRow, DocumentRow.id == ChunkRow.document)
+            .where(ChunkRow.id.in_(sorted(chunks)), ChunkRow.tenant == tenant, DocumentRow.tenant == tenant)
+        )
+        rows = (await self._session.execute(statement)).all() if chunks else []
+        first = {row.document: row for row in rows}
+        labels = {document: labels_in(tenant, document, row) for document, row in first.items()}
+        return {row.id: _tightened(labels[row.document], tightening_of(row)) for row in rows}
+
+    async def others(self, tenant: str, chunks: Collection[str]) -> frozenset[str]:
+        """Those of `chunks` that exist and are another tenant's: for an alarm, never for a caller."""
+        statement = select(ChunkRow.id).where(ChunkRow.id.in_(sorted(chunks)), ChunkRow.tenant != tenant)
+        return frozenset(await self._session.scalars(statement))
+
     async def _texts(self, versions: Collection[str]) -> dict[str, str]:
         statement = select(VersionRow.id, VersionRow.text).where(VersionRow.id.in_(sorted(versions)))
         return {version: text for version, text in await self._session.execute(statement)}
 
 
-_LOADED = (
+_LABELLED = (
     ChunkRow.id,
     ChunkRow.document,
-    ChunkRow.version,
-    ChunkRow.ordinal,
-    ChunkRow.start,
-    ChunkRow.end,
-    ChunkRow.page,
-    ChunkRow.heading,
     ChunkRow.level_at_least,
     ChunkRow.more_compartments,
     ChunkRow.more_denied_shares,
-    VersionRow.policy_epoch,
-    # Characters, counted from one. A version's whole text is some hundred times what a chunk shows of it.
-    func.substr(VersionRow.text, ChunkRow.start + 1, ChunkRow.end - ChunkRow.start).label("text"),
-    DocumentRow.title,
     DocumentRow.department,
     DocumentRow.level,
     DocumentRow.tags,
@@ -159,6 +182,19 @@ _LOADED = (
     DocumentRow.shares,
     DocumentRow.denied_shares,
     DocumentRow.compartments,
+)
+_LOADED = (
+    *_LABELLED,
+    ChunkRow.version,
+    ChunkRow.ordinal,
+    ChunkRow.start,
+    ChunkRow.end,
+    ChunkRow.page,
+    ChunkRow.heading,
+    VersionRow.policy_epoch,
+    # Characters, counted from one. A version's whole text is some hundred times what a chunk shows of it.
+    func.substr(VersionRow.text, ChunkRow.start + 1, ChunkRow.end - ChunkRow.start).label("text"),
+    DocumentRow.title,
     DocumentRow.attribute_version,
     DocumentRow.indexed_attribute_version,
     DocumentRow.current_version,
@@ -179,10 +215,14 @@ def _loaded(row: Row[Any], attributes: Attributes, whole_text: str | None) -> Lo
             text=row.text if whole_text is None else whole_text[row.start : row.end],
             tightening=tightening,
         ),
-        attributes=attributes if tightening.empty else attributes.tightened(tightening),
+        attributes=_tightened(attributes, tightening),
         attribute_version=row.attribute_version,
         indexed_attribute_version=row.indexed_attribute_version,
         policy_epoch=row.policy_epoch,
         current=row.current_version == row.version,
         title=row.title,
     )
+
+
+def _tightened(labels: Attributes, tightening: Tightening) -> Attributes:
+    return labels if tightening.empty else labels.tightened(tightening)

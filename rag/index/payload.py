@@ -13,17 +13,9 @@ SEAL = "v1"
 """Written after validation only. Every filter asks for it: a point without it is nobody's."""
 
 # What filters ask for, and so what is indexed.
-KEYWORDS = (
-    "tenant",
-    SEAL_KEY,
-    "document",
-    "department",
-    "owner",
-    "tags",
-    "shares",
-    "denied_shares",
-    "compartments",
-)
+TEXTS = ("tenant", SEAL_KEY, "document", "department", "owner")
+LISTS = ("tags", "shares", "denied_shares", "compartments")
+KEYWORDS = (*TEXTS, *LISTS)
 INTEGERS = ("level", "epoch")
 """Compared by range only: exact matches of numbers differ between engines with and without an index."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rag.domain import content_id, digest_of
 from rag.errors import Damaged
-from rag.index.payload import SEAL, SEAL_KEY
+from rag.index.payload import INTEGERS, LISTS, SEAL, SEAL_KEY, TEXTS
 from rag.index.store import Hit, Hits, Payload, Point
 
 DENSE = "dense"
@@ -60,13 +60,18 @@ def check_points(points: Sequence[Point], *, tenant: str, dim: int) -> None:
 
 
 def check_payload(payload: Payload, *, tenant: str) -> None:
-    """Return if `payload` is sealed and the tenant's.
+    """Return if `payload` is sealed, the tenant's, and of the types that filters count on.
+
+    Engines match a list where any of its values does, and a missing key where something must not be.
 
     Raises:
         ValueError: it is not.
     """
     if payload.get("tenant") != tenant or payload.get(SEAL_KEY) != SEAL:
         raise ValueError(f"a payload without seal, or of another tenant, cannot enter the index of {tenant!r}")
+    kinds = ((TEXTS, str), (LISTS, list), (INTEGERS, int))
+    if not all(type(payload.get(key)) is kind for keys, kind in kinds for key in keys):
+        raise ValueError(f"a payload with a label missing or of the wrong type cannot enter the index of {tenant!r}")
 
 
 def by_payload(payloads: Mapping[str, Payload]) -> list[tuple[list[str], Payload]]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -69,8 +70,20 @@ async def load_chunks(session: AsyncSession, tenant: str, chunks: Collection[str
     Raises:
         PolicyUnreadable: they cannot be read, or are not valid attributes.
     """
-    try:
+    with _readable_labels(tenant):
         return await Documents(session).load_chunks(tenant, chunks)
+
+
+async def load_labels(session: AsyncSession, tenant: str, chunks: Collection[str]) -> dict[str, Attributes]:
+    """The attributes of chunks alone. Raises as `load_chunks`."""
+    with _readable_labels(tenant):
+        return await Documents(session).labels_of_chunks(tenant, chunks)
+
+
+@contextmanager
+def _readable_labels(tenant: str) -> Iterator[None]:
+    try:
+        yield
     except (SQLAlchemyError, OSError, InvalidRule, ValueError) as cause:
         _log.error("attributes_unreadable tenant=%s cause=%s", tenant, type(cause).__name__)
         raise _unreadable() from cause
@@ -103,6 +116,15 @@ async def check_chunks(
     return current, frozenset(chunk for chunk, found in current.items() if decisions[found.attributes].allowed)
 
 
+async def other_tenants(parts: QueryParts, tenant: str, chunks: Collection[str]) -> frozenset[str]:
+    """Those of `chunks` that are another tenant's. Raises as `check_chunks`."""
+    try:
+        async with parts.database.reading() as session:
+            return await Documents(session).others(tenant, chunks)
+    except (SQLAlchemyError, OSError) as cause:
+        raise _unreadable() from cause
+
+
 async def still_readable(
     parts: QueryParts, principal: Principal, decided: Snapshot, used: Sequence[ReadableChunk]
 ) -> Standing:
@@ -114,8 +136,7 @@ async def still_readable(
     """
     async with parts.database.reading() as session:
         snapshot = await read_policy(parts, session, principal.tenant)
-        loaded = await load_chunks(session, principal.tenant, [found.chunk.id for found in used])
-    attributes = {chunk: found.attributes for chunk, found in loaded.items()}
+        attributes = await load_labels(session, principal.tenant, [found.chunk.id for found in used])
     same_policy = snapshot.epoch == decided.epoch
     same_labels = all(attributes.get(found.chunk.id) == found.attributes for found in used)
     if same_policy and same_labels:

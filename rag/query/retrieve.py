@@ -5,6 +5,7 @@ guard -> plan -> mask -> search with the filter in every branch -> check each hi
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from policies.plan import Conditions, DenyAll
@@ -14,7 +15,7 @@ from rag.domain import Principal, ReadableChunk
 from rag.index.store import Query
 from rag.privacy.mask import MaskedText
 from rag.query.clock import StageClock
-from rag.query.decide import check_chunks, plan_of, read_policy, still_readable
+from rag.query.decide import check_chunks, other_tenants, plan_of, read_policy, still_readable
 from rag.query.found import Found, Retrieval
 from rag.query.guard import check_question
 from rag.query.known import known_values
@@ -105,7 +106,7 @@ async def _search_checked(
     with clock.stage("check"):
         scores = fuse(hits)
         current, allowed = await check_chunks(parts, snapshot, principal, scores)
-    parts.metrics.dropped_stale.inc(len(scores) - len(current))
+    await _report_unknown([chunk for chunk in scores if chunk not in current], principal.tenant, parts)
     refused = tuple(chunk for chunk in scores if chunk in current and chunk not in allowed)
     _report_refused(refused, current, principal.tenant, snapshot.epoch, parts)
     cosine = similarities(hits)
@@ -124,6 +125,17 @@ def _readable(found: LoadedChunk, score: float, similarity: float) -> ReadableCh
         score=score,
         similarity=similarity,
     )
+
+
+async def _report_unknown(chunks: Sequence[str], tenant: str, parts: QueryParts) -> None:
+    """Count hits that are no visible chunks of the tenant: replaced or removed ones, or, an alarm, another tenant's."""
+    if not chunks:
+        return
+    others = await other_tenants(parts, tenant, chunks)
+    parts.metrics.dropped_stale.inc(len(chunks) - len(others))
+    parts.metrics.dropped_by_check.inc(len(others))
+    for chunk in sorted(others):
+        _log.error("index_returned_another_tenants_chunk tenant=%s chunk=%s", tenant, chunk)
 
 
 def _report_refused(

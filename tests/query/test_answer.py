@@ -138,9 +138,11 @@ async def test_a_denial_beats_the_rule_that_allows(company: Company) -> None:
 
 
 async def test_a_stricter_label_holds_before_the_index_knows_it(company: Company) -> None:
+    alarms = company.parts.metrics.dropped_by_check._value
+    before = alarms.get()
     await company.relabel("budget", Level.SECRET)
     assert "120,000" not in everything(await ask_as(company, "finn", TRAVEL))
-    assert company.parts.metrics.dropped_by_check._value.get() == 0  # the expected window, no alarm
+    assert alarms.get() == before  # the expected window, no alarm
 
 
 def budget_writer(before: Callable[[int], Awaitable[None]] | None = None) -> Writer:

@@ -1,0 +1,153 @@
+"""`ringfence eval access`: which parts are run at which sizes, and the one report of them."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from evals.access.engine import Shards
+from evals.access.equivalence import DOCUMENTS, Progress, Tally, compare
+from evals.access.floors import floors
+from evals.access.hunt import Hunted, hunt, living
+from evals.access.overhead import measure_overhead, overhead_gates
+from evals.access.peer import measure_peer, peer_gates
+from evals.access.revocation import measure_revocation, revocation_gates
+from evals.access.search import measure_search, search_gates
+from evals.report import Gate, Json, Report
+
+SEED = 7
+FLOORS_FROM = 100
+"""Policies from which the floors are asked for: shares of fewer say little."""
+MUTANTS_MIN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to run; nothing, zero or False is left out. `everything` is the run whose report is kept as `access`."""
+
+    seed: int = SEED
+    decisions: int = 40_000
+    mutants: bool = True
+    rules: tuple[int, ...] = (10, 1_000, 10_000, 100_000)
+    chunks: tuple[int, ...] = (10_000, 100_000)
+    revocations: int = 100
+    peer: bool = True
+    speed_gates: bool = True
+
+    @property
+    def name(self) -> str:
+        """`access` for a run of all parts; a run of some never replaces its report."""
+        parts = {
+            "equivalence": bool(self.decisions),
+            "mutants": self.mutants,
+            "rules": bool(self.rules),
+            "chunks": bool(self.chunks),
+            "revocations": bool(self.revocations),
+            "peer": self.peer,
+        }
+        return "access" if all(parts.values()) else "-".join(["access", *(name for name, on in parts.items() if on)])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parts that somebody named. `bench` is short for all that take time, at the usual sizes."""
+
+    decisions: int = 0
+    mutants: bool = False
+    bench: bool = False
+    rules: tuple[int, ...] = ()
+    chunks: tuple[int, ...] = ()
+    revocations: int = 0
+    peer: bool = False
+
+
+def wanted_of(asked: Asked, *, seed: int | None = None, speed_gates: bool = True) -> Wanted:
+    """Everything where no part was named; else the named parts, a size given for one going before the usual one."""
+    usual = Wanted(seed=SEED if seed is None else seed, speed_gates=speed_gates)
+    if asked == Asked():
+        return usual
+    return replace(
+        usual,
+        decisions=asked.decisions,
+        mutants=asked.mutants,
+        rules=asked.rules or (usual.rules if asked.bench else ()),
+        chunks=asked.chunks or (usual.chunks if asked.bench else ()),
+        revocations=asked.revocations or (usual.revocations if asked.bench else 0),
+        peer=asked.peer or asked.bench,
+    )
+
+
+async def access_report(wanted: Wanted, talk: Progress) -> Report:
+    """Run what is wanted, in a scratch folder that is removed, and report it."""
+    talk(f"seed {wanted.seed}; --seed repeats it")
+    figures: dict[str, Json] = {"seed": wanted.seed}
+    gates: list[Gate] = []
+    with tempfile.TemporaryDirectory(prefix="ringfence-eval-") as scratch:
+        folder = Path(scratch)
+        await asyncio.to_thread(_prove, wanted, folder, talk, figures, gates)
+        if wanted.rules:
+            figures["authorization"] = by_rules = await measure_overhead(wanted.seed, wanted.rules, folder, talk)
+            gates += overhead_gates(by_rules) if wanted.speed_gates else ()
+        if wanted.chunks:
+            figures["search"] = by_chunks = await measure_search(wanted.seed, wanted.chunks, folder, talk)
+            gates += search_gates(by_chunks, speed=wanted.speed_gates)
+        if wanted.revocations:
+            figures["revocation"] = revoked = await measure_revocation(wanted.seed, wanted.revocations, folder, talk)
+            gates += revocation_gates(revoked, speed=wanted.speed_gates)
+        if wanted.peer:
+            figures["peer"] = compared = await measure_peer(wanted.seed, folder, talk)
+            gates += peer_gates(compared) if compared is not None else ()
+    return Report(wanted.name, figures, tuple(gates), _arguments(wanted))
+
+
+def _prove(wanted: Wanted, folder: Path, talk: Progress, figures: dict[str, Json], gates: list[Gate]) -> None:
+    with Shards(folder) as shards:
+        if wanted.decisions:
+            tally = compare(wanted.seed, -(-wanted.decisions // DOCUMENTS), shards, talk)
+            figures.update(equivalence_figures(tally))
+            gates += equivalence_gates(tally, wanted.decisions)
+        if wanted.mutants:
+            hunted = hunt(wanted.seed, shards, talk)
+            figures.update(mutant_figures(hunted))
+            gates.append(Gate("mutants", "at least", MUTANTS_MIN, len(hunted)))
+            gates.append(Gate("mutants that live", "at most", 0, len(living(hunted))))
+
+
+def equivalence_figures(tally: Tally) -> dict[str, Json]:
+    return {
+        "policies": tally.policies,
+        "documents_per_policy": DOCUMENTS,
+        "decisions": tally.decisions,
+        "over_grants": tally.over_grants,
+        "under_grants": tally.under_grants,
+        "allowed_ratio": round(tally.allowed / max(1, tally.decisions), 4),
+        "exercised": dict(sorted(tally.seen.items())),
+        "disagreements": [asdict(example) for example in tally.examples],
+    }
+
+
+def equivalence_gates(tally: Tally, decisions: int) -> tuple[Gate, ...]:
+    return (
+        Gate("over_grants", "at most", 0, tally.over_grants),
+        Gate("under_grants", "at most", 0, tally.under_grants),
+        Gate("decisions", "at least", decisions, tally.decisions),
+        *(floors(tally) if tally.policies >= FLOORS_FROM else ()),
+    )
+
+
+def mutant_figures(hunted: Sequence[Hunted]) -> dict[str, Json]:
+    deaths: list[Json] = [
+        {"mutant": str(one.mutant), "killed": one.killed, "by": [asdict(death) for death in one.deaths]}
+        for one in hunted
+    ]
+    return {
+        "mutants": len(hunted),
+        "mutants_killed": sum(one.killed for one in hunted),
+        "mutants_living": list(living(hunted)),
+        "mutant_deaths": deaths,
+    }
+
+
+def _arguments(wanted: Wanted) -> Mapping[str, Json]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(wanted).items()}
