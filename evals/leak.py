@@ -25,6 +25,7 @@ from rag.domain import Answer, Principal, Span
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
+from rag.query.unmasking import GivenBack
 
 DEMO = ("user:ines.halvorsen", "user:tomas.okafor", "user:jonas.weidmann")
 WIDEST = "user:viktor.amsel"
@@ -151,6 +152,7 @@ async def examine(asker: Asker, world: World, findings: Findings) -> None:
         findings.readers_without_hits += 1
     await _name_marks(asker, world, judge)
     await _open_passages(asker, world, judge)
+    await _ask_about_rights(asker, world, judge)
     await _provoke_errors(asker, judge)
 
 
@@ -190,6 +192,35 @@ async def _open_passages(asker: Asker, world: World, judge: Judge) -> None:
                 judge.hidden("passage", asked, section.name)
             if not may and output.status != nowhere.status:
                 judge.leaked("passage", asked, section.name)
+
+
+async def _ask_about_rights(asker: Asker, world: World, judge: Judge) -> None:
+    """Ask who may read what. Whoever does not administer a document learns not even that it is there.
+
+    Whoever does administer it is told its id and labels, and never its text.
+    """
+    every = {section.document for section in world.sections}
+    administers = {s.document for s in world.sections if world.oracle.may(asker.callers, "administer", s.labels)}
+    asked = " ".join(sorted(administers))
+    for document in sorted(every | {"doc_0"}):
+        person = {"person": asker.person, "document": document}
+        for output in (
+            await asker.post("/api/v1/policy/explain", person),
+            await asker.get(f"/api/v1/policy/who?document={document}"),
+        ):
+            judge.look("rights", f"{asked} {document}", output)
+            if document not in administers and output.status == httpx.codes.OK:
+                judge.leaked("rights", document, document)
+    for output in (
+        await asker.get("/api/v1/policy"),
+        await asker.get("/api/v1/policy/export"),
+        await asker.get("/api/v1/policy/history"),
+        await asker.post("/api/v1/policy/what", {"person": WIDEST}),
+        await asker.post("/api/v1/policy/simulate", {"add_rules": [{"subject": asker.person, "action": "read"}]}),
+    ):
+        judge.look("rights", asked, output)
+        if not administers and output.status == httpx.codes.OK:
+            judge.leaked("rights", "all", "policy")
 
 
 async def _provoke_errors(asker: Asker, judge: Judge) -> None:
@@ -293,6 +324,9 @@ class PlantedPath:
 
     async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
         return await self.inner.open_passage(document, version, span, self._principal(principal, "passage"))
+
+    async def give_back(self, document: str, tokens: Sequence[str], principal: Principal) -> GivenBack:
+        return await self.inner.give_back(document, tokens, principal)
 
 
 async def plant(parts: AppParts, key: str, progress: Progress) -> Report:

@@ -114,6 +114,10 @@ class Asker:
         response = await self.client.get(url, headers=self._headers)
         return Output(response.status_code, _all_text(response))
 
+    async def post(self, url: str, body: Mapping[str, Any]) -> Output:
+        response = await self._post(url, body)
+        return Output(response.status_code, _all_text(response))
+
     @property
     def _headers(self) -> Mapping[str, str]:
         return headers(self.key, self.person, self.assistant)

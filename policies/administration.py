@@ -11,11 +11,11 @@ tenant opens or closes one.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from policies.catalogue import Catalogue
 from policies.edits import Edit, PolicyError
 from policies.plan import Clause, Conditions, plan
 from policies.rules import ANY, COMPARTMENT_KIND, SHARED, Caller, Level, RoleLink, Rule
 from policies.snapshot import Snapshot
+from policies.survey.catalogue import Catalogue
 from policies.wording import describe
 
 ADMINISTER = "administer"

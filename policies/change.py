@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.administration import ADMINISTER, Administrator, administers_everything, require_administered
-from policies.budget import require_searchable
-from policies.catalogue import Catalogue
 from policies.edits import Edit, InvalidEdit, PolicyError, require_applicable, require_tenant
 from policies.history import History, Retry, Revision
 from policies.plan import PlanTooLarge, plan
-from policies.postings import Selection
-from policies.readers import everybody, label
 from policies.simulate import Simulation, simulate
 from policies.snapshot import Snapshot
 from policies.store import EditConflict, PolicyStore
+from policies.survey.budget import require_searchable
+from policies.survey.catalogue import Catalogue
+from policies.survey.postings import Selection
+from policies.survey.readers import everybody, label
 
 
 class KeyReused(EditConflict):

@@ -20,7 +20,6 @@ from policies.administration import (
     administers_rule,
     administers_something,
 )
-from policies.catalogue import Catalogue
 from policies.change import Proposal, may_see_all, propose, repeated, save
 from policies.diff import edit_between, net, reverse
 from policies.edits import Edit
@@ -29,6 +28,7 @@ from policies.rules import Attributes, RoleLink, Rule
 from policies.simulate import Simulation
 from policies.snapshot import Snapshot
 from policies.store import EditConflict, PolicyStore, SnapshotCache
+from policies.survey.catalogue import Catalogue
 
 OpenSession = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 LoadLabels = Callable[[AsyncSession, str], Awaitable[Sequence[Attributes]]]

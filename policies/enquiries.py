@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.administration import ADMINISTER, Administrator, NotAdministered, administers_rule, administers_something
-from policies.catalogue import Catalogue
 from policies.change import administered, may_see_all
 from policies.check import check
 from policies.desk import DeskParts
 from policies.edits import Edit, PolicyError
 from policies.explain import Explanation, Verdict, explain
 from policies.plan import Plan, plan
-from policies.readers import Reach, Reader, people_of, what, who
 from policies.rules import Attributes, Caller
 from policies.snapshot import Snapshot
+from policies.survey.catalogue import Catalogue
+from policies.survey.readers import Reach, Reader, people_of, what, who
 
 
 class NoSuchDocument(PolicyError):

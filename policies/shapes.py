@@ -11,9 +11,9 @@ from policies.explain import NearMiss, Verdict
 from policies.history import Revision
 from policies.paths import Path
 from policies.plan import Clause, DenyAll, Plan
-from policies.readers import Reach, Reader, label, stands_for
 from policies.rules import Attributes, Caller, RoleLink, Rule
 from policies.simulate import Change, Simulation
+from policies.survey.readers import Reach, Reader, label, stands_for
 from policies.wording import describe, rule_id
 
 Json = dict[str, Any]

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from policies.catalogue import CANARY_TAG, Catalogue
-from policies.extents import Extents
-from policies.moves import Move, touched
-from policies.postings import Selection, without
-from policies.readers import everybody
 from policies.rules import Attributes, Caller, Level
 from policies.snapshot import Snapshot
+from policies.survey.catalogue import CANARY_TAG, Catalogue
+from policies.survey.extents import Extents
+from policies.survey.moves import Move, touched
+from policies.survey.postings import Selection, without
+from policies.survey.readers import everybody
 
 EXAMPLES_MAX = 3
 

@@ -13,8 +13,8 @@ from policies.explain import Column as RuleColumn
 from policies.explain import Failure, NearMiss, Verdict
 from policies.paths import Path
 from policies.printing import counted, described, first, indented, known_people, left_out, names
-from policies.readers import Reach, label
 from policies.rules import SHARED, Attributes, Caller, Effect
+from policies.survey.readers import Reach, label
 from policies.wording import covered
 
 

@@ -7,9 +7,9 @@ from rich.text import Text
 
 from policies.desk import Outcome
 from policies.printing import counted, edit_pictures, first, indented, known_people, left_out, names
-from policies.readers import label
 from policies.rules import Attributes
 from policies.simulate import Change, Exposure, Gain, Simulation
+from policies.survey.readers import label
 
 
 def outcome_pictures(outcome: Outcome, tenant: str, limit: int | None) -> Iterator[RenderableType]:

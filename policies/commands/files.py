@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from policies.administration import Administrator, NotAdministered
-from policies.cases import run_cases
 from policies.commands.editing import Change, carry_out, change_by, editing
 from policies.commands.options import (
     AsAssistant,
@@ -22,11 +21,12 @@ from policies.commands.options import (
 from policies.commands.running import FAILED, clear_errors, desk_of, fail, require_administering, run
 from policies.desk import Outcome, PolicyDesk, Visible, Wish
 from policies.diff import edit_between
-from policies.edit_file import read_edit_file
 from policies.edits import Edit, InvalidEdit
-from policies.export import export_policy
-from policies.file_format import PolicyFile
-from policies.policy_file import InvalidPolicyFile, read_policy_file
+from policies.files.cases import run_cases
+from policies.files.edit_file import read_edit_file
+from policies.files.export import export_policy
+from policies.files.file_format import PolicyFile
+from policies.files.policy_file import InvalidPolicyFile, read_policy_file
 from policies.printing import counted, plain, show
 from policies.rules import RoleLink, Rule
 from policies.shapes import policy_json

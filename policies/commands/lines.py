@@ -7,8 +7,8 @@ import typer
 from policies.administration import Administrator
 from policies.commands.editing import Change, change_by, editing
 from policies.desk import Outcome, PolicyDesk, Wish
-from policies.edit_file import rules_named
 from policies.edits import Edit
+from policies.files.edit_file import rules_named
 from policies.rules import ANY, Effect, Level, RoleLink, Rule
 
 Subject = Annotated[str, typer.Argument(help="user:, group:, role: or assistant: and a name.")]

@@ -12,11 +12,11 @@ from policies.administration import ADMINISTER, Administrator, NotAdministered
 from policies.change import CanaryExposed
 from policies.desk import PolicyDesk
 from policies.edits import InvalidEdit, PolicyError
+from policies.files.policy_file import InvalidPolicyFile
 from policies.plan import DenyAll, PlanTooLarge, plan
-from policies.policy_file import InvalidPolicyFile
 from policies.printing import plain
-from policies.readers import Disagreement
 from policies.rules import InvalidRule
+from policies.survey.readers import Disagreement
 
 FAILED, MISUSE, DENIED = 1, 2, 4
 _Found = TypeVar("_Found")

@@ -12,12 +12,12 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from policies.cases import CaseResult, run_cases
 from policies.commands.options import AsJson, Files, ShowAll, rows_shown
 from policies.commands.running import FAILED, clear_errors
-from policies.coverage import Coverage, coverage
-from policies.file_format import ExpectedRule
-from policies.policy_file import read_policy_file
+from policies.files.cases import CaseResult, run_cases
+from policies.files.coverage import Coverage, coverage
+from policies.files.file_format import ExpectedRule
+from policies.files.policy_file import read_policy_file
 from policies.printing import counted, first, left_out, plain, show
 from policies.rules import Level, Rule
 from policies.shapes import Json, decision_json, link_json, rule_json

@@ -11,7 +11,7 @@ import pytest
 
 from policies.check import check
 from policies.edits import Edit
-from policies.policy_file import read_policy_text
+from policies.files.policy_file import read_policy_text
 from policies.rules import Attributes, Caller
 from policies.store import PolicyStore
 from rag import cli

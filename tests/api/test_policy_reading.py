@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.policy_file import read_policy_text
+from policies.files.policy_file import read_policy_text
 from policies.wording import rule_id
 from tests.api.administered import EPOCH, LINKS, RULES, Speaker, code, hr
 

@@ -14,7 +14,7 @@ from evals.company import StoredSection
 from evals.leak import DEMO, World, world_of
 from evals.oracle import LEVELS
 from evals.questions import POLICY, TENANT, load_questions, source_text
-from policies.cases import read_policy_file
+from policies.files.cases import read_policy_file
 from policies.rules import Attributes, Level
 from policies.store import SnapshotCache
 from rag.api.desk import desk_on

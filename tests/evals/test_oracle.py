@@ -4,8 +4,8 @@ import pytest
 
 from evals.oracle import Labels, Oracle, read_oracle
 from evals.questions import POLICY, TENANT
-from policies.cases import read_policy_file
 from policies.check import check
+from policies.files.cases import read_policy_file
 from policies.plan import Conditions, plan
 from policies.rules import Attributes, Caller, Level
 from policies.snapshot import Snapshot

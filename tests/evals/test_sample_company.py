@@ -24,7 +24,7 @@ from evals.questions import (
 from evals.sample_company.build import build
 from ingestion.sources import protocol
 from ingestion.sources.folder import FolderSource
-from policies.cases import read_policy_file, run_cases
+from policies.files.cases import read_policy_file, run_cases
 from policies.rules import Level
 
 PATHS = document_paths()

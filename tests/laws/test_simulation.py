@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from evals.access.worlds import ASSISTANT, DEPARTMENTS, GROUPS, ROLES
-from policies.budget import Budget
-from policies.catalogue import CANARY_TAG, Catalogue
 from policies.check import check
-from policies.extents import Extents, Standing
 from policies.plan import Conditions, conditions, plan
-from policies.readers import everybody, people_of, stands_for, what, who
 from policies.rules import ANY, SELF, SHARED, Attributes, Caller, Effect, Level, RoleLink, Rule, Tightening
 from policies.simulate import EXAMPLES_MAX, Simulation, simulate
 from policies.snapshot import Snapshot
+from policies.survey.budget import Budget
+from policies.survey.catalogue import CANARY_TAG, Catalogue
+from policies.survey.extents import Extents, Standing
+from policies.survey.readers import everybody, people_of, stands_for, what, who
 from tests.policies.evaluate import admits
 from tests.policies.worlds import COMPARTMENTS, HOME, PEOPLE, World, rules, worlds
 
@@ -169,17 +169,17 @@ def test_a_simulation_says_what_the_check_says_before_and_after_about_everybody(
 
 
 MUTANTS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "walls and denied shares ignored": ("policies.catalogue.Catalogue.barred", lambda *_: 0),
-    "ownership ignored": ("policies.catalogue.Catalogue.owned_by", lambda self, _: self.everything),
-    "shares ignored": ("policies.catalogue.Catalogue.shared_with", lambda self, _: self.everything),
-    "paragraphs counted as documents": ("policies.catalogue._folds", lambda _: ()),
-    "owners taken for one another": ("policies.catalogue.Catalogue.mentions", lambda *_: False),
+    "walls and denied shares ignored": ("policies.survey.catalogue.Catalogue.barred", lambda *_: 0),
+    "ownership ignored": ("policies.survey.catalogue.Catalogue.owned_by", lambda self, _: self.everything),
+    "shares ignored": ("policies.survey.catalogue.Catalogue.shared_with", lambda self, _: self.everything),
+    "paragraphs counted as documents": ("policies.survey.catalogue._folds", lambda _: ()),
+    "owners taken for one another": ("policies.survey.catalogue.Catalogue.mentions", lambda *_: False),
     "changed role links overlooked": (
-        "policies.moves.Move.concerned",
+        "policies.survey.moves.Move.concerned",
         lambda self, names: bool(self.before.names & names),
     ),
-    "changed rules overlooked": ("policies.moves.Move.concerned", lambda self, _: self.before != self.after),
-    "a rule's effect overlooked": ("policies.extents.without", lambda selection, _: selection),
+    "changed rules overlooked": ("policies.survey.moves.Move.concerned", lambda self, _: self.before != self.after),
+    "a rule's effect overlooked": ("policies.survey.extents.without", lambda selection, _: selection),
 }
 
 

@@ -17,12 +17,12 @@ from policies.administration import (
     administers_rule,
     require_administered,
 )
-from policies.catalogue import Catalogue
 from policies.check import check
 from policies.edits import Edit, InvalidEdit, require_applicable
-from policies.readers import people_of
 from policies.rules import Attributes, Caller, Effect, Level, RoleLink, Rule
 from policies.snapshot import Snapshot
+from policies.survey.catalogue import Catalogue
+from policies.survey.readers import people_of
 from tests.policies.worlds import ACTION, HOME, PEOPLE, World, rules, worlds
 
 HANNA = Caller("acme", "user:hanna")

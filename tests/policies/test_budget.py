@@ -2,11 +2,11 @@
 
 import pytest
 
-from policies.budget import Budget, require_searchable
-from policies.extents import Standing
 from policies.plan import ALLOWED_MAX, CLAUSE_MAX, FIXED_MAX, LIST_MAX, PlanTooLarge, plan
 from policies.rules import Caller, Effect, Level, RoleLink, Rule
 from policies.snapshot import Snapshot
+from policies.survey.budget import Budget, require_searchable
+from policies.survey.extents import Standing
 
 ANN = Caller("t", "user:ann")
 LINKS = (RoleLink("user:ann", "role:r", "t"),)

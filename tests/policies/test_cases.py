@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import policies
-from policies import file_format
-from policies.cases import CaseResult, InvalidPolicyFile, read_policy_file, read_policy_text, run_cases
+from policies.files import file_format
+from policies.files.cases import CaseResult, InvalidPolicyFile, read_policy_file, read_policy_text, run_cases
 from policies.rules import Effect
 
 TEMPLATES = sorted((Path(policies.__file__).parent / "templates").glob("*.yaml"))

@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 
-from policies import postings
-from policies.catalogue import CANARY_TAG, Catalogue
 from policies.plan import DenyAll, plan
-from policies.postings import Postings, bitmap, without
 from policies.rules import Attributes, Caller, Level, Rule, Tightening
 from policies.snapshot import Snapshot
+from policies.survey import postings
+from policies.survey.catalogue import CANARY_TAG, Catalogue
+from policies.survey.postings import Postings, bitmap, without
 
 ANN = Caller("t", "user:ann")
 WALL = "compartment:north"

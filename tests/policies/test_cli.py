@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.cases import read_policy_file
+from policies.files.cases import read_policy_file
 from tests.policies.command_line import STARTER
 from tests.policies.command_line import PolicyCommand as Policy
 

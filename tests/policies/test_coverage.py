@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import policies
-from policies.cases import PolicyFile, read_policy_file, read_policy_text, run_cases
-from policies.coverage import Coverage, coverage
-from policies.export import export_policy
+from policies.files.cases import PolicyFile, read_policy_file, read_policy_text, run_cases
+from policies.files.coverage import Coverage, coverage
+from policies.files.export import export_policy
 from policies.rules import RoleLink
 from policies.wording import describe
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 
 from policies.check import check
-from policies.deciding import VetoKind, deciding_rules, outcome
+from policies.files.deciding import VetoKind, deciding_rules, outcome
 from policies.rules import SHARED, Attributes, Caller, Effect, Level, RoleLink, Rule
 from policies.snapshot import Snapshot
 from tests.policies.oracle import Oracle

@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.cases import read_policy_text
 from policies.edits import InvalidEdit, require_sound_links
-from policies.export import export_policy
+from policies.files.cases import read_policy_text
+from policies.files.export import export_policy
 from policies.rules import ANY, PLAIN_ACTIONS, SELF, SHARED, Effect, InvalidRule, Level, RoleLink, Rule
 
 # Names that one version of YAML or another reads as something else than text.

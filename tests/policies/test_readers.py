@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from policies.catalogue import Catalogue
 from policies.check import Decision
 from policies.paths import Path
-from policies.readers import STAND_IN, Disagreement, Reader, everybody, label, people_of, stands_for, what, who
 from policies.rules import Attributes, Caller, Effect, Level, RoleLink, Rule
 from policies.snapshot import Snapshot
+from policies.survey.catalogue import Catalogue
+from policies.survey.readers import STAND_IN, Disagreement, Reader, everybody, label, people_of, stands_for, what, who
 
 ANN = Caller("t", "user:ann")
 DOCUMENT = Attributes("t", "d", "hr", Level.INTERNAL, owner="user:olga", shares=frozenset({"user:sam", "group:far"}))
@@ -94,7 +94,7 @@ def test_another_tenants_document_has_no_readers() -> None:
 def test_a_check_that_refuses_what_the_plan_admits_is_an_alarm(error: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     assert who(SNAPSHOT, DOCUMENT, (ANN,)) and what(SNAPSHOT, (ANN,), CATALOGUE).total
     refusal = Decision(False, "read", None, "no", error=error)
-    monkeypatch.setattr("policies.readers.check", lambda *_: refusal)
+    monkeypatch.setattr("policies.survey.readers.check", lambda *_: refusal)
     with pytest.raises(Disagreement, match="whether user:ann may read document 'd' of tenant 't' at policy version 1"):
         who(SNAPSHOT, DOCUMENT, (ANN,))
     with pytest.raises(Disagreement, match="No answer is given"):

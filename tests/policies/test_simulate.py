@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from policies.catalogue import CANARY_TAG, Catalogue
-from policies.readers import STAND_IN
 from policies.rules import SELF, Attributes, Caller, Effect, Level, RoleLink, Rule, Tightening
 from policies.simulate import EXAMPLES_MAX, Change, Exposure, Gain, Loss, Simulation, simulate
 from policies.snapshot import Snapshot
+from policies.survey.catalogue import CANARY_TAG, Catalogue
+from policies.survey.readers import STAND_IN
 
 ANN, BEN = Caller("t", "user:ann"), Caller("t", "user:ben")
 WALL = "compartment:north"

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import strict_yaml
-from policies.strict_yaml import DEPTH_MAX, SIZE_MAX, InvalidYaml, load
+from policies.files import strict_yaml
+from policies.files.strict_yaml import DEPTH_MAX, SIZE_MAX, InvalidYaml, load
 
 
 @pytest.fixture(params=["libyaml", "pure"], autouse=True, scope="module")

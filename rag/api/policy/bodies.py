@@ -7,9 +7,9 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from policies.edit_file import EditFile
 from policies.edits import InvalidEdit
-from policies.file_format import WRITTEN_FORMS
+from policies.files.edit_file import EditFile
+from policies.files.file_format import WRITTEN_FORMS
 from rag.api.schemas import read_body
 from rag.errors import RingfenceError
 

@@ -14,8 +14,8 @@ from fastapi.responses import Response
 from policies.change import repeated
 from policies.desk import Outcome, Wish
 from policies.diff import edit_between
-from policies.edit_file import EditFile
 from policies.edits import InvalidEdit
+from policies.files.edit_file import EditFile
 from policies.history import Retry
 from policies.shapes import outcome_json
 from policies.store import EditConflict

@@ -1,10 +1,10 @@
 """From what was sent to rules, role links and edits. What is wrong is said in the policy's words, which quote it."""
 
 from policies.administration import administers_rule
-from policies.cases import run_cases
-from policies.edit_file import EditFile
 from policies.edits import Edit, InvalidEdit
-from policies.policy_file import InvalidPolicyFile, read_policy_text
+from policies.files.cases import run_cases
+from policies.files.edit_file import EditFile
+from policies.files.policy_file import InvalidPolicyFile, read_policy_text
 from policies.rules import RoleLink, Rule
 from policies.wording import rule_id
 from rag.api.policy.authority import Authority

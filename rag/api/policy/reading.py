@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from policies.export import export_policy
+from policies.files.export import export_policy
 from policies.history import HistoryIncomplete
 from policies.shapes import edit_json, policy_json, revision_json
 from rag.api.policy.answers import answered

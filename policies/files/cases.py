@@ -1,14 +1,14 @@
 """Running the cases of a policy file: decided by `policies.check` on the rules of the file alone, without a database.
 
-The format of the file, and of a case's expectations, is described in `policies.file_format`.
+The format of the file, and of a case's expectations, is described in `policies.files.file_format`.
 """
 
 from dataclasses import dataclass
 
 from policies.check import Decision, check
-from policies.deciding import Outcome, VetoKind, outcome
-from policies.file_format import Case, ExpectedRule, PolicyFile
-from policies.policy_file import CASE_TENANT, InvalidPolicyFile, read_policy_file, read_policy_text
+from policies.files.deciding import Outcome, VetoKind, outcome
+from policies.files.file_format import Case, ExpectedRule, PolicyFile
+from policies.files.policy_file import CASE_TENANT, InvalidPolicyFile, read_policy_file, read_policy_text
 from policies.snapshot import Snapshot
 from policies.wording import describe
 

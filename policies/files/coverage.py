@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from policies.cases import CaseResult
-from policies.file_format import PolicyFile
-from policies.policy_file import CASE_TENANT
+from policies.files.cases import CaseResult
+from policies.files.file_format import PolicyFile
+from policies.files.policy_file import CASE_TENANT
 from policies.rules import Effect, RoleLink, Rule
 from policies.snapshot import Snapshot
 

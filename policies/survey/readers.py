@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 
-from policies.catalogue import Catalogue
 from policies.check import check
-from policies.extents import Extents, Standing
 from policies.paths import Path, paths_from
 from policies.plan import plan
 from policies.rules import Attributes, Caller, Level, Rule
 from policies.snapshot import Snapshot
+from policies.survey.catalogue import Catalogue
+from policies.survey.extents import Extents, Standing
 
 STAND_IN = "user:anyone-in-this-group"
 """The name under which a group's stand-in asks; numbered where the policy or a document already uses it."""

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from policies.extents import Standing
-from policies.moves import Move, touched
 from policies.plan import ALLOWED_MAX, CLAUSE_MAX, FIXED_MAX, LIST_MAX, PlanTooLarge, plan
 from policies.rules import ANY, SELF, Caller, Effect, Level, Rule
 from policies.snapshot import Snapshot
+from policies.survey.extents import Standing
+from policies.survey.moves import Move, touched
 
 _NOTHING = -1
 """Below every level."""

@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from policies.catalogue import Catalogue
 from policies.plan import Clause
-from policies.postings import Selection, without
 from policies.rules import ANY, SELF, SHARED, Caller, Effect, Rule
 from policies.snapshot import Snapshot
+from policies.survey.catalogue import Catalogue
+from policies.survey.postings import Selection, without
 
 
 @dataclass(frozen=True, slots=True)

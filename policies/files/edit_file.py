@@ -21,9 +21,9 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError
 
 from policies.edits import Edit, InvalidEdit
-from policies.file_format import WRITTEN_FORMS, LinkLine, RuleLine
+from policies.files.file_format import WRITTEN_FORMS, LinkLine, RuleLine
+from policies.files.strict_yaml import SIZE_MAX, InvalidYaml, load
 from policies.rules import InvalidRule, Rule
-from policies.strict_yaml import SIZE_MAX, InvalidYaml, load
 from policies.wording import rule_id
 
 _Line = TypeVar("_Line")

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policies.extents import Standing
 from policies.rules import Caller
 from policies.snapshot import Snapshot
+from policies.survey.extents import Standing
 
 
 @dataclass(frozen=True, slots=True)

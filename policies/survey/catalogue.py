@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, compress
 
 from policies.plan import Clause, DenyAll, Grant, Plan
-from policies.postings import Postings, Selection, bitmap, without
 from policies.rules import Attributes, Level
+from policies.survey.postings import Postings, Selection, bitmap, without
 
 CANARY_TAG = "canary"
 """The reserved tag of documents that nobody may read. Whoever could read one has been given too much."""

@@ -18,7 +18,7 @@ _READ_OTHERWISE = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"
 def export_policy(
     rules: Iterable[Rule], links: Iterable[RoleLink], *, tenant: str | None = None, epoch: int | None = None
 ) -> str:
-    """The policy as `policies.policy_file` reads it, from which exactly the same rules and links come back.
+    """The policy as `policies.files.policy_file` reads it, from which exactly the same rules and links come back.
 
     Equal policies give equal bytes, whatever their order. Rules stand together by subject; actions of otherwise
     equal rules share a line. A comment at the top names `tenant` and `epoch` where they are given.

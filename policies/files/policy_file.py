@@ -1,6 +1,6 @@
 """Reading policy files: the whole of one is parsed and validated, so that nothing of a broken one is ever used.
 
-What may stand in a file is described in `policies.file_format`.
+What may stand in a file is described in `policies.files.file_format`.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from policies.edits import InvalidEdit, require_sound_links
-from policies.file_format import WRITTEN_FORMS, PolicyFile
+from policies.files.file_format import WRITTEN_FORMS, PolicyFile
+from policies.files.strict_yaml import SIZE_MAX, InvalidYaml, load
 from policies.rules import InvalidRule, action_name
-from policies.strict_yaml import SIZE_MAX, InvalidYaml, load
 
 CASE_TENANT = "cases"
 """The tenant that a file's cases are decided in."""
@@ -40,7 +40,7 @@ def read_policy_text(text: str | bytes, name: str) -> PolicyFile:
     """Parse and validate the text of a policy file; errors speak of it as `name`.
 
     Raises:
-        InvalidPolicyFile: not YAML, or more of YAML than `policies.strict_yaml` reads; an unknown or repeated key;
+        InvalidPolicyFile: not YAML, or more of it than `strict_yaml` reads; an unknown or repeated key;
             an invalid line; links in a circle or in chains too long; a case about a document that is not described.
     """
     try:

@@ -1,0 +1,1 @@
+"""Looking at a policy over all documents and people at once, as bitmaps; never for answering one question."""
