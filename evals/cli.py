@@ -138,7 +138,7 @@ def privacy_command(
 
 @evaluate.command("privacy-search")
 def privacy_search_command(
-    notes: Annotated[int, typer.Option(min=10, help="Case notes that are made.")] = 400,
+    notes: Annotated[int, typer.Option(min=10, help="Case notes that are made.")] = 300,
     questions: Annotated[int, typer.Option(min=1, help="So many of them are asked about, in eight ways each.")] = 200,
     seed: Annotated[int, typer.Option(help="Another seed makes other notes.")] = 1,
     reports: Reports = REPORTS,

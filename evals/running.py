@@ -1,6 +1,7 @@
 """The evals put together with the real parts they measure."""
 
 import asyncio
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -13,11 +14,19 @@ from evals.answers import ask_all
 from evals.answers import report_of as answers_report_of
 from evals.company import opened, opened_for_questions, prepare
 from evals.leak import leak, plant, world_of
+from evals.privacy.datasets import read_generated
+from evals.privacy_outgoing import privacy_outgoing
+from evals.privacy_search import privacy_search
+from evals.privacy_unmask import privacy_unmask
 from evals.report import Report
 from evals.retrieval import read_scifact, retrieval
 from rag.db.folder import DataFolder
 from rag.embedding.minilm import load_embedder
-from rag.settings import load_settings
+from rag.privacy.faces import offline_domains
+from rag.privacy.keys import TenantKeys
+from rag.privacy.recognize import load_recognizer
+from rag.privacy.tenant import TenantPrivacy
+from rag.settings import Settings, load_settings
 
 Talk = Callable[[str], None]
 
@@ -51,6 +60,33 @@ async def answers_report(data_dir: Path | None, limit: int | None, talk: Talk) -
     async with company_folder(data_dir, talk) as folder, opened_for_questions(folder, remember=False) as parts:
         world = await world_of(parts.database)
         return answers_report_of(await ask_all(parts, world, limit, talk), {"limit": limit})
+
+
+async def privacy_search_report(notes: int, questions: int, seed: int, talk: Talk) -> Report:
+    settings = load_settings()
+    embedder = await asyncio.to_thread(load_embedder, settings.embedding)
+    privacy = await asyncio.to_thread(scratch_privacy, settings)
+    with tempfile.TemporaryDirectory(prefix="ringfence-eval-") as folder:
+        return await privacy_search(
+            embedder, privacy, Path(folder), notes=notes, questions=questions, seed=seed, talk=talk
+        )
+
+
+async def privacy_unmask_report(data_dir: Path | None, cases: int, seed: int, talk: Talk) -> Report:
+    async with company_folder(data_dir, talk) as folder, opened_for_questions(folder) as parts:
+        return await privacy_unmask(parts, cases=cases, seed=seed, talk=talk)
+
+
+async def privacy_outgoing_report(data: Path, texts: int, seed: int, talk: Talk) -> Report:
+    samples = await asyncio.to_thread(read_generated, data)
+    privacy = await asyncio.to_thread(scratch_privacy, load_settings())
+    return await privacy_outgoing(privacy, samples, texts=texts, seed=seed, talk=talk)
+
+
+def scratch_privacy(settings: Settings) -> TenantPrivacy:
+    """Masking for a tenant that does not exist, under keys that are forgotten at the end."""
+    keys = TenantKeys.of(secrets.token_bytes(32))
+    return TenantPrivacy("eval", keys, load_recognizer(settings.privacy), offline_domains())
 
 
 @asynccontextmanager

@@ -1,12 +1,17 @@
 """The commands of this room, one module each. Asking for one imports its module and no other.
 
-`documents` answers at once; `ingest` loads models.
+`documents` answers at once; the others load models. `scan` and `review` stand under `ringfence privacy`.
 """
 
 from collections.abc import Mapping
 from importlib import import_module
 
-_MODULES: Mapping[str, str] = {"ingest": "ingesting", "documents": "browsing"}
+_MODULES: Mapping[str, str] = {
+    "ingest": "ingesting",
+    "documents": "browsing",
+    "scan": "privacy_scanning",
+    "review": "privacy_reviewing",
+}
 
 
 def __getattr__(name: str) -> object:

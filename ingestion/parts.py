@@ -22,6 +22,11 @@ class TenantMasking(Protocol):
     @property
     def vault(self) -> Vault: ...
 
+    @property
+    def configuration(self) -> str:
+        """The tenant's configuration of masking, as a digest; empty: the default."""
+        ...
+
     def digest(self, purpose: str, *parts: str | bytes) -> bytes: ...
 
     def mask(self, texts: Sequence[str]) -> list[MaskedText]: ...
@@ -51,7 +56,7 @@ class IngestionParts:
     database: Database
     privacy: Masking
     masking_digest: str
-    """Changes when the same text would be masked in another way: every document is then made again."""
+    """Changes when the installation would mask the same text in another way: every document is then made again."""
     parser: Parser
     embedder: Embedder
     lexical: Lexical

@@ -110,7 +110,8 @@ class DocumentPath:
         try:
             attributes = self._attributes()
             data = await asyncio.to_thread(self._read)
-            content, pipeline = self._privacy.digest("content", data).hex(), pipeline_digest(parts)
+            content = self._privacy.digest("content", data).hex()
+            pipeline = pipeline_digest(parts, self._privacy.configuration)
             exists, unchanged = await self._known(content, pipeline)
             if unchanged:
                 return await self._relabel(attributes, content, pipeline)
@@ -133,6 +134,7 @@ class DocumentPath:
                 flags=tuple(flags),
                 content_digest=content,
                 pipeline_digest=pipeline,
+                masking_digest=self._privacy.configuration,
             )
             await self._write(attributes, reading, masked, chunks)
             return self._outcome(change, chunks=len(chunks), flags=tuple(flags), notes=parsed.notes)
@@ -262,8 +264,9 @@ def path_digest(privacy: TenantMasking, source: str, path: str) -> str:
     return privacy.digest("path", source, path).hex()
 
 
-def pipeline_digest(parts: IngestionParts) -> str:
-    """By what a version was made. When it changes, every document is made again."""
+def pipeline_digest(parts: IngestionParts, configuration: str) -> str:
+    """By what a version was made; `configuration` is the tenant's, of masking. When it changes, all is made again."""
+    own = [configuration] if configuration else []
     return digest_of(
         [
             PIPELINE_VERSION,
@@ -274,6 +277,7 @@ def pipeline_digest(parts: IngestionParts) -> str:
             parts.masking_digest,
             parts.embedder.digest,
             parts.lexical.digest,
+            *own,
         ]
     ).hex()
 

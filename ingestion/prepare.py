@@ -48,11 +48,9 @@ def mask(parsed: ParsedDocument, path: str, privacy: TenantMasking) -> MaskedDoc
     Raises:
         Refused: masking_failed. What cannot be masked is not kept.
     """
-    headings = sorted({heading for block in parsed.blocks for heading in block.heading_path})
-    in_words = _in_words(path)
-    texts = [parsed.title, path, in_words, *headings, *(block.text for block in parsed.blocks)]
+    headings = _headings(parsed)
     try:
-        masked = privacy.mask(texts)
+        masked = privacy.mask(searched_texts(parsed, path))
     except Exception as cause:  # noqa: BLE001 - whatever a recognizer raises, this document is not kept
         raise Refused(Reason.MASKING_FAILED, type(cause).__name__) from None
     title, plain_path, path_in_words, *rest = masked
@@ -73,6 +71,11 @@ def mask(parsed: ParsedDocument, path: str, privacy: TenantMasking) -> MaskedDoc
     return MaskedDocument(title, shown.reading, blocks, _values(kept))
 
 
+def searched_texts(parsed: ParsedDocument, path: str) -> list[str]:
+    """All texts of a document that personal data is looked for in: title, path, path in words, headings, blocks."""
+    return [parsed.title, path, _in_words(path), *_headings(parsed), *(block.text for block in parsed.blocks)]
+
+
 def cut(document: MaskedDocument, embedder: Embedder, *, tokens: int) -> list[Draft]:
     return chunk(document.blocks, _whole_face(document.title), embedder, tokens=tokens)
 
@@ -84,6 +87,10 @@ def embed(drafts: Sequence[Draft], embedder: Embedder, lexical: Lexical) -> tupl
         EmbeddedDraft(draft, vector, lexical.encode_passage(draft.embedded))
         for draft, vector in zip(drafts, dense, strict=True)
     )
+
+
+def _headings(parsed: ParsedDocument) -> list[str]:
+    return sorted({heading for block in parsed.blocks for heading in block.heading_path})
 
 
 def _in_words(path: str) -> str:

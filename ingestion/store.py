@@ -41,6 +41,8 @@ class Reading:
     flags: tuple[str, ...]
     content_digest: str
     pipeline_digest: str
+    masking_digest: str = ""
+    """The tenant's configuration of masking; empty: the default."""
 
 
 class DocumentStore:
@@ -137,6 +139,7 @@ class DocumentStore:
                 tenant=self._tenant,
                 content_digest=reading.content_digest,
                 pipeline_digest=reading.pipeline_digest,
+                masking_digest=reading.masking_digest,
                 state="staged",
                 text=reading.text,
                 policy_epoch=await self._policy.epoch(self._tenant),

@@ -58,15 +58,38 @@ class EmbeddingSettings(_Part):
 
 class PrivacySettings(_Part):
     master_key: SecretStr | None = Field(
-        None, description="32 bytes as base64; wraps each tenant's data key. Default: a file."
+        None,
+        description="32 bytes as base64; wraps each tenant's data key. Several, separated by spaces: the first wraps, "
+        "the others still open. Default: a file.",
     )
     master_key_file: Path | None = Field(
-        None, description="File with the master key. Default: master.key in the data folder, made once."
+        None, description="File with the same, one a line. Default: master.key in the data folder, made once."
+    )
+    # Not dumped: how receipts are signed does not change how a text is masked.
+    signing_key: SecretStr | None = Field(
+        None, exclude=True, description="32 bytes as base64: the Ed25519 key that signs receipts. Default: a file."
+    )
+    signing_key_file: Path | None = Field(
+        None,
+        exclude=True,
+        description="File with the signing key. Default: signing.key in the data folder, made once.",
+    )
+    profile: Literal["accurate", "fast"] = Field(
+        "accurate",
+        description="accurate finds names in any case and addresses; fast does without its model and finds less.",
+    )
+    leave: tuple[str, ...] = Field(
+        ("PLACE", "TITLE", "WEB_ADDRESS"),
+        description="Kinds that are found but not masked: by themselves they lead to nobody, and texts are searched by "
+        "them.",
     )
     language: Literal["en"] = Field("en", description="Language of the recognizers.")
     score_threshold: float = Field(0.35, ge=0, le=1, description="Recognizer results below it are not masked.")
     employee_id_pattern: str = Field(
         r"(?:E|EE|EMP|EMPL|STAFF|MF)-?\d{3,8}", description="Regular expression of an employee number of your company."
+    )
+    customer_id_pattern: str | None = Field(
+        None, description="Regular expression of a customer number of your company. Default: only behind such words."
     )
 
 

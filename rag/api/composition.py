@@ -1,7 +1,7 @@
 """The composition root: from settings to the parts of the application, opened in order and closed in reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import asdict
 
@@ -34,6 +34,7 @@ from rag.query.parts import Options, QueryParts
 from rag.query.passages import OpenedPassage, open_passage
 from rag.query.retrieve import find
 from rag.query.similarity import EmbedderSimilarity
+from rag.query.unmasking import GivenBack, give_back
 from rag.settings import Settings
 
 
@@ -111,6 +112,9 @@ class QueryPath:
 
     async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
         return await open_passage(document, version, span, principal, self._parts)
+
+    async def give_back(self, document: str, tokens: Sequence[str], principal: Principal) -> GivenBack:
+        return await give_back(document, tokens, principal, self._parts)
 
 
 class Publisher:

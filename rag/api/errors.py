@@ -4,6 +4,7 @@ Paths below `/v1` answer as OpenAI does, so that its client libraries raise the 
 everything else answers with RFC 9457 problems. Callers get the code and our own words; causes go to the log.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -64,6 +65,8 @@ _SAID_BY_POLICIES = frozenset(
     {"invalid_edit", "not_administered", "edit_conflict", "canary_exposed", "history_incomplete", "not_found"}
 )
 """Codes of `policies` whose messages are for whoever administers the policy: only she can cause them."""
+
+_FIELD = re.compile(r"[A-Za-z_]{1,32}")
 
 _BY_STATUS: Mapping[int, str] = {
     400: "invalid_request",
@@ -157,7 +160,7 @@ async def _on_known(request: Request, cause: Exception) -> Response:
 async def _on_validation(request: Request, cause: Exception) -> Response:
     """Names the fields and what is wrong with them. The offending values, which pydantic would add, stay out."""
     found = cause.errors() if isinstance(cause, RequestValidationError) else []
-    fields = [".".join(str(part) for part in item["loc"][1:]) for item in found[:5]]
+    fields = [".".join(map(_field, item["loc"][1:])) for item in found[:5]]
     problems = "; ".join(
         f"{field or 'body'}: {_wording(item['type'], item['msg'])}" for field, item in zip(fields, found, strict=False)
     )
@@ -165,6 +168,11 @@ async def _on_validation(request: Request, cause: Exception) -> Response:
     request.scope["ringfence.code"] = code
     error = RingfenceError(f"The request does not have the expected form. {problems}", code=code)
     return respond(request.url.path, error, request_id_of(request), param=fields[0] if fields else None)
+
+
+def _field(part: object) -> str:
+    # The name of a field that is not ours is the caller's own text. A mistyped one is still told.
+    return str(part) if isinstance(part, int) or _FIELD.fullmatch(str(part)) else "(a field that is not known here)"
 
 
 def _wording(kind: str, message: str) -> str:

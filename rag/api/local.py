@@ -1,8 +1,8 @@
-"""One question with parts opened for it alone: what `ringfence ask` does when no service runs."""
+"""One call with parts opened for it alone: what `ringfence ask` and `privacy unmask` do when no service runs."""
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rag.api.completions import Shape, Usage
@@ -22,15 +22,8 @@ async def complete(
     show: Callable[[str], None] | None,
 ) -> dict[str, Any]:
     """The completion that the service would have answered to the operator with these headers."""
-    credentials = Credentials(
-        authorization=(f"Bearer {folder.operator_key()}",),
-        person=_given(headers, "X-Ringfence-Person"),
-        tenant=_given(headers, "X-Ringfence-Tenant"),
-        assistant=_given(headers, "X-Ringfence-Assistant"),
-        loopback=True,
-    )
     async with open_parts(settings, folder) as parts:
-        principal = await authenticate(credentials, parts.identity)
+        principal = await authenticate(_credentials(folder, headers), parts.identity)
         answer: Answer | None = None
         async for event in parts.path.ask(question, principal, Options()):
             if isinstance(event, Answer):
@@ -42,6 +35,27 @@ async def complete(
         usage = Usage(parts.count_tokens(question), parts.count_tokens(answer.text))
         shape = Shape(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), parts.public_url)
         return shape.completion(answer, usage)
+
+
+async def give_back(
+    settings: Settings, folder: DataFolder, document: str, tokens: Sequence[str], headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the service would have given back to the operator with these headers."""
+    async with open_parts(settings, folder) as parts:
+        principal = await authenticate(_credentials(folder, headers), parts.identity)
+        given = await parts.path.give_back(document, tokens, principal)
+        return {"document": given.document, "values": dict(given.values), "withheld": list(given.withheld)}
+
+
+def _credentials(folder: DataFolder, headers: Mapping[str, str]) -> Credentials:
+    """The operator's own, with what the headers name."""
+    return Credentials(
+        authorization=(f"Bearer {folder.operator_key()}",),
+        person=_given(headers, "X-Ringfence-Person"),
+        tenant=_given(headers, "X-Ringfence-Tenant"),
+        assistant=_given(headers, "X-Ringfence-Assistant"),
+        loopback=True,
+    )
 
 
 def _given(headers: Mapping[str, str], name: str) -> tuple[str, ...]:

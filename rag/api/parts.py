@@ -1,6 +1,6 @@
 """What the routes stand on, as values: the composition root makes the real ones, tests may bring their own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from rag.identity.authenticate import IdentityParts
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
+from rag.query.unmasking import GivenBack
 from rag.settings import Settings
 
 Check = Callable[[], Awaitable[None]]
@@ -33,6 +34,10 @@ class QuestionPath(Protocol):
 
     async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
         """Raises `NotFound` for what does not exist and for what she may not read, alike."""
+        ...
+
+    async def give_back(self, document: str, tokens: Sequence[str], principal: Principal) -> GivenBack:
+        """Raises `NotFound` for what does not exist and for what she may not see, alike."""
         ...
 
 

@@ -1,6 +1,5 @@
 """The labels of all of a tenant's documents, for looking at a policy as a whole; never for answering a question."""
 
-
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 

@@ -19,7 +19,6 @@ BUSY_MS = 5_000
 ATTEMPTS = 6
 PREFIX = 24
 """Bytes by which a deleted value is known: a nonce and a beginning, which no other value shares."""
-_READ = 1 << 24
 
 
 async def scrub(url: str, table: str, deleted: Collection[bytes] = ()) -> bool:
@@ -67,15 +66,16 @@ def _hold(database: Path, deleted: Collection[bytes]) -> bool:
     if not wanted:
         return False
     for path in (database, database.with_name(f"{database.name}-wal")):
-        if path.exists() and _file_holds(path, wanted):
+        if path.exists() and file_holds(path, wanted):
             return True
     return False
 
 
-def _file_holds(path: Path, wanted: Collection[bytes]) -> bool:
+def file_holds(path: Path, wanted: Collection[bytes], *, piece_bytes: int = 1 << 24) -> bool:
+    """Whether one of the byte strings, of at most `PREFIX` bytes, stands in the file."""
     with path.open("rb") as file:
         tail = b""
-        while piece := file.read(_READ):
+        while piece := file.read(piece_bytes):
             searched = tail + piece
             if any(value in searched for value in wanted):
                 return True

@@ -59,6 +59,9 @@ class VersionRow(Base):
     tenant: Mapped[str] = mapped_column(String(128))
     content_digest: Mapped[str] = mapped_column(String(64), doc="Keyed digest of the source bytes.")
     pipeline_digest: Mapped[str] = mapped_column(String(64), doc="Parser, masking, chunker and embedder that made it.")
+    masking_digest: Mapped[str] = mapped_column(
+        String(64), default="", doc="The tenant's configuration of masking that made it; empty: the default."
+    )
     state: Mapped[str] = mapped_column(String(16))
     text: Mapped[str] = mapped_column(Text, doc="Reading face, whole; chunks are spans of it.")
     policy_epoch: Mapped[int] = mapped_column(doc="Epoch when it was written: older replicas cannot see it.")
@@ -173,6 +176,35 @@ class ReceiptRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     body: Mapped[str] = mapped_column(Text, doc="Canonical JSON with its signature: no value, only tokens.")
+
+
+class MaskingRow(Base):
+    """One version of a tenant's configuration of masking. The newest counts; none is ever changed."""
+
+    __tablename__ = "masking_configuration"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    digest: Mapped[str] = mapped_column(String(64), doc="Of the configuration and the directory together.")
+    body: Mapped[str] = mapped_column(Text, doc="Canonical JSON; values in it are keyed digests.")
+    change: Mapped[str] = mapped_column(String(64), doc="What was changed: configuration, directory or decision.")
+    author: Mapped[str] = mapped_column(String(160))
+    reason: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DirectoryRow(Base):
+    """A list of people or customers whose values are found in texts: keyed digests of their forms, and counts."""
+
+    __tablename__ = "masking_directory"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), doc="Of the forms.")
+    entities: Mapped[dict[str, int]] = mapped_column(JSON, doc="Number of values by entity.")
+    forms: Mapped[bytes] = mapped_column(LargeBinary, doc="Records of one size, see `rag.privacy.directory`.")
+    imported_by: Mapped[str] = mapped_column(String(160))
+    imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class ApiKeyRow(Base):

@@ -170,7 +170,8 @@ async def _operators_principal(
     person = _person(named)
     if not await parts.knows(bearer.tenant, person):
         raise NotFound(
-            f"The policy of tenant {bearer.tenant!r} does not mention {person!r}. "
+            # Not repeated: it is a name, and what was named may be anybody's.
+            f"The policy of tenant {bearer.tenant!r} does not mention the person that was named. "
             "`ringfence policy list` shows whom it does.",
             code="person_unknown",
         )

@@ -1,10 +1,10 @@
 """The forms of values: what an address, a number or a secret looks like. Bounded patterns, so time stays linear."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from rag.privacy.faces import TOKEN_DIGITS
+from rag.privacy.form import Form, form
+from rag.privacy.secrets import SECRETS
 
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
@@ -15,14 +15,6 @@ DATE = (
     rf"|\d{{1,2}}(?:st|nd|rd|th)?[ ](?:of[ ])?{_MONTH},?[ ]\d{{2,4}}"
     rf"|{_MONTH}[ ]\d{{1,2}}(?:st|nd|rd|th)?,?[ ]\d{{2,4}})"
 )
-
-_BASE64 = r"[A-Za-z0-9+/=]"
-_START = r"(?<![A-Za-z0-9])"
-_SAID_BEFORE = (
-    r"(?:pass(?:word|wd|phrase|code)|pwd|secret(?:[ _-]?key)?|api[ _-]?key|access[ _-]?(?:key|token)"
-    r"|auth[ _-]?token|client[ _-]?secret|bearer|token|pin[ _-]?code)"
-)
-_SAID_AFTER = r"[\"'`]?(?P<value>[^\s\"'`,;|<>]{4,200})"
 
 _LICENCE = r"driv(?:ing|er'?s?)[ ]licen[cs]e"
 _LABEL_OF_NUMBER = (
@@ -44,24 +36,6 @@ _FLAT = r"(?:Apt|Flat|Unit|Suite|Apartment|#)\.?[ ]?\w{1,5}"
 _STREET_DE = r"[A-ZÄÖÜ][\wäöüß-]{1,30}(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse)[ ]\d{1,4}[a-z]?\b"
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """An entity and its patterns. The group `value`, if a pattern has one, is what is masked."""
-
-    entity: str
-    score: float
-    patterns: tuple[re.Pattern[str], ...]
-    accept: Callable[[str], bool] = lambda value: True
-
-
-def form(
-    entity: str, score: float, *patterns: str, any_case: bool = False, accept: Callable[[str], bool] | None = None
-) -> Form:
-    flags = re.IGNORECASE if any_case else re.NOFLAG
-    compiled = tuple(re.compile(pattern, flags) for pattern in patterns)
-    return Form(entity, score, compiled) if accept is None else Form(entity, score, compiled, accept)
-
-
 def employee_forms(pattern: str) -> tuple[Form, ...]:
     """The company's own pattern anywhere, and any number behind words like `employee ID`."""
     label = r"\b(?:employee|staff|personnel|badge|payroll|worker)[ ]?(?:id|no\.?|number|code|#)"
@@ -76,26 +50,20 @@ def employee_forms(pattern: str) -> tuple[Form, ...]:
     )
 
 
-def _is_secret(value: str) -> bool:
-    """`password: hunter2` is one, `password: must be long` is not."""
-    return not value.rstrip(".").isalpha() or not (value.islower() or value.istitle())
-
-
-def _has_digit(value: str) -> bool:
-    return any(map(str.isdigit, value))
+def customer_forms(pattern: str | None) -> tuple[Form, ...]:
+    """Any number behind words like `customer no.`, and the company's own pattern anywhere."""
+    label = r"\b(?:customer|client|member(?:ship)?|patient|policy|loyalty|subscriber)[ ]?(?:id|no\.?|number|#)"
+    told = form(
+        "CUSTOMER_ID",
+        0.9,
+        rf"{label}[\s:=#*|-]{{1,5}}(?:is )?(?P<value>[A-Z]{{0,5}}-?\d[\dA-Z-]{{2,14}})\b",
+        any_case=True,
+    )
+    return (told, form("CUSTOMER_ID", 0.95, rf"(?<![\w-])(?:{pattern})(?![\w-])")) if pattern else (told,)
 
 
 def _is_number(value: str) -> bool:
     return sum(map(str.isdigit, value)) >= 5
-
-
-_ABOUT_PASSWORDS = frozenset(
-    ("required", "optional", "hidden", "masked", "redacted", "expired", "changed", "string", "unchanged", "default")
-)
-
-
-def _is_word_secret(value: str) -> bool:
-    return value.casefold() not in _ABOUT_PASSWORDS
 
 
 _SOMEBODY_IN_URL = re.compile(
@@ -116,42 +84,21 @@ TOKEN_SHAPE = re.compile(
 """What could be taken for a token of ours, in any case and bracket: no text may forge one."""
 
 FORMS = (
-    form(
-        "SECRET",
-        1.0,
-        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:[A-Za-z0-9+/=\s:,.\\-]{0,20000}?-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        rf"|\s*(?:{_BASE64}{{20,}}\s*)+)",
-        rf"{_START}(?:AKIA|ASIA|AGPA|AIDA|AROA)[A-Z0-9]{{16}}(?![A-Za-z0-9])",
-        rf"{_START}(?:sk|pk|rk)[-_](?:live|test|proj|ant|or)?[-_]?[A-Za-z0-9_-]{{16,200}}",
-        rf"{_START}(?:gh[pousr]_[A-Za-z0-9]{{30,255}}|github_pat_[A-Za-z0-9_]{{22,255}}|glpat-[A-Za-z0-9_-]{{20,64}})",
-        rf"{_START}(?:xox[abeprs]-[A-Za-z0-9-]{{10,255}}|AIza[A-Za-z0-9_-]{{35}}|hf_[A-Za-z0-9]{{30,64}})",
-        rf"{_START}rf_[A-Za-z0-9]{{4,32}}_[A-Za-z0-9_-]{{16,100}}",
-        rf"{_START}eyJ[A-Za-z0-9_-]{{8,4000}}\.[A-Za-z0-9_-]{{8,4000}}\.[A-Za-z0-9_-]{{0,2000}}",
-    ),
-    form(
-        "SECRET",
-        0.9,
-        rf"{_START}{_SAID_BEFORE}[ \t*\"']{{0,3}}[:=][ \t*]{{0,4}}{_SAID_AFTER}",
-        any_case=True,
-        accept=_is_secret,
-    ),
-    form("SECRET", 0.9, rf"{_START}{_SAID_BEFORE}[ ](?:is|was)[ :]{_SAID_AFTER}", any_case=True, accept=_has_digit),
-    # A word that is all there is to the line.
-    form(
-        "SECRET",
-        0.8,
-        rf"{_START}(?:password|passwd|pwd|passphrase)[ \t*]{{0,3}}[:=][ \t*]{{0,4}}(?P<value>[a-z]{{6,40}})"
-        r"[ .]?(?=[\n,;|]|\Z)",
-        any_case=True,
-        accept=_is_word_secret,
-    ),
+    *SECRETS,
     form(
         "URL",
         1.0,
         r"\b[a-z][a-z0-9+.-]{1,20}://[^\s<>\"'|]{1,2000}(?<![.,;:!?)])",
         any_case=True,
         accept=_names_somebody,
+    ),
+    # Any other address of a page: it leads to nobody, unless the tenant says so.
+    form(
+        "WEB_ADDRESS",
+        0.9,
+        r"\b(?:https?|ftp)://[^\s<>\"'|]{1,2000}(?<![.,;:!?)])",
+        r"\bwww\.[^\s<>\"'|]{1,500}(?<![.,;:!?)])",
+        any_case=True,
     ),
     form(
         "DATE_OF_BIRTH",
@@ -198,5 +145,15 @@ FORMS = (
         rf"\b{_STREET_DE}(?:,[ ]\d{{5}}(?:[ ][A-ZÄÖÜ][\wäöüß-]{{1,30}})?)?",
         rf"\b{_POSTCODE_UK}\b",
         r"\bP\.?[ ]?O\.?[ ]Box[ ]\d{1,6}\b",
+        r"\b(?:PSC|Unit|CMR)[ ]\d{1,5},?[ ]Box[ ]\d{1,5}\b",
+        r"\b(?:USNS|USCGC|USS)[ ][A-Z][\w'-]{1,30}|\b(?:[FAD]PO|PSC[ ]\d{1,5})[\s,]{1,3}A[AEP][\s,]{1,3}\d{5}\b",
+    ),
+    form(
+        "LOCATION",
+        0.8,
+        r"\b(?:Apt|Apartment|Suite|Ste)\b\.?[ ]{0,2}#?[ ]?\d{1,5}[A-Z]?\b",
+        r"\b(?:zip|postal|post)[ -]?(?:code)?(?:[ ]is)?[:# ]{1,3}"
+        r"(?P<value>\d{5}(?:-\d{4})?|[A-Z]\d[A-Z][ ]?\d[A-Z]\d)\b",
+        any_case=True,
     ),
 )

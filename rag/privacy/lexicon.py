@@ -11,6 +11,7 @@ from pathlib import Path
 from spacy.lang.en.stop_words import STOP_WORDS
 from spacy.lookups import Lookups
 
+_SECTIONS = ("given", "family", "words", "office", "products", "countries")
 WORDS_FILE = Path(__file__).with_name("words.txt")
 
 
@@ -27,6 +28,8 @@ class Lexicon:
     """Known only as nouns. The table of nouns holds family names too (`berg`), so it proves less."""
     office: frozenset[str]
     """Words of offices, headings and companies, and products: no part of a person's name."""
+    countries: frozenset[str] = frozenset()
+    """Names of countries, of one word or several, with single spaces."""
 
     def is_name(self, word: str) -> bool:
         return word in self.given or word in self.family or word in self.both
@@ -58,13 +61,13 @@ class Lexicon:
 
 def load_lexicon(model: Path) -> Lexicon:
     """The lexicon, with the everyday words of the spaCy model in the folder `model`."""
-    sections: dict[str, set[str]] = {name: set() for name in ("given", "family", "words", "office", "products")}
+    sections: dict[str, set[str]] = {name: set() for name in _SECTIONS}
     current = ""
     for line in WORDS_FILE.read_text("utf-8").splitlines():
         if line.startswith("["):
             current = line.strip("[]")
         elif not line.startswith("#"):
-            sections[current].update(line.split())
+            sections[current].update(line.split(", ") if current == "countries" else line.split())
     tables = Lookups().from_disk(model / "lemmatizer" / "lookups")
     nouns: set[str] = set()
     ordinary: set[str] = set(STOP_WORDS) | sections["office"]
@@ -79,6 +82,7 @@ def load_lexicon(model: Path) -> Lexicon:
         ordinary=frozenset(ordinary | nouns),
         nouns=frozenset(nouns - ordinary),
         office=frozenset(sections["office"] | sections["products"]),
+        countries=frozenset(sections["countries"]),
     )
 
 

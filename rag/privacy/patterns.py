@@ -19,7 +19,9 @@ from presidio_analyzer.predefined_recognizers import (
 )
 
 from rag.privacy.faces import PHONE_REGIONS
-from rag.privacy.forms import FORMS, employee_forms
+from rag.privacy.forms import FORMS, customer_forms, employee_forms
+from rag.privacy.national import NationalRecognizer
+from rag.settings import PrivacySettings
 
 _MAIL_LEFT = re.compile(r"[\w.+%'-]{1,128}\Z")
 _MAIL_RIGHT = re.compile(r"@[^\W_][\w-]{0,62}(?:\.[^\W_][\w-]{0,62}){1,8}")
@@ -37,14 +39,25 @@ _PHONE_SHAPE = re.compile(
 )
 _EXTENSION = re.compile(r"[ ,]{0,2}(?:x|ext).*\Z")
 _PHONE_IN_ROW = re.compile(rf"(?<!\d)(?<!\d[ .-])(?:{_PHONE_SHAPE.pattern})(?!\d)")
+_PHONE_ANYWHERE = re.compile(
+    r"(?<!\d)(?<!\d[ .-])(?:\+?1[ .-])?(?:\(\d{3}\)[ .-]?|\d{3}[.-])\d{3}[.-]\d{4}(?:[ ]?x\d{1,6})?(?!\d)"
+)
+"""So usual a form that what stands around it does not matter."""
+_PHONE_TOLD = re.compile(
+    r"(?<![\w+])[+(]?\d[\d .()-]{4,18}\d(?:x\d{1,6})?(?=[ -]{0,2}\(?(?:office|fax|mobile|cell|direct)\b)", re.IGNORECASE
+)
 _DATE_LIKE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b")
 
 
 class FormRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types are not followed
-    """All of `forms`, with the employee number of this company."""
+    """All of `forms`, with the employee and customer numbers of this company."""
 
-    def __init__(self, employee_id: str) -> None:
-        self._forms = (*FORMS, *employee_forms(employee_id))
+    def __init__(self, settings: PrivacySettings) -> None:
+        self._forms = (
+            *FORMS,
+            *employee_forms(settings.employee_id_pattern),
+            *customer_forms(settings.customer_id_pattern),
+        )
         super().__init__(supported_entities=sorted({form.entity for form in self._forms}), supported_language="en")
 
     def load(self) -> None:
@@ -95,6 +108,8 @@ class PhoneRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's type
 
 
 def _phones(text: str) -> Iterator[tuple[int, int]]:
+    for pattern in (_PHONE_ANYWHERE, _PHONE_TOLD):
+        yield from (found.span() for found in pattern.finditer(text))
     for match in _NUMBER.finditer(text):
         number = match[0].lstrip()
         if number.startswith("(") and ")" not in number:
@@ -128,8 +143,8 @@ def _valid(number: str, region: str) -> bool:
         return False
 
 
-def pattern_recognizers(employee_id: str) -> Iterable[EntityRecognizer]:
-    """All recognizers of this module, ours and Presidio's."""
-    ours = (FormRecognizer(employee_id), MailRecognizer(), PhoneRecognizer())
+def pattern_recognizers(settings: PrivacySettings) -> Iterable[EntityRecognizer]:
+    """All recognizers of values with a form, ours and Presidio's."""
+    ours = (FormRecognizer(settings), MailRecognizer(), PhoneRecognizer(), NationalRecognizer())
     presidio = (CreditCardRecognizer, IbanRecognizer, IpRecognizer, UsSsnRecognizer, NhsRecognizer, UkNinoRecognizer)
     return (*ours, *(kind() for kind in presidio))

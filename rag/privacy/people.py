@@ -7,7 +7,7 @@ given name is followed by a capitalised word.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rag.privacy.faces import TITLES
 from rag.privacy.lexicon import Lexicon
@@ -26,6 +26,12 @@ _TITLED = re.compile(
     # Looked at, not consumed: "Mr Lee and Mrs Young" are two.
     rf"(?=({_NAME_WORD}(?:[ \u00a0]{_NAME_WORD}){{0,3}}))"
 )
+_TITLE = re.compile(
+    r"(?<!\w)(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Herr|Frau|Mme|Madame|Monsieur|Lt|Gen|Col|Capt)\.?"
+    r"(?=[ \u00a0][^\W\d_])|(?<!\w)(?:PhD|DDS|DVM|Ph\.D\.|MD|M\.D\.|Esq\.?)(?!\w)",
+    re.IGNORECASE,
+)
+_SPEAKER = re.compile(rf"(?m)(?:^|[\"'>])[ ]?({WORD})[\"'\\]{{0,2}}:")
 _GREETING = re.compile(
     r"(?m)(?:^|[>.!?\"] ?)(?:Dear|Hi|Hello|Hey|Thanks|Thank you|Cheers|Regards),?[ ]"
     rf"({WORD}(?:[ ]{WORD}){{0,2}})(?=[ ]?[,!.\n:-])"
@@ -34,6 +40,15 @@ _CLOSING = re.compile(
     r"(?im)^.{0,30}\b(?:regards|sincerely|cheers|thanks|yours|wishes|faithfully|signed)\b[ ,.!]{0,3}\n\s{0,4}"
     rf"({WORD}\.?(?:[ ]{WORD}\.?){{0,3}})[ ]*(?:[,\n|(]|\Z)"
 )
+_BORN = re.compile(rf"\b(?:n\u00e9e|nee|n\u00e9|geb\.|maiden name)[ ]({WORD})(?=[ )\],.;])")
+_NICKNAME = re.compile(rf"[ ]?[\"\u201c(][ ]?{WORD}[ ]?[\"\u201d)][ ]?(?=([A-Z]{WORD}))")
+_CITED = re.compile(
+    rf"\(({WORD})(?:[ ]et[ ]al\.?)?,[ ]?\d{{4}}[a-z]?\)|\b({WORD},[ ](?:[A-Z]\.[ ,]{{0,2}}){{1,4}})(?=\(\d{{4}}\))"
+)
+_CAPITAL = r"[^\W\d_a-z][^\W\d_]+(?:['\u2019-][^\W\d_]+)*"
+_MEMBER = rf"{_CAPITAL}(?:[ ]{_CAPITAL})?"
+_ENUMERATION = re.compile(rf"(?<!\w)(?:{_MEMBER},[ ]){{0,6}}{_MEMBER},?[ ](?:and|&)[ ]{_MEMBER}")
+_MEMBERS = re.compile(_MEMBER)
 _BEFORE_MAIL = re.compile(rf"({WORD}\.?(?:[ ]{WORD}\.?){{0,3}})[\"']?[ ]{{0,2}}[<(\[]\s?(?:mailto:)?\Z")
 
 _CAPITAL_INSIDE = re.compile(r"(?:Mc|Mac|[A-Z]['\u2019])|.*[\u2010-]")
@@ -68,21 +83,60 @@ class PeopleFinder:
             piece_end = cut.start() if cut else end
             span = trim(text, position, piece_end)
             name = text[span[0] : span[1]]
-            # "Mark the invoice", "Will it rain": what opens a sentence and is a word as well is taken for the word.
-            opens = name.casefold() in self._lexicon.both and _OPENING.search(text, max(0, span[0] - 4), span[0])
+            opens = self.opens_as_word(text, *span)
             if len(name) >= 2 and not opens and self.is_person(name.title() if text.islower() else name):
-                yield span
+                yield self.with_nickname(text, *span)
             position = cut.end() if cut else end
+
+    def with_nickname(self, text: str, start: int, end: int) -> Span:
+        """The name with a nickname in quotes and what follows that: `Ann "Bo" Lee`."""
+        nickname = _NICKNAME.match(text, end)
+        if nickname and not self._lexicon.is_office(nickname[1].casefold()):
+            return start, nickname.end(1)
+        return start, end
+
+    def opens_as_word(self, text: str, start: int, end: int) -> bool:
+        """ "Mark the invoice", "Will it rain": what opens a sentence and is a word as well is taken for the word."""
+        is_both = text[start:end].casefold() in self._lexicon.both
+        return is_both and _OPENING.search(text, max(0, start - 4), start) is not None
 
     def from_places(self, text: str, mails: Sequence[Span]) -> Iterator[Span]:
         """Names that titles, greetings, closings and e-mail addresses point at."""
         for pattern in (_TITLED, _GREETING, _CLOSING):
             for found in pattern.finditer(text):
                 yield from self._leading(text, *found.span(1), sure=pattern is _TITLED)
+        for cited in _CITED.finditer(text):
+            first = _WORDS.match(cited[1] or cited[2])
+            if first and self.is_person(first[0]):
+                yield cited.span(cited.lastindex or 0)
+        yield from (born.span(1) for born in _BORN.finditer(text) if born[1][0].isupper())
         for start, _ in mails:
             before = _BEFORE_MAIL.search(text, max(0, start - 90), start)
             if before and (name := self._trailing(text, *before.span(1))):
                 yield name
+
+    def titles(self, text: str) -> Iterator[Span]:
+        """Forms of address and degrees beside a name: no identifier by themselves."""
+        for title in _TITLE.finditer(text):
+            yield title.span()
+
+    def from_speakers(self, text: str) -> Iterator[Span]:
+        """A common given name at the beginning of a line in front of a colon: `Laura: good morning`."""
+        for speaker in _SPEAKER.finditer(text):
+            if self._lexicon.is_plain_name(speaker[1].casefold()):
+                yield speaker.span(1)
+
+    def from_enumerations(self, text: str, names: Collection[Span], others: Sequence[Span]) -> Iterator[Span]:
+        """The other members of a list with a name in it: `Smith, Turgeon and Lee`. `others`: places and companies."""
+        known = set(names)
+        for listed in _ENUMERATION.finditer(text):
+            members = [m.span() for m in _MEMBERS.finditer(text, *listed.span())]
+            if not any(member in known for member in members):
+                continue
+            for start, end in members:
+                other = any(first < end and start < last for first, last in others)
+                if not other and self.is_person(text[start:end]):
+                    yield start, end
 
     def from_given_names(self, text: str) -> Iterator[Span]:
         """A common given name and what follows it: `Ann Okafor`, `ANN LEE`, `ann lee`, `Ann M. Lee`."""

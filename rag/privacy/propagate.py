@@ -6,21 +6,38 @@ everyday word; other values as they stand. Works across all texts of one documen
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rag.privacy.faces import TITLES, name_parts
+from rag.privacy.findings import Finding, resolve_overlaps
 from rag.privacy.lexicon import Lexicon
 from rag.privacy.people import PARTICLES
-from rag.privacy.recognize import Finding, resolve_overlaps
 
 PARTS_MAX = 6
 VALUE_CHARS_MIN = 6
 """A shorter value that is no name, such as a pin, stands in too many places where it means something else."""
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _GAP = re.compile(r"[ \t\u00a0]{0,2}[._,]?[ \t\u00a0]{0,2}\n?[ \t]{0,4}|[-_]")
+_MONTHS = frozenset({"may", "april", "june", "august", "march"})
+_CAPITAL_BEHIND = re.compile(r"[ -][^\W\d_]?(?<=[A-Z])")
+_LAST_WORD = re.compile(r"([^\W\d_]+|[.;)])[ ,;:(\"]{1,3}\Z")
 _START = re.compile(r"(?<!\w)\S")
 
+_NOT_REPEATED = frozenset({"PERSON", "LOCATION", "PLACE", "TITLE", "LITERAL"})
+
 Texts = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Kind by value, and the lengths of the values by their first characters, the longest first.
+
+    Looked up by length, so that many values with one beginning cost no more than one.
+    """
+
+    kinds: Mapping[str, str] = field(repr=False)
+    lengths: Mapping[str, Sequence[int]] = field(repr=False)
 
 
 class KnownNames:
@@ -29,6 +46,8 @@ class KnownNames:
     def __init__(self, names: Sequence[str], lexicon: Lexicon) -> None:
         self._sequences: set[tuple[str, ...]] = set()
         self._single: set[str] = set()
+        self._inner: set[str] = set()
+        """Names that are nouns too: taken for the name where no sentence begins."""
         for name in names:
             parts = tuple(part for part in _folded(name) if part not in TITLES)[:PARTS_MAX]
             if len(parts) > 1:
@@ -40,8 +59,12 @@ class KnownNames:
                     self._sequences.add(form)
                 self._sequences.add((first, *(part[0] for part in parts[1:-1]), last))
             for part in parts:
-                if len(part) > 2 and part not in PARTICLES and not lexicon.may_be_word(part):
+                if len(part) < 3 or part in PARTICLES:
+                    continue
+                if not lexicon.may_be_word(part):
                     self._single.add(part)
+                elif len(parts) > 1 and part not in _MONTHS and not lexicon.is_office(part):
+                    self._inner.add(part)
         self._longest = max(map(len, self._sequences), default=1)
 
     def find(self, text: str) -> list[Finding]:
@@ -66,7 +89,19 @@ class KnownNames:
                 )
             ):
                 return count
-        return int(folded[position] in self._single and words[position][0][0].isupper())
+        word = words[position]
+        if not word[0][0].isupper():
+            return 0
+        return int(folded[position] in self._single or (folded[position] in self._inner and _stands_out(text, word)))
+
+
+def _stands_out(text: str, word: re.Match[str]) -> bool:
+    """Whether a capital means a name: inside a paragraph and in no heading, `asked Stone` and not `the Stone Age`."""
+    before, after = text[max(0, word.start() - 24) : word.start()], text[word.end() : word.end() + 3]
+    if word[0].isupper() or _CAPITAL_BEHIND.match(after):
+        return False
+    previous = _LAST_WORD.search(before)
+    return previous is not None and (previous[1].islower() or not previous[1].isalpha())
 
 
 def propagate(texts: Texts, found: Sequence[Sequence[Finding]], lexicon: Lexicon) -> list[list[Finding]]:
@@ -97,26 +132,27 @@ def _named_by(text: str, finding: Finding, lexicon: Lexicon) -> str | None:
     return " ".join(parts)
 
 
-def _values(texts: Texts, found: Sequence[Sequence[Finding]]) -> dict[str, list[tuple[str, str]]]:
-    """By first character: the longest first, so that a value is not found inside a longer one."""
-    values = {
-        (text[f.start : f.end], f.entity)
+def _values(texts: Texts, found: Sequence[Sequence[Finding]]) -> "_Values":
+    kinds = {
+        text[f.start : f.end]: f.entity
         for text, findings in zip(texts, found, strict=True)
         for f in findings
-        if f.entity not in {"PERSON", "LOCATION", "LITERAL"} and f.end - f.start >= VALUE_CHARS_MIN
+        if f.entity not in _NOT_REPEATED and f.end - f.start >= VALUE_CHARS_MIN
     }
-    by_start: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-    for value, entity in sorted(values, key=lambda v: (-len(v[0]), v)):
-        by_start[value[:VALUE_CHARS_MIN]].append((value, entity))
-    return by_start
+    lengths: defaultdict[str, set[int]] = defaultdict(set)
+    for value in kinds:
+        lengths[value[:VALUE_CHARS_MIN]].add(len(value))
+    return _Values(kinds, {start: sorted(known, reverse=True) for start, known in lengths.items()})
 
 
-def _repeated(text: str, values: dict[str, list[tuple[str, str]]]) -> list[Finding]:
+def _repeated(text: str, values: "_Values") -> list[Finding]:
+    """The values where they stand again, the longest first: no value is found inside a longer one."""
     found = []
-    for start in (match.start() for match in _START.finditer(text)) if values else ():
-        for value, entity in values.get(text[start : start + VALUE_CHARS_MIN], ()):
-            end = start + len(value)
-            if text.startswith(value, start) and not (text[end : end + 1].isalnum() and value[-1].isalnum()):
+    for start in (match.start() for match in _START.finditer(text)) if values.kinds else ():
+        for length in values.lengths.get(text[start : start + VALUE_CHARS_MIN], ()):
+            end = start + length
+            entity = values.kinds.get(text[start:end]) if end <= len(text) else None
+            if entity and not (text[end : end + 1].isalnum() and text[end - 1].isalnum()):
                 found.append(Finding(start, end, entity, 0.7))
                 break
     return found

@@ -1,213 +1,210 @@
-"""Finding personal data: Presidio recognizers and a spaCy model, in batches, without any download.
+"""Finding personal data: two models, patterns and rules side by side, in batches, without any download.
 
-One `Recognizer` is loaded once per process (it takes seconds) and shared by threads. What it returns are positions,
-never values.
+What any of them finds is found. One `Recognizer` is loaded once per process (it takes seconds) and shared by threads.
+What it returns are positions, never values.
 """
 
 import logging
-import re
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
 from presidio_analyzer import EntityRecognizer
-from spacy.language import Language
 
 from rag.domain import digest_of
+from rag.privacy.addresses import Part, assemble
+from rag.privacy.evidence import needless
 from rag.privacy.fields import FieldFinder
+from rag.privacy.findings import Finding, KnownValues, NotAnalysed, resolve_overlaps
 from rag.privacy.forms import TOKEN_SHAPE
+from rag.privacy.guesses import Guess, NameModel
 from rag.privacy.lexicon import Lexicon, load_lexicon
 from rag.privacy.model import load_model, model_folder, verify
 from rag.privacy.patterns import pattern_recognizers
 from rag.privacy.people import PeopleFinder
+from rag.privacy.pieces import Piece, is_one_case, pieces, rows
+from rag.privacy.places import PlaceFinder
+from rag.privacy.tagger import MANIFEST as RAMPART_MANIFEST
+from rag.privacy.tagger import Tag, Tagger, load_tagger
+from rag.privacy.weighing import TagWeigher
 from rag.settings import PrivacySettings
 
-PIECE_CHARS = 6_000
-"""Longest text given to the model at once: its memory grows with the length."""
-BATCH = 64
+__all__ = ["GUESS_SCORE", "Finding", "KnownValues", "NotAnalysed", "Recognizer", "load_recognizer", "resolve_overlaps"]
+
 GUESS_SCORE = 0.85
 """Of a name that only the model sees; its own scores say nothing."""
-_LINE = re.compile(r"[^\n]+")
-_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
-_LONG_RUN = re.compile(r"\S{500,}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_TYPESET = str.maketrans(
-    dict.fromkeys("\u2010\u2011\ufe63\uff0d", "-")
-    | dict.fromkeys("\ufe6b\uff20", "@")
-    | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
-)
-"""Word processors write hyphens that do not break: patterns know a number by plain ones."""
-_DASH_IN_NUMBER = re.compile("(?<=[0-9])[\u2012\u2013\u2212](?=[0-9])")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Characters `start` to `end` are a value of this kind."""
-
-    start: int
-    end: int
-    entity: str
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    text_number: int
-    offset: int
-    text: str
+_TAGGED_FORMS = frozenset({"EMAIL_ADDRESS", "PHONE_NUMBER", "ID_NUMBER"})
 
 
 class Recognizer:
     """Finds personal data in many texts. Safe to call from several threads."""
 
     def __init__(
-        self, model: Language, recognizers: Sequence[EntityRecognizer], lexicon: Lexicon, digest: str, threshold: float
+        self,
+        model: NameModel,
+        tagger: Tagger | None,
+        recognizers: Sequence[EntityRecognizer],
+        lexicon: Lexicon,
+        digest: str,
+        settings: PrivacySettings,
     ) -> None:
         self._model = model
+        self._tagger = tagger
         self._recognizers = tuple(recognizers)
         self._people = PeopleFinder(lexicon)
+        self._places = PlaceFinder(lexicon)
         self._fields = FieldFinder(self._people)
-        self._threshold = threshold
-        self._lock = threading.Lock()
+        self._weigher = TagWeigher(lexicon, self._people)
+        self._threshold = settings.score_threshold
+        self._left = frozenset(settings.leave)
         self.lexicon = lexicon
         self.digest = digest
-        """Of the model's files and our rules: part of what a masked text was made by."""
+        """Of the models' files, the settings and our rules: part of what a masked text was made by."""
 
-    def find(self, texts: Sequence[str]) -> list[list[Finding]]:
-        """For each text its findings, not overlapping and in order."""
-        pieces = [piece for number, text in enumerate(texts) for piece in _pieces(number, text)]
+    def find(
+        self, texts: Sequence[str], known: KnownValues | None = None, leave: Collection[str] | None = None
+    ) -> list[list[Finding]]:
+        """For each text its findings, not overlapping and in order.
+
+        `known` are values to be found besides; `leave` are the kinds to be left alone (default: those of the settings).
+
+        Raises:
+            NotAnalysed: a part of the search failed; no text of the batch may be used.
+        """
+        left = self._left if leave is None else frozenset(leave)
+        cut = [piece for number, text in enumerate(texts) for piece in pieces(number, text)]
         found: list[list[Finding]] = [[] for _ in texts]
-        for piece, guesses in zip(pieces, self._guesses([piece.text for piece in pieces]), strict=True):
-            for finding in self._in_piece(piece.text, guesses):
-                shifted = Finding(
-                    finding.start + piece.offset, finding.end + piece.offset, finding.entity, finding.score
-                )
-                found[piece.text_number].append(shifted)
+        try:
+            guessed = self._model.guess([piece.text for piece in cut])
+            for piece, guesses in zip(cut, guessed, strict=True):
+                found[piece.text_number] += self._in_piece(piece, guesses)
+            for text, findings in zip(texts, found, strict=True):
+                findings += known.find(text) if known else ()
+        except Exception as cause:  # noqa: BLE001 - whatever a library raises, with whatever text in its message
+            raise NotAnalysed("a recognizer", type(cause).__name__) from None
         for text, findings in zip(texts, found, strict=True):
             # On the whole text: no cut between two pieces may let a forged token through.
             findings += (Finding(m.start(), m.end(), "LITERAL", 1.0) for m in TOKEN_SHAPE.finditer(text))
-        return [resolve_overlaps(text, findings) for text, findings in zip(texts, found, strict=True)]
+        return [
+            resolve_overlaps(text, [finding for finding in findings if finding.entity not in left])
+            for text, findings in zip(texts, found, strict=True)
+        ]
 
-    def _in_piece(self, text: str, guesses: Sequence[tuple[int, int]]) -> Iterator[Finding]:
-        mails = []
+    def _in_piece(self, piece: Piece, guesses: Sequence[Guess]) -> Iterator[Finding]:
+        skipped = needless(piece.text, guesses, self.lexicon)
+        tags = self._tagger.tag(piece.text, skipped) if self._tagger else []
+        for finding in self._of_text(piece.text, guesses, tags):
+            yield Finding(finding.start + piece.offset, finding.end + piece.offset, finding.entity, finding.score)
+
+    def _of_text(self, text: str, guesses: Sequence[Guess], tags: Sequence[Tag]) -> Iterator[Finding]:
+        forms = list(self._forms(text))
+        yield from forms
+        fields = [Finding(field.start, field.end, field.entity, 0.9) for field in self._fields.find(text)]
+        yield from fields
+        mails = [(finding.start, finding.end) for finding in forms if finding.entity == "EMAIL_ADDRESS"]
+        table = rows(text)
+        prose = [tag for tag in tags if not any(first <= tag.start < last for first, last in table)]
+        names = [*self._names(text, guesses, mails), *self._tagged(text, prose, guesses)]
+        yield from names
+        people = {(finding.start, finding.end) for finding in names if finding.entity == "PERSON"}
+        others = [(guess.start, guess.end) for guess in guesses if guess.label != "PERSON"]
+        for start, end in self._people.from_enumerations(text, people, others):
+            yield Finding(start, end, "PERSON", 0.7)
+        parts = [Part(f.start, f.end, sure=True, score=f.score) for f in (*forms, *fields) if f.entity == "LOCATION"]
+        parts += self._places.parts(text, guesses)
+        for one_case in (False, True):
+            parts += self._weigher.parts(text, _of_case(text, prose, one_case), one_case=one_case)
+        for address in assemble(text, parts):
+            yield Finding(address.start, address.end, address.entity, address.score)
+
+    def _forms(self, text: str) -> Iterator[Finding]:
         for recognizer in self._recognizers:
             for result in recognizer.analyze(text, recognizer.supported_entities, None):
                 if result.score >= self._threshold:
                     yield Finding(result.start, result.end, result.entity_type, result.score)
-                    if result.entity_type == "EMAIL_ADDRESS":
-                        mails.append((result.start, result.end))
-        for field in self._fields.find(text):
-            yield Finding(field.start, field.end, field.entity, 0.9)
+
+    def _names(self, text: str, guesses: Sequence[Guess], mails: Sequence[tuple[int, int]]) -> Iterator[Finding]:
         for guess in guesses:
-            for start, end in self._people.from_guess(text, *guess):
-                yield Finding(start, end, "PERSON", GUESS_SCORE)
+            if guess.label == "PERSON":
+                for start, end in self._people.from_guess(text, guess.start, guess.end):
+                    yield Finding(start, end, "PERSON", GUESS_SCORE)
         for start, end in self._people.from_places(text, mails):
             yield Finding(start, end, "PERSON", 0.8)
-        for start, end in self._people.from_given_names(text):
+        for start, end in (*self._people.from_given_names(text), *self._people.from_speakers(text)):
             yield Finding(start, end, "PERSON", 0.8)
+        for start, end in self._people.titles(text):
+            yield Finding(start, end, "TITLE", 0.8)
 
-    def _guesses(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Spans that the model takes for people. Text in one case is shown to it as a title as well."""
-        # Its tokenizer takes quadratic time on long runs without a space, in which no name stands.
-        texts = [_LONG_RUN.sub(lambda run: " " * len(run[0]), text) for text in texts]
-        shown = [(number, 0, text) for number, text in enumerate(texts) if text.strip()]
-        shown += [(number, offset, line) for number, text in enumerate(texts) for offset, line in _titled(text)]
-        guesses: list[list[tuple[int, int]]] = [[] for _ in texts]
-        # The pipeline keeps state while it runs; the memory zone drops the words it saw, which may be values.
-        with self._lock, self._model.memory_zone():
-            documents = self._model.pipe((text for _, _, text in shown), batch_size=BATCH)
-            for document, (number, offset, _) in zip(documents, shown, strict=True):
-                people = (span for span in document.ents if span.label_ == "PERSON")
-                guesses[number].extend((span.start_char + offset, span.end_char + offset) for span in people)
-        return guesses
+    def _tagged(self, text: str, tags: Sequence[Tag], guesses: Sequence[Guess]) -> Iterator[Finding]:
+        companies = [(guess.start, guess.end) for guess in guesses if guess.label == "ORG"]
+        for one_case in (False, True):
+            for start, end in self._weigher.names(text, _of_case(text, tags, one_case), companies, one_case=one_case):
+                yield Finding(start, end, "PERSON", GUESS_SCORE)
+        for tag in tags:
+            if tag.entity in _TAGGED_FORMS and self._weigher.is_form(text, tag):
+                # A form that a pattern knows is told better by that.
+                yield Finding(tag.start, tag.end, tag.entity, 0.5)
 
 
-def resolve_overlaps(text: str, findings: Sequence[Finding]) -> list[Finding]:
-    """The longest wins, then the higher score; what is left of a loser is kept, so that no part of it leaks."""
-    order = sorted(set(findings), key=lambda f: (f.start - f.end, -f.score, f.start, f.entity))
-    taken: list[Finding] = []
-    # One flag per character: texts are some thousand characters, findings a few hundred.
-    free = bytearray(b"\x01") * len(text)
-    for finding in order:
-        for start, end in _free_parts(free, finding.start, finding.end):
-            whole = (start, end) == (finding.start, finding.end)
-            if whole or sum(map(str.isalnum, text[start:end])) >= 2:
-                first, last = (start, end) if whole else _stripped(text, start, end)
-                taken.append(Finding(first, last, finding.entity, finding.score))
-                free[first:last] = bytes(last - first)
-    return sorted((f for f in taken if f.end > f.start), key=lambda f: f.start)
-
-
-def _free_parts(free: bytearray, start: int, end: int) -> list[tuple[int, int]]:
-    parts, position = [], start
-    while (first := free.find(1, position, end)) >= 0:
-        stop = free.find(0, first, end)
-        position = end if stop < 0 else stop
-        parts.append((first, position))
-    return parts
-
-
-def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and not text[start].isalnum():
-        start += 1
-    while end > start and not text[end - 1].isalnum():
-        end -= 1
-    return start, end
-
-
-def _pieces(number: int, text: str) -> Iterator[_Piece]:
-    """The text in parts that end at a line, at a space where a line is too long, or at the limit."""
-    # Same length, so positions hold; the model cannot encode half of a surrogate pair.
-    text = _DASH_IN_NUMBER.sub("-", _SURROGATE.sub("\ufffd", text).translate(_TYPESET))
-    start = 0
-    while len(text) - start > PIECE_CHARS:
-        limit = start + PIECE_CHARS
-        cut = max(text.rfind("\n\n", start + PIECE_CHARS // 2, limit) + 2, 1)
-        if cut < start + PIECE_CHARS // 2:
-            cut = (
-                text.rfind("\n", start + PIECE_CHARS // 4, limit) + 1 or text.rfind(" ", start + 1, limit) + 1 or limit
-            )
-        yield _Piece(number, start, text[start:cut])
-        start = cut
-    yield _Piece(number, start, text[start:])
-
-
-def _titled(text: str) -> Iterator[tuple[int, str]]:
-    """Where the parts in one case begin, and those parts capitalised word by word."""
-    parts = [(0, text)] if text.islower() else [(m.start(), m[0]) for m in _LINE.finditer(text) if m[0].isupper()]
-    for offset, part in parts:
-        titled = part.title()
-        # A few letters change their number with their case; positions would no longer hold.
-        if len(titled) == len(part) and len(_LONG_WORD.findall(part)) > 1:
-            yield offset, titled
+def _of_case(text: str, tags: Sequence[Tag], one_case: bool) -> list[Tag]:
+    """The tags that stand where case tells nothing, or those that stand elsewhere."""
+    return [tag for tag in tags if is_one_case(text, tag.start) is one_case]
 
 
 def load_recognizer(settings: PrivacySettings, folder: Path | None = None) -> Recognizer:
-    """Verify the model's files, load them, and build the recognizers.
+    """Verify the models' files, load them, and build the recognizers.
 
     Raises:
         Damaged: a file of the model is not the one in the manifest.
     """
     _silence("presidio-analyzer")
     path = folder or model_folder()
-    digest = digest_of([verify(path), settings.employee_id_pattern, str(settings.score_threshold), *_rules()]).hex()
+    chosen = (settings.employee_id_pattern, settings.customer_id_pattern or "", str(settings.score_threshold))
+    models = [verify(path).encode(), settings.profile.encode()]
+    models += [RAMPART_MANIFEST.read_bytes()] if settings.profile == "accurate" else []
+    digest = digest_of([*models, *chosen, " ".join(sorted(settings.leave)), *_rules()]).hex()
     return Recognizer(
-        load_model(path),
-        list(pattern_recognizers(settings.employee_id_pattern)),
+        NameModel(load_model(path)),
+        load_tagger() if settings.profile == "accurate" else None,
+        list(pattern_recognizers(settings)),
         load_lexicon(path),
         digest,
-        settings.score_threshold,
+        settings,
     )
+
+
+_RULES = (
+    *(
+        "addresses.py",
+        "evidence.py",
+        "faces.py",
+        "fields.py",
+        "findings.py",
+        "form.py",
+        "forms.py",
+        "guesses.py",
+        "lexicon.py",
+        "mask.py",
+    ),
+    *(
+        "national.py",
+        "patterns.py",
+        "people.py",
+        "pieces.py",
+        "places.py",
+        "propagate.py",
+        "recognize.py",
+        "secrets.py",
+        "tagger.py",
+    ),
+    *("tenant.py", "weighing.py", "words.txt"),
+)
 
 
 def _rules() -> Iterator[bytes]:
     """Every file that decides what is found: a change of any of them masks all documents again, forgetting none."""
     room = resources.files("rag.privacy")
-    for name in ("faces.py", "fields.py", "forms.py", "lexicon.py", "mask.py", "patterns.py", "people.py"):
-        yield room.joinpath(name).read_bytes()
-    for name in ("propagate.py", "recognize.py", "tenant.py", "words.txt"):
+    for name in _RULES:
         yield room.joinpath(name).read_bytes()
 
 

@@ -1,6 +1,7 @@
 """Privacy for one tenant: masking documents and questions, digests, and the vault, all under the tenant's own keys."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,19 +9,26 @@ import tldextract
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.privacy import mask as masking
+from rag.privacy.configured import Configurations
 from rag.privacy.faces import FaceMaker, normalise, offline_domains
-from rag.privacy.keys import MasterKey, TenantKeys, keyed_digest, open_keys, tenant_keys
+from rag.privacy.key_sources import open_keys
+from rag.privacy.keys import KeySource, TenantKeys, keyed_digest, tenant_keys
+from rag.privacy.known_values import known_values_key
 from rag.privacy.mask import MaskedText
 from rag.privacy.propagate import propagate
 from rag.privacy.recognize import GUESS_SCORE, Finding, Recognizer, load_recognizer, resolve_overlaps
+from rag.privacy.tenant_rules import DEFAULT, TenantRules
 from rag.privacy.unmask import tokens_in
 from rag.privacy.vault import Vault
-from rag.settings import Settings
+from rag.settings import PrivacySettings, Settings
 
 NAME_WORDS_MAX = 4
 """Longest name that is looked up in a question."""
 _WORD = re.compile(r"[^\W_]+(?:['\u2019\u2010-][^\W_]+)*")
 _POSSESSIVE = re.compile(r"['\u2019]s$", re.IGNORECASE)
+LEAVE: tuple[str, ...] = PrivacySettings.model_fields["leave"].default
+RULES_KEPT = 64
+"""Tenants whose rules are kept ready; a large directory takes some hundred megabytes."""
 _NUMBERED = ("EMPLOYEE_ID", "ID_NUMBER", "PHONE_NUMBER")
 
 
@@ -36,8 +44,19 @@ class Candidate:
 class TenantPrivacy:
     """Masks with the keys of one tenant. Synchronous methods are CPU-bound: call them from a worker thread."""
 
-    def __init__(self, tenant: str, keys: TenantKeys, recognizer: Recognizer, domains: tldextract.TLDExtract) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        keys: TenantKeys,
+        recognizer: Recognizer,
+        domains: tldextract.TLDExtract,
+        rules: TenantRules = DEFAULT,
+        leave: Sequence[str] = LEAVE,
+    ) -> None:
+        """`rules` are the tenant's own; `leave` are the kinds that the settings leave alone."""
         self.tenant = tenant
+        self.rules = rules
+        self._left = rules.left_of(leave)
         self.vault = Vault(tenant, keys.vault)
         self._digest_key = keys.digests
         self._recognizer = recognizer
@@ -50,6 +69,19 @@ class TenantPrivacy:
         """A keyed digest of the parts, 32 bytes: equal only for equal parts, purpose and tenant."""
         return keyed_digest(self._digest_key, purpose, *parts)
 
+    @property
+    def configuration(self) -> str:
+        """The tenant's configuration of masking, as a digest; empty: the default."""
+        return self.rules.digest
+
+    def find(self, texts: Sequence[str], *, everywhere: bool = True) -> list[list[Finding]]:
+        """What is masked in the texts of one document; with `everywhere`, each further mention as well."""
+        found = self.rules.find(texts, self._recognizer, self._left)
+        if not everywhere:
+            return found
+        spread = propagate(texts, found, self._recognizer.lexicon)
+        return [self.rules.permitted(text, some, self._left) for text, some in zip(texts, spread, strict=True)]
+
     def mask(self, texts: Sequence[str | MaskedText]) -> list[MaskedText]:
         """Mask the texts of one document; what is found in one of them is masked in all.
 
@@ -57,8 +89,8 @@ class TenantPrivacy:
         given back as it is: masking twice equals once.
         """
         raw = [text for text in texts if isinstance(text, str)]
-        found = propagate(raw, self._recognizer.find(raw), self._recognizer.lexicon)
-        masked = (masking.apply(text, findings, self._faces) for text, findings in zip(raw, found, strict=True))
+        found = zip(raw, self.find(raw), strict=True)
+        masked = (masking.apply(text, findings, self._faces) for text, findings in found)
         return [next(masked) if isinstance(text, str) else text for text in texts]
 
     def mask_question(self, text: str, known: Collection[str] | None = None) -> MaskedText:
@@ -68,7 +100,7 @@ class TenantPrivacy:
         recognised in any case, surnames alone too, and a single word that only the model takes for a name is left
         as it is. Tokens of other documents must not be among them: the answer would tell that these exist.
         """
-        findings = propagate([text], self._recognizer.find([text]), self._recognizer.lexicon)[0]
+        findings = self.find([text])[0]
         if known is not None:
             held = [candidate for token, candidate in self._candidates(text) if token in known]
             findings = [f for f in findings if self._is_supported(text, f, known)]
@@ -88,14 +120,17 @@ class TenantPrivacy:
         """The index face of a stored reading text, given the originals of its tokens."""
         return masking.index_face_of_reading(text, originals, self._faces)
 
-    def scan_output(self, text: str, allowed: Collection[str] = (), sources: Collection[str] = ()) -> str:
+    def scan_output(
+        self, text: str, allowed: Collection[str] = (), sources: Collection[str] = (), before: str = ""
+    ) -> str:
         """Generated text in which personal data is masked, unless it is among the `allowed` originals.
 
         `sources` are the reading texts that the generator saw: what stands in them was already judged to be no
-        personal data. Tokens in the text stay as they are.
+        personal data. Tokens in the text stay as they are. `before` is what was written ahead of it: a name that
+        stands there is found here too.
         """
         tokens = [Finding(token.start, token.end, "", 1.0) for token in tokens_in(text)]
-        findings = propagate([text], self._recognizer.find([text]), self._recognizer.lexicon)[0]
+        findings = self._find_behind(before, text)
         keep = _Allowed(allowed, sources)
         out: list[str] = []
         done = 0
@@ -106,6 +141,15 @@ class TenantPrivacy:
                 out += (text[done : finding.start], self._faces.token(finding.entity, value))
                 done = finding.end
         return "".join([*out, text[done:]])
+
+    def _find_behind(self, before: str, text: str) -> list[Finding]:
+        """What is found in the text alone, and what is found in it behind `before`: either may tell more."""
+        if not before:
+            return self.find([text])[0]
+        alone, behind = self.find([text, before + text])
+        shift = len(before)
+        moved = (Finding(max(f.start - shift, 0), f.end - shift, f.entity, f.score) for f in behind if f.end > shift)
+        return resolve_overlaps(text, [*alone, *moved])
 
     def _is_supported(self, text: str, finding: Finding, known: Collection[str]) -> bool:
         value = text[finding.start : finding.end]
@@ -165,9 +209,11 @@ class _Allowed:
 class Privacy:
     """Makes `TenantPrivacy` for any tenant. One per process."""
 
-    def __init__(self, master: MasterKey, recognizer: Recognizer) -> None:
+    def __init__(self, master: KeySource, recognizer: Recognizer, leave: Sequence[str] = LEAVE) -> None:
         self.master = master
         self.recognizer = recognizer
+        self._leave = tuple(leave)
+        self._rules: OrderedDict[tuple[str, bytes], TenantRules] = OrderedDict()
         self._domains = offline_domains()
 
     async def for_tenant(self, session: AsyncSession, tenant: str) -> TenantPrivacy:
@@ -176,10 +222,25 @@ class Privacy:
         Ask again in each unit of work: a key made in a session that is never committed is gone with it.
 
         Raises:
-            Damaged: the master key is not the one that wrapped the tenant's key.
+            Damaged: the master key is not the one that wrapped the tenant's key, or the configuration was changed in
+                the database.
         """
         keys = await tenant_keys(session, tenant, self.master)
-        return TenantPrivacy(tenant, keys, self.recognizer, self._domains)
+        rules = await self._newest_rules(session, tenant, known_values_key(keys))
+        return TenantPrivacy(tenant, keys, self.recognizer, self._domains, rules, self._leave)
+
+    async def _newest_rules(self, session: AsyncSession, tenant: str, key: bytes) -> TenantRules:
+        """One indexed row is read each time: a changed configuration holds for the next text."""
+        configurations = Configurations(session, tenant)
+        number = await configurations.newest_number()
+        kept = self._rules.get((tenant, key))
+        if kept is None or kept.version != number:
+            kept = await configurations.rules(number, key, self.recognizer.lexicon.may_be_word)
+        self._rules[tenant, key] = kept
+        self._rules.move_to_end((tenant, key))
+        while len(self._rules) > RULES_KEPT:
+            self._rules.popitem(last=False)
+        return kept
 
 
 def open_privacy(settings: Settings, recognizer: Recognizer | None = None) -> Privacy:
@@ -189,4 +250,5 @@ def open_privacy(settings: Settings, recognizer: Recognizer | None = None) -> Pr
         Misuse: the master key cannot be read.
         Damaged: a model file is not the one in the manifest.
     """
-    return Privacy(open_keys(settings), recognizer or load_recognizer(settings.privacy))
+    found = recognizer or load_recognizer(settings.privacy)
+    return Privacy(open_keys(settings), found, settings.privacy.leave)

@@ -1,28 +1,46 @@
 """The vault: originals, sealed. The only place where a token can be turned back into what it stands for.
 
-Each entry is AES-256-GCM under the tenant's vault key and bound to tenant, token and entity: an entry moved to
+Each entry is AES-256-GCM under a key of the tenant's vault and bound to tenant, token and entity: an entry moved to
 another row does not open. Removing the row makes the token meaningless for ever.
 """
 
+import hashlib
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import CursorResult, Table, delete, select
+from sqlalchemy import CursorResult, Row, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag.db.tables import VaultRow
+from rag.db.tables import VaultKeyRow, VaultRow
 from rag.errors import Damaged
-from rag.privacy.keys import NONCE_BYTES, insert_if_absent, joined
+from rag.privacy.erased import BATCH, Erased, batches, marks_of
+from rag.privacy.faces import FaceMaker
+from rag.privacy.keys import (
+    NONCE_BYTES,
+    Generation,
+    VaultKeys,
+    Wrapped,
+    insert_if_absent,
+    joined,
+    newest_generation,
+    table_of,
+)
 
-T = TypeVar("T")
-
-BATCH = 500
-"""Values per statement: below the bound-parameter limits of SQLite and Postgres."""
+# With its key in one statement: between two, a rotation could end and take the key of the entry away.
+ENTRIES = select(
+    VaultRow.token,
+    VaultRow.entity,
+    VaultRow.generation,
+    VaultRow.sealed,
+    VaultKeyRow.master_key_id,
+    VaultKeyRow.wrapped,
+).outerjoin(VaultKeyRow, and_(VaultKeyRow.tenant == VaultRow.tenant, VaultKeyRow.generation == VaultRow.generation))
+EntryRow: TypeAlias = Row[str, str, int, bytes, str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +52,53 @@ class VaultValue:
     original: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A token as the vault holds it; `original` is None where the entry does not open."""
+
+    token: str
+    original: str | None = field(repr=False)
+
+
 class Vault:
     """The sealed originals of one tenant. Takes a session; never commits."""
 
-    def __init__(self, tenant: str, key: bytes) -> None:
+    def __init__(self, tenant: str, keys: VaultKeys) -> None:
         self._tenant = tenant
-        self._cipher = AESGCM(key)
+        self._keys = keys
 
     def __repr__(self) -> str:
         return f"Vault({self._tenant!r})"
 
-    async def store(self, session: AsyncSession, values: Iterable[VaultValue]) -> None:
-        """Keep the values. One that is already held stays as it is, so storing again changes nothing."""
+    async def store(self, session: AsyncSession, values: Iterable[VaultValue]) -> frozenset[str]:
+        """Keep the values. One that is already held stays as it is, so storing again changes nothing.
+
+        Returns the tokens of values that are not kept because they were erased before: they stay tokens for ever.
+        """
+        await hold(session, self._tenant, alone=False)
         unique = {value.token: value for value in values}
         held = await self.known(session, unique)
+        new = [unique[token] for token in unique.keys() - held]
+        refused = await self._refused(session, new)
+        generation = await newest_generation(session, self._tenant)
+        cipher = await self._keys.cipher(self._tenant, generation)
         now = datetime.now(UTC)
-        # Sorted, so that two writers take their rows in the same order and cannot lock each other out.
-        rows = [self._row(unique[token], now) for token in sorted(unique.keys() - held)]
-        table = VaultRow.__table__
-        assert isinstance(table, Table)  # noqa: S101 - narrows SQLAlchemy's FromClause for the type checker
-        for batch in _batches(rows):
-            await session.execute(insert_if_absent(session, table), batch)
+        rows = [
+            {
+                "tenant": self._tenant,
+                "token": value.token,
+                "entity": value.entity,
+                "generation": generation.number,
+                "sealed": seal(cipher, self._tenant, value),
+                "created_at": now,
+            }
+            # Sorted, so that two writers take their rows in the same order and cannot lock each other out.
+            for value in sorted(new, key=lambda value: value.token)
+            if value.token not in refused
+        ]
+        for batch in batches(rows):
+            await session.execute(insert_if_absent(session, table_of(VaultRow)), batch)
+        return refused
 
     async def open(self, session: AsyncSession, tokens: Collection[str]) -> dict[str, str]:
         """The originals of those tokens that are held; the others are left out.
@@ -62,58 +106,102 @@ class Vault:
         Call it for tokens that the reader may see: the vault itself does not decide.
 
         Raises:
-            Damaged: an entry was changed or moved; the message names the token, never the value.
+            Damaged: an entry was changed or moved, or its key is missing; the message names the token, never the
+                value.
         """
         originals: dict[str, str] = {}
-        for batch in _batches(sorted(set(tokens))):
-            columns = select(VaultRow.token, VaultRow.entity, VaultRow.sealed)
-            rows = await session.execute(columns.where(VaultRow.tenant == self._tenant, VaultRow.token.in_(batch)))
-            for token, entity, sealed in rows:
-                originals[token] = self._open(token, entity, sealed)
+        for batch in batches(sorted(set(tokens))):
+            where = VaultRow.tenant == self._tenant, VaultRow.token.in_(batch)
+            for row in (await session.execute(ENTRIES.where(*where))).all():
+                originals[row.token] = await open_entry(self._keys, self._tenant, row)
         return originals
 
     async def known(self, session: AsyncSession, tokens: Collection[str]) -> frozenset[str]:
         """Which of the tokens are held."""
         held: set[str] = set()
-        for batch in _batches(sorted(set(tokens))):
+        for batch in batches(sorted(set(tokens))):
             where = VaultRow.tenant == self._tenant, VaultRow.token.in_(batch)
             held.update(await session.scalars(select(VaultRow.token).where(*where)))
         return frozenset(held)
 
+    async def find(self, session: AsyncSession, value: str, faces: FaceMaker) -> dict[str, str]:
+        """The tokens that are held for a value, each with its entity. Nothing is opened: tokens are keyed digests."""
+        entities = await session.scalars(select(VaultRow.entity).where(VaultRow.tenant == self._tenant).distinct())
+        possible = {faces.token(entity, value): entity for entity in entities}
+        return {token: possible[token] for token in sorted(await self.known(session, possible))}
+
+    async def entries(self, session: AsyncSession, entity: str) -> AsyncIterator[Entry]:
+        """Every entry of a kind, opened one after the other, ordered by token."""
+        last = ""
+        while True:
+            where = VaultRow.tenant == self._tenant, VaultRow.entity == entity, VaultRow.token > last
+            statement = ENTRIES.where(*where).order_by(VaultRow.token).limit(BATCH)
+            rows = (await session.execute(statement)).all()
+            for row in rows:
+                try:
+                    yield Entry(row.token, await open_entry(self._keys, self._tenant, row))
+                except Damaged:
+                    yield Entry(row.token, None)
+            if len(rows) < BATCH:
+                return
+            last = rows[-1].token
+
     async def erase(self, session: AsyncSession, token: str) -> bool:
-        """Destroy an entry: its token can never be turned back again. False when there was none."""
+        """Destroy an entry: its token can never be turned back again. False when there was none.
+
+        The whole of an erasure, with marks and receipt, is `rag.privacy.erasure`.
+        """
         where = VaultRow.tenant == self._tenant, VaultRow.token == token
         result = await session.execute(delete(VaultRow).where(*where))
         return isinstance(result, CursorResult) and result.rowcount > 0
 
-    def _row(self, value: VaultValue, now: datetime) -> dict[str, object]:
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        original = value.original.encode("utf-8", "surrogatepass")
-        sealed = nonce + self._cipher.encrypt(nonce, original, self._associated(value.token, value.entity))
-        return {
-            "tenant": self._tenant,
-            "token": value.token,
-            "entity": value.entity,
-            "sealed": sealed,
-            "created_at": now,
-        }
-
-    def _open(self, token: str, entity: str, sealed: bytes) -> str:
-        nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-        try:
-            original = self._cipher.decrypt(nonce, ciphertext, self._associated(token, entity))
-        except (InvalidTag, ValueError):
-            raise Damaged(
-                f"The vault entry {token} of tenant {self._tenant!r} was changed in the database. Restore table "
-                "vault_entry from a backup, or erase the entry.",
-                code="vault_damaged",
-            ) from None
-        return original.decode("utf-8", "surrogatepass")
-
-    def _associated(self, token: str, entity: str) -> bytes:
-        return joined("vault entry", self._tenant, token, entity)
+    async def _refused(self, session: AsyncSession, values: Collection[VaultValue]) -> frozenset[str]:
+        erasures = Erased(session, self._tenant)
+        if not values or await erasures.nothing():
+            return frozenset()
+        marks = {value.token: marks_of(self._keys.marks, value.token, value.entity, value.original) for value in values}
+        erased = await erasures.find(frozenset().union(*marks.values()))
+        return frozenset(token for token, own in marks.items() if not own.isdisjoint(erased))
 
 
-def _batches(items: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(items), BATCH):
-        yield items[start : start + BATCH]
+async def hold(session: AsyncSession, tenant: str, *, alone: bool) -> None:
+    """Until the transaction ends: those who store originals side by side, or `alone` one who erases or rotates.
+
+    So nobody stores what is being erased, or seals with a key that is being put away. On SQLite, a transaction that
+    writes is alone anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        number = int.from_bytes(hashlib.sha256(joined("vault", tenant)).digest()[:8], signed=True)
+        lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+        await session.execute(select(lock(number)))
+
+
+def seal(cipher: AESGCM, tenant: str, value: VaultValue) -> bytes:
+    """Nonce and ciphertext of the original, bound to its row."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    original = value.original.encode("utf-8", "surrogatepass")
+    return nonce + cipher.encrypt(nonce, original, _bound_to(tenant, value.token, value.entity))
+
+
+async def open_entry(keys: VaultKeys, tenant: str, row: EntryRow) -> str:
+    """The original of a row of `ENTRIES`.
+
+    Raises:
+        Damaged: the entry was changed or moved, or its key is missing; the message names the token, never the value.
+    """
+    wrapped = None if row.wrapped is None else Wrapped(row.master_key_id, row.wrapped)
+    cipher = await keys.cipher(tenant, Generation(row.generation, wrapped))
+    nonce, ciphertext = row.sealed[:NONCE_BYTES], row.sealed[NONCE_BYTES:]
+    try:
+        original = cipher.decrypt(nonce, ciphertext, _bound_to(tenant, row.token, row.entity))
+    except (InvalidTag, ValueError):
+        raise Damaged(
+            f"The vault entry {row.token} of tenant {tenant!r} was changed in the database. Restore table "
+            "vault_entry from a backup, or erase the entry.",
+            code="vault_damaged",
+        ) from None
+    return original.decode("utf-8", "surrogatepass")
+
+
+def _bound_to(tenant: str, token: str, entity: str) -> bytes:
+    return joined("vault entry", tenant, token, entity)

@@ -14,6 +14,7 @@ from policies.rules import Level
 from rag.domain import Answer, Citation, Claim, Principal, Span
 from rag.errors import GeneratorUnavailable, RingfenceError
 from rag.generation.protocol import GenerationRequest, Generator
+from rag.privacy.outgoing import Outgoing
 from rag.query.cite import Draft, DraftReader, Support, verify
 from rag.query.clock import StageClock
 from rag.query.decide import Standing, still_readable, still_unmaskable
@@ -179,6 +180,8 @@ class _Work:
         self._retrieval = retrieval
         self._given = given
         self._used = [one.source for one in given]
+        passages = (text for one in given for text in (one.passage.title, one.passage.text))
+        self._outgoing = Outgoing(retrieval.privacy, [retrieval.question, *passages])
         self._clock = clock
         self._standing = Standing(retrieval.snapshot, {c.chunk.id: c.attributes for c in self._used})
         self._recorder = Recorder(parts, principal, retrieval, self._id)
@@ -244,9 +247,7 @@ class _Work:
 
     async def _scanned(self, draft: Draft) -> Draft:
         """Personal data that a generator wrote by itself becomes tokens, which no passage then supports."""
-        scan = self._retrieval.privacy.scan_output
-        sources = [self._retrieval.question, *(text for p in self._given for text in (p.passage.title, p.passage.text))]
-        return Draft(await asyncio.to_thread(scan, draft.text, (), sources), draft.hints)
+        return Draft(await asyncio.to_thread(self._outgoing.scan, draft.text), draft.hints)
 
     async def _decide_again(self) -> None:
         with self._clock.stage("check"):

@@ -2,6 +2,7 @@
 
 A token is resolved only where a chunk shown in this very answer holds it and every caller may unmask that kind
 of value in that chunk's document. So a token that a generator made up, or copied from elsewhere, stays a token.
+Secrets are given back to nobody, whatever the policy says.
 """
 
 from collections import defaultdict
@@ -9,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from policies.rules import Attributes, InvalidRule, action_name
+from policies.snapshot import Snapshot
 from rag.domain import Principal, ReadableChunk
+from rag.privacy.outgoing import without_secrets
 from rag.privacy.tenant import TenantPrivacy
-from rag.privacy.unmask import tokens_in, unmask
+from rag.privacy.unmask import NEVER_GIVEN_BACK, tokens_in, unmask
 from rag.query.decide import Standing, check_all
 from rag.query.parts import QueryParts
 
@@ -27,6 +30,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Permit:
+    """That a token may be given back: for holding `action` where `holder` shows it."""
+
+    action: str
+    holder: Shown
+
+
+@dataclass(frozen=True, slots=True)
 class Revealed:
     """Originals by token, and per document the tokens that were given back from it.
 
@@ -38,7 +49,8 @@ class Revealed:
     rights: frozenset[tuple[str, str]]
 
     def apply(self, text: str) -> str:
-        return unmask(text, self.originals)
+        """The text as this reader may see it."""
+        return without_secrets(unmask(text, self.originals))
 
 
 def shown_chunks(chunks: Iterable[ReadableChunk], standing: Standing) -> list[Shown]:
@@ -64,29 +76,41 @@ async def reveal(
 ) -> Revealed:
     """The originals that this reader may see of the tokens in `texts`."""
     wanted = {token.text: token.entity for text in texts for token in tokens_in(text)}
+    permits = await permitted(wanted, shown, principal, standing.snapshot)
+    return await open_permitted(permits, privacy, parts)
+
+
+async def permitted(
+    wanted: Mapping[str, str], shown: Sequence[Shown], principal: Principal, snapshot: Snapshot
+) -> dict[str, Permit]:
+    """Which of the `wanted` tokens (with their entities) may be given back, and why."""
     holders = _holders(shown)
-    allowed: dict[str, Shown] = {}
-    rights: set[tuple[str, str]] = set()
+    permits: dict[str, Permit] = {}
     for entity in sorted(set(wanted.values())):
         action = _action(entity)
         tokens = [token for token, kind in wanted.items() if kind == entity]
         labels = [holder.attributes for token in tokens for holder in holders.get(token, ())]
         if action is None or not labels:
             continue
-        decisions = await check_all(standing.snapshot, principal.callers, action, labels)
+        decisions = await check_all(snapshot, principal.callers, action, labels)
         for token in tokens:
             permitting = [h for h in holders.get(token, ()) if decisions[h.attributes].allowed]
             if permitting:
-                allowed[token] = permitting[0]
-                rights.add((action, permitting[0].chunk))
-    if not allowed:
+                permits[token] = Permit(action, permitting[0])
+    return permits
+
+
+async def open_permitted(permits: Mapping[str, Permit], privacy: TenantPrivacy, parts: QueryParts) -> Revealed:
+    """The originals of permitted tokens. One that was erased has none."""
+    if not permits:
         return Revealed({}, {}, frozenset())
     async with parts.database.reading() as session:
-        originals = await privacy.vault.open(session, allowed)
+        originals = await privacy.vault.open(session, permits)
     by_document: defaultdict[str, set[str]] = defaultdict(set)
     for token in originals:
-        by_document[allowed[token].document].add(token)
-    return Revealed(originals, {name: frozenset(tokens) for name, tokens in by_document.items()}, frozenset(rights))
+        by_document[permits[token].holder.document].add(token)
+    given_back = {name: frozenset(tokens) for name, tokens in by_document.items()}
+    return Revealed(originals, given_back, frozenset((p.action, p.holder.chunk) for p in permits.values()))
 
 
 def _holders(shown: Sequence[Shown]) -> dict[str, list[Shown]]:
@@ -99,6 +123,8 @@ def _holders(shown: Sequence[Shown]) -> dict[str, list[Shown]]:
 
 
 def _action(entity: str) -> str | None:
+    if entity in NEVER_GIVEN_BACK:
+        return None
     try:
         return action_name(f"unmask:{entity}")
     except InvalidRule:

@@ -3,18 +3,20 @@
 What the policy binds is really run, in a small company with a running service: once permitted, once refused.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 import yaml
 
 from rag import cli
-from tests.e2e.conftest import ROOT, CommandLine, serving
+from tests.e2e.conftest import ROOT, CommandLine, Service, serving
 
 TABLE: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "command_table.yaml").read_text())
 DECLARED: Mapping[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][cli.GROUP]
@@ -24,13 +26,14 @@ BOUND_BY_POLICY = {"reading", "administration"}
 
 DOCUMENTS = {
     "legal/ringfence.yaml": "department: legal\nlevel: confidential\n",
-    "legal/lease.md": "# Lease\n\nThe monthly rent of the harbour warehouse is 41,700 euros.\n",
+    "legal/lease.md": "# Lease\n\nThe monthly rent of the harbour warehouse is 41,700 euros.\n\n"
+    "It was signed by Margaret Ellison.\n",
     "staff/ringfence.yaml": "department: staff\nlevel: internal\n",
     "staff/canteen.md": "# Canteen\n\nThe canteen opens at noon. The canteen closes at two in the afternoon.\n",
 }
 POLICY = """
 rules:
-  - {subject: role:lawyer, action: read, department: legal}
+  - {subject: role:lawyer, action: [read, "unmask:PERSON"], department: legal}
   - {subject: role:employee, action: read, department: staff}
   - {subject: user:lea, action: administer, department: legal}
   - {subject: user:root, action: administer}
@@ -76,14 +79,26 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     documents: Any = command.json("documents", "list")["documents"]
     rules: Any = command.json("policy", "list")["rules"]
     ids = {rule["subject"]: rule["id"] for rule in rules}
-    with serving(command):
+    with serving(command) as service:
         yield {
+            "signer": signer(service),
             "data": str(root / "data"),
             **{Path(name).stem: str(root / name) for name in files},
             **{Path(document["path"]).stem: document["document"] for document in documents},
             "lawyers_rule": ids["role:lawyer"],
             "employees_rule": ids["role:employee"],
         }
+
+
+def signer(service: Service) -> str:
+    """The token of the person that the lease names, without its brackets."""
+    headers = {
+        "Authorization": f"Bearer {service.operator_key}",
+        "X-Ringfence-Tenant": "acme",
+        "X-Ringfence-Person": "bea",
+    }
+    found = httpx.post(f"{service.url}/v1/search", json={"query": "Who signed the lease?"}, headers=headers, timeout=60)
+    return re.findall(r"<(PERSON_\w{16})>", found.json()["data"][0]["text"])[0]
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ class ListedNames:
 
 
 class ListedNamesOfTenant:
+    configuration = ""
+
     def __init__(self, tenant: str, keys: TenantKeys, domains: tldextract.TLDExtract) -> None:
         self.vault = Vault(tenant, keys.vault)
         self._digests = keys.digests

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from rag.db.engine import Database
-from rag.errors import Damaged, Misuse
-from rag.privacy.keys import MasterKey, keyed_digest, open_keys, tenant_keys
+from rag.errors import Damaged, Misuse, NotFound
+from rag.privacy.key_sources import open_keys
+from rag.privacy.keys import MasterKey, Wrapped, existing_tenant_keys, keyed_digest, tenant_keys
 from rag.settings import PrivacySettings, Settings
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -19,10 +20,10 @@ def settings(tmp_path: Path, **privacy: object) -> Settings:
 
 
 def test_master_key_of_the_data_folder_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
-    first = open_keys(settings(tmp_path))
+    first = open_keys(settings(tmp_path)).id
     path = tmp_path / "data" / "master.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert open_keys(settings(tmp_path)) == first
+    assert open_keys(settings(tmp_path)).id == first
     assert [entry.name for entry in path.parent.iterdir()] == ["master.key"]
 
 
@@ -78,13 +79,23 @@ async def test_wrong_master_key_says_what_to_do(database: Database) -> None:
     assert "other.key" in refused.value.message
 
 
-def test_wrapped_key_opens_only_for_its_tenant_and_unchanged() -> None:
+async def test_wrapped_key_opens_only_for_its_tenant_and_unchanged() -> None:
     master = MasterKey.of(b"\x01" * 32, "test")
-    wrapped = master.wrap("acme", b"k" * 32)
-    assert master.unwrap("acme", master.id, wrapped) == b"k" * 32
-    for tenant, raw in (("globex", wrapped), ("acme", wrapped[:-1] + bytes([wrapped[-1] ^ 1])), ("acme", b"")):
+    wrapped = await master.wrap("acme", b"k" * 32)
+    assert await master.unwrap("acme", wrapped) == b"k" * 32
+    raw = wrapped.data
+    for tenant, changed in (("globex", raw), ("acme", raw[:-1] + bytes([raw[-1] ^ 1])), ("acme", b"")):
         with pytest.raises(Damaged, match="tenant_key"):
-            master.unwrap(tenant, master.id, raw)
+            await master.unwrap(tenant, Wrapped(master.id, changed))
+
+
+async def test_keys_of_a_tenant_that_was_never_seen_are_not_made_by_upkeep(database: Database) -> None:
+    master = MasterKey.of(b"\x01" * 32, "test")
+    async with database.unit_of_work() as session:
+        made = await tenant_keys(session, "acme", master)
+        assert await existing_tenant_keys(session, "acme", master) == made
+        with pytest.raises(NotFound, match="acne"):
+            await existing_tenant_keys(session, "acne", master)
 
 
 def test_keys_are_not_in_repr() -> None:

@@ -12,9 +12,10 @@ from rag.db.engine import Database
 from rag.errors import Damaged
 from rag.privacy.keys import MasterKey
 from rag.privacy.mask import MaskedText
+from rag.privacy.outgoing import Outgoing
 from rag.privacy.recognize import Recognizer
 from rag.privacy.tenant import Privacy, TenantPrivacy
-from rag.privacy.unmask import StreamUnmasker, tokens_in, unmask
+from rag.privacy.unmask import tokens_in, unmask
 
 LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -206,8 +207,9 @@ def test_generated_text_keeps_what_its_sources_say(tenant: TenantPrivacy) -> Non
 def test_nothing_with_originals_shows_them(tenant: TenantPrivacy, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     masked = tenant.mask([MAIL])[0]
-    resolve = {value.token: value.original for value in masked.values}
-    for shown in (masked, masked.values, masked.values[0], tenant, tenant.vault, StreamUnmasker(resolve)):
+    outgoing = Outgoing(tenant, [MAIL])
+    outgoing.scan(MAIL)
+    for shown in (masked, masked.values, masked.values[0], tenant, tenant.vault, outgoing):
         assert not re.search(r"(?i)ann|lee|stone|hunter", repr(shown)), type(shown)
     assert not [record for record in caplog.records if re.search("(?i)ann|stone|hunter", record.getMessage())]
 

@@ -1,16 +1,19 @@
 """Originals in and out of the vault, on a real database."""
 
 import pytest
-from sqlalchemy import func, select, update
+from alembic import command
+from sqlalchemy import Connection, func, select, update
 
-from rag.db.engine import Database
+from rag.db.engine import Database, open_database
+from rag.db.migrate import alembic_config
 from rag.db.tables import VaultRow
 from rag.errors import Damaged
+from rag.privacy.keys import VaultKeys
 from rag.privacy.vault import Vault, VaultValue
 
 ANN = VaultValue("<PERSON_AAAAAAAAAAAAAAAA>", "PERSON", "Ann Lee")
 BOB = VaultValue("<PERSON_BBBBBBBBBBBBBBBB>", "PERSON", "Bob Stone")
-KEY = b"\x05" * 32
+KEY = VaultKeys.of(b"\x05" * 32)
 
 
 async def test_stored_values_are_given_back_and_unknown_tokens_are_left_out(database: Database) -> None:
@@ -88,3 +91,20 @@ async def test_nothing_readable_is_stored(database: Database) -> None:
         sealed = await session.scalar(select(VaultRow.sealed))
     assert sealed is not None and b"Ann" not in sealed
     assert "Ann" not in repr(ANN) and "Ann" not in repr(Vault("acme", KEY))
+
+
+async def test_entries_from_before_there_were_generations_open_after_the_upgrade(database_url: str) -> None:
+    def downgrade(connection: Connection) -> None:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+
+    before = await open_database(database_url)
+    async with before.unit_of_work() as session:
+        await Vault("acme", KEY).store(session, [ANN])
+        await (await session.connection()).run_sync(downgrade)
+    await before.close()
+    after = await open_database(database_url)
+    async with after.reading() as session:
+        assert await Vault("acme", KEY).open(session, [ANN.token]) == {ANN.token: "Ann Lee"}
+    await after.close()

@@ -14,6 +14,7 @@ _MODULES: Mapping[str, str] = {
     "keys": "keyring",
     "policy": "policy_edits",
     "audit": "audit_trail",
+    "privacy": "personal_data",
 }
 
 

@@ -1,0 +1,108 @@
+"""`ringfence privacy scan`: what would be masked in files. Loads the models; stores nothing."""
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ingestion.commands.printing import plain
+from ingestion.commands.shared import JsonOption, TenantOption, checked_name, opened
+from ingestion.parse.confine import Limits
+from ingestion.parse.sandbox import Sandbox
+from ingestion.scanning import Scanned
+from ingestion.scanning import scan as scanned_files
+from rag.errors import Misuse
+from rag.privacy.tenant import TenantPrivacy, open_privacy
+from rag.settings import Settings, load_settings
+
+PARTLY_DONE = 3
+SHOWN_MAX = 200
+
+
+def scan(
+    path: Annotated[Path, typer.Argument(help="A file, or a folder with all below it. Labels are not needed.")],
+    tenant: TenantOption,
+    show: Annotated[bool, typer.Option("--show", help="Print the values too, to a terminal only.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Report what would be masked, per file and kind. Files are parsed as `ringfence ingest` does; nothing is stored.
+
+    Exit code 3: some files could not be analysed; they would not be indexed.
+    """
+    if show and (as_json or not sys.stdout.isatty()):
+        raise Misuse("--show prints personal data, so it wants a terminal: not a file, a pipe or --json.")
+    settings, talk = load_settings(), Console(stderr=True)
+    name = checked_name(tenant, "tenant")
+    with talk.status("Scanning ..."):
+        files = asyncio.run(_scan(settings, path, name))
+    if as_json:
+        typer.echo(json.dumps(_as_json(name, files), ensure_ascii=False))
+    else:
+        _print(files, Console(), show=show)
+    if any(one.refusal for one in files):
+        raise typer.Exit(PARTLY_DONE)
+
+
+@asynccontextmanager
+async def scanning(settings: Settings, tenant: str) -> AsyncIterator[tuple[Sandbox, TenantPrivacy]]:
+    """A parser and the tenant's privacy, as ingestion has them, with a session that is never committed."""
+    limits = Limits(
+        wall_s=settings.ingestion.parse_wall_s,
+        cpu_s=settings.ingestion.parse_cpu_s,
+        memory_bytes=settings.ingestion.parse_memory_bytes,
+        text_chars_max=settings.ingestion.text_chars_max,
+    )
+    privacy = open_privacy(settings)
+    async with opened(settings) as database, database.reading() as session:
+        own = await privacy.for_tenant(session, tenant)
+    with Sandbox(limits) as sandbox:
+        yield sandbox, own
+
+
+async def _scan(settings: Settings, path: Path, tenant: str) -> list[Scanned]:
+    async with scanning(settings, tenant) as (sandbox, privacy):
+        return await asyncio.to_thread(
+            lambda: list(scanned_files(path, sandbox, privacy, settings.ingestion.file_bytes_max))
+        )
+
+
+def _as_json(tenant: str, files: list[Scanned]) -> dict[str, object]:
+    rows = [
+        {"path": one.path, "media_type": one.media_type, "entities": dict(one.entities), "not_analysed": one.refusal}
+        for one in files
+    ]
+    return {"tenant": tenant, "files": rows, "entities": dict(_total(files))}
+
+
+def _total(files: list[Scanned]) -> Counter[str]:
+    return sum((one.entities for one in files), Counter[str]())
+
+
+def _print(files: list[Scanned], console: Console, *, show: bool) -> None:
+    table = Table("file", "would be masked")
+    for one in files:
+        table.add_row(plain(one.path), plain(one.refusal) if one.refusal else _counts(one.entities))
+    console.print(table)
+    if show:
+        for one in files:
+            spans = Table("kind", "score", "value", title=plain(one.path), title_justify="left")
+            for hit in one.hits[:SHOWN_MAX]:
+                spans.add_row(hit.entity, f"{hit.score:.2f}", plain(hit.value))
+            if one.hits:
+                console.print(spans)
+            if len(one.hits) > SHOWN_MAX:
+                console.print(f"... and {len(one.hits) - SHOWN_MAX} more")
+    failed = sum(bool(one.refusal) for one in files)
+    console.print(f"{len(files)} files: {_counts(_total(files))}" + (f"; {failed} not analysed" if failed else ""))
+
+
+def _counts(entities: Counter[str]) -> str:
+    return ", ".join(f"{number} {entity}" for entity, number in sorted(entities.items())) or "nothing"

@@ -1,0 +1,191 @@
+"""`ringfence privacy` directory, configure, scan, explain and review, on a data folder with ingested documents."""
+
+import json
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rag import cli
+from tests.api.test_cli import COMMANDS, ROOT, run
+
+TENANT = ("--tenant", "acme")
+FILES = {
+    "ringfence.yaml": "department: company\nlevel: internal\n",
+    "letter.md": "# Letter\n\nMargaret Ellison signed the lease. Write to margaret.ellison@acme.example.\n",
+    "budget.md": "# Budget\n\nThe budget for Harbour Lantern is closed. Ask ACM-123456 about page 7.\n",
+}
+DIRECTORY = (
+    "\ufeffname,email,number\nHarbour Lantern,h.quay@acme.example,ACM-0042\n=1+1,x@acme.example,ACM-0043\n"
+    "Quillon Marrowby,qm@acme.example,ACM-0077\n"
+)
+UNSEEN = (b"quillon", b"marrowby", b"qm@acme", b"h.quay", b"acm-0042", b"acm0042", b"acm-0077", b"quillon marrowby")
+"""Of the directory, and in no document."""
+COLUMNS = ("--column", "name=PERSON", "--column", "email=EMAIL_ADDRESS", "--column", "number=EMPLOYEE_ID")
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("configured")
+    (place / "docs").mkdir()
+    for name, content in FILES.items():
+        (place / "docs" / name).write_text(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("RINGFENCE_DATA_DIR", str(place / "data"))
+        assert cli.main(["ingest", str(place / "docs"), *TENANT, "--source", "docs"], COMMANDS) == 0
+    return place
+
+
+@pytest.fixture
+def place(ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in [name for name in os.environ if name.startswith("RINGFENCE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RINGFENCE_DATA_DIR", str(tmp_path / "data"))
+    shutil.copytree(ingested / "data", tmp_path / "data")
+    shutil.copytree(ingested / "docs", tmp_path / "docs")
+    (tmp_path / "people.csv").write_text(DIRECTORY, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's own entry points, whatever an earlier installation wrote down."""
+    declared = (ROOT / "pyproject.toml").read_text().partition('[project.entry-points."ringfence.privacy"]')[2]
+    lines = declared.partition("\n[")[0].replace('"', "")
+    info = tmp_path / "site" / "ringfence_commands-0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ringfence-commands\nVersion: 0\n")
+    (info / "entry_points.txt").write_text(f"[ringfence.privacy]{lines}\n")
+    monkeypatch.syspath_prepend(str(info.parent))
+    assert {one.name for one in metadata.entry_points(group="ringfence.privacy")} == {"scan", "review"}
+
+
+def as_json(capsys: pytest.CaptureFixture[str], *arguments: str, expect: int = 0) -> Any:
+    return json.loads(run(capsys, "privacy", *arguments, *TENANT, "--json", expect=expect))
+
+
+def ingest(capsys: pytest.CaptureFixture[str], place: Path) -> dict[str, int]:
+    report = json.loads(run(capsys, "ingest", str(place / "docs"), *TENANT, "--source", "docs", "--json"))
+    counts: dict[str, int] = report["counts"]
+    return {name: number for name, number in counts.items() if number}
+
+
+def test_a_directory_is_imported_masks_and_leaves_no_value_on_disk(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = as_json(capsys, "directory", "import", "people.csv", *COLUMNS, "--dry-run", expect=3)
+    assert (tried["version"], tried["to_be_masked_again"]) == (0, 2)
+    made = as_json(capsys, "directory", "import", "people.csv", *COLUMNS, expect=3)
+    assert made["broken"] == [{"line": 3, "reason": "the PERSON is a formula"}]
+    assert (made["version"], made["values"]["PERSON"], made["to_be_masked_again"]) == (1, 2, 2)
+    (place / "people.csv").unlink()
+    files = [one for one in (place / "data").rglob("*") if one.is_file()]
+    assert any(b"masking_directory" in one.read_bytes() for one in files)
+    assert [word for one in files for word in UNSEEN if word in one.read_bytes().lower()] == []
+    assert ingest(capsys, place) == {"changed": 2}
+    assert as_json(capsys, "configure", "status")["to_be_masked_again"] == 0
+    listed = as_json(capsys, "directory", "list")["directories"]
+    assert [(one["name"], one["values"]["EMAIL_ADDRESS"]) for one in listed] == [("people", 3)]
+    cleared = as_json(capsys, "directory", "clear", "--reason", "left")
+    assert (cleared["version"], cleared["to_be_masked_again"]) == (2, 2)
+    assert as_json(capsys, "directory", "list")["directories"] == []
+    run(capsys, "privacy", "directory", "clear", *TENANT, "--reason", "again", expect=1)
+
+
+def test_a_configuration_is_tried_set_and_masks_again_what_an_older_one_made(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "c.yaml").write_text("patterns: {EMPLOYEE_ID: ['ACM-\\d{6}']}\nnever: [{value: Margaret Ellison}]\n")
+    assert as_json(capsys, "configure", "set", "c.yaml", "--dry-run") == {
+        "dry_run": True, "version": 0, "current": 0, "to_be_masked_again": 2,
+    }  # fmt: skip
+    assert as_json(capsys, "configure", "status")["to_be_masked_again"] == 0
+    run(capsys, "privacy", "configure", "set", "c.yaml", *TENANT, expect=2)
+    assert as_json(capsys, "configure", "set", "c.yaml", "--reason", "our numbers")["version"] == 1
+    assert ingest(capsys, place) == {"changed": 2}
+    assert ingest(capsys, place) == {"unchanged": 2}
+    shown = run(capsys, "privacy", "configure", "show", *TENANT)
+    assert "Ellison" not in shown
+    (place / "same.yaml").write_text(shown)
+    assert as_json(capsys, "configure", "set", "same.yaml", "--reason", "nothing new")["version"] == 1
+    (place / "old.yaml").write_text("version: 0\n")
+    run(capsys, "privacy", "configure", "set", "old.yaml", *TENANT, "--reason", "late", expect=1)
+    (version,) = as_json(capsys, "configure", "history")["versions"]
+    assert (version["reason"], version["changed"]) == ("our numbers", "configuration")
+    assert version["author"].startswith("operator:")
+
+
+@pytest.mark.parametrize("text", ["entities: {NOBODY: {mask: true}}", "patterns: {EMPLOYEE_ID: ['(a+)+']}", "{"])
+def test_a_bad_configuration_changes_nothing(place: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    (place / "bad.yaml").write_text(text)
+    run(capsys, "privacy", "configure", "set", "bad.yaml", *TENANT, "--reason", "x", expect=2)
+    assert as_json(capsys, "configure", "history")["versions"] == []
+
+
+def test_what_is_masked_is_explained(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    as_json(capsys, "directory", "import", "people.csv", *COLUMNS, expect=3)
+    (place / "c.yaml").write_text("patterns: {EMPLOYEE_ID: ['QX\\d{6}']}\n")
+    as_json(capsys, "configure", "set", "c.yaml", "--reason", "our numbers")
+    text = "Ask Harbour Lantern, mail bob@acme.example, call +44 20 7946 0018 for QX123456."
+    spans = {one["value"]: one for one in as_json(capsys, "explain", text)["spans"]}
+    by = {value: {said["by"] for said in one["found_by"]} for value, one in spans.items()}
+    assert "directory" in by["Harbour Lantern"]
+    assert "MailRecognizer" in by["bob@acme.example"]
+    assert "PhoneRecognizer" in by["+44 20 7946 0018"]
+    assert "configured pattern" in by["QX123456"]
+    (place / "t.txt").write_text(text)
+    assert as_json(capsys, "explain", "--file", "t.txt")["spans"] == list(spans.values())
+    run(capsys, "privacy", "explain", *TENANT, expect=2)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_scan_counts_what_would_be_masked_and_stores_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "docs" / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    before = {one: one.stat().st_mtime_ns for one in (place / "data").rglob("*.db")}
+    scanned = as_json(capsys, "scan", "docs", expect=3)
+    counts = {one["path"]: one["entities"] for one in scanned["files"]}
+    assert counts["letter.md"] == {"PERSON": 1, "EMAIL_ADDRESS": 1}
+    assert [one["path"] for one in scanned["files"] if one["not_analysed"]] == ["broken.pdf"]
+    assert "Ellison" not in json.dumps(scanned)
+    assert as_json(capsys, "scan", "docs/letter.md")["entities"] == {"PERSON": 1, "EMAIL_ADDRESS": 1}
+    assert {one: one.stat().st_mtime_ns for one in (place / "data").rglob("*.db")} == before
+
+
+@pytest.mark.usefixtures("installed")
+def test_values_are_shown_to_a_terminal_only(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, "privacy", "scan", "docs", *TENANT, "--show", expect=2)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "Margaret Ellison" in run(capsys, "privacy", "scan", "docs/letter.md", *TENANT, "--show")
+    run(capsys, "privacy", "scan", "docs", *TENANT, "--show", "--json", expect=2)
+    run(capsys, "privacy", "scan", "nowhere", *TENANT, expect=2)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_review_becomes_configuration_and_a_test_case(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(["no", "Margaret Ellison is a ship."])
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: next(answers, "quit"))
+    (place / "one").mkdir()
+    (place / "one" / "ship.md").write_text("# Fleet\n\nMargaret Ellison sails on Monday.\n")
+    printed = run(capsys, "privacy", "review", "one", *TENANT, "--cases", "cases.yaml", "--below", "1.01")
+    assert "Version 1: 1 decisions." in printed
+    assert stat.S_IMODE((place / "cases.yaml").stat().st_mode) == 0o600
+    (case,) = yaml.safe_load((place / "cases.yaml").read_text())
+    assert case == {"text": "Margaret Ellison is a ship.", "value": "Margaret Ellison", "mask": False}
+    assert as_json(capsys, "configure", "test", "cases.yaml")["failed"] == []
+    (place / "none.yaml").write_text("{}")
+    as_json(capsys, "configure", "set", "none.yaml", "--reason", "as before")
+    failed = as_json(capsys, "configure", "test", "cases.yaml", expect=1)["failed"]
+    assert failed == [{"case": 1, "why": "masked as PERSON, although it is to be left"}]
