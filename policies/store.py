@@ -10,7 +10,7 @@ call, so a change holds on the very next question; it never answers from memory 
     └── PolicyUnreadable   rules or epoch cannot be read, or do not make sense: nothing may be answered
 """
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import URL, delete, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -191,10 +191,13 @@ class PolicyStore:
 
 
 class SnapshotCache:
-    """The newest snapshot of each tenant, checked against the database at every call."""
+    """The newest snapshot of each tenant, checked against the database at every call.
+
+    Kept apart by database: tenants of the same name at the same epoch need not have the same policy.
+    """
 
     def __init__(self) -> None:
-        self._snapshots: dict[str, Snapshot] = {}
+        self._snapshots: dict[tuple[URL, str], Snapshot] = {}
 
     async def get(self, session: AsyncSession, tenant: str) -> Snapshot:
         """The snapshot of the epoch that stands in the database now.
@@ -208,7 +211,8 @@ class SnapshotCache:
             # same epoch and find the wrong rules under it.
             return await store.snapshot(tenant)
         epoch = await store.epoch(tenant)
-        found = self._snapshots.get(tenant)
+        key = (session.get_bind().engine.url, tenant)
+        found = self._snapshots.get(key)
         if found is not None and found.epoch == epoch:
             return found
         snapshot = await _brought_forward(session, found, epoch) if found is not None else None
@@ -216,7 +220,7 @@ class SnapshotCache:
             snapshot = await store.snapshot(tenant)
         if snapshot.epoch:
             # A tenant without a policy is not remembered: unknown names would fill the memory.
-            self._snapshots[tenant] = snapshot
+            self._snapshots[key] = snapshot
         return snapshot
 
 

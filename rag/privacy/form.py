@@ -13,11 +13,18 @@ class Form:
     score: float
     patterns: tuple[re.Pattern[str], ...]
     accept: Callable[[str], bool] = lambda value: True
+    hints: tuple[str, ...] = ()
+    """In lower case; one of them stands in every text with such a value. Looking for them first costs little."""
 
 
 def form(
-    entity: str, score: float, *patterns: str, any_case: bool = False, accept: Callable[[str], bool] | None = None
+    entity: str,
+    score: float,
+    *patterns: str,
+    any_case: bool = False,
+    accept: Callable[[str], bool] = lambda value: True,
+    hints: tuple[str, ...] = (),
 ) -> Form:
     flags = re.IGNORECASE if any_case else re.NOFLAG
     compiled = tuple(re.compile(pattern, flags) for pattern in patterns)
-    return Form(entity, score, compiled) if accept is None else Form(entity, score, compiled, accept)
+    return Form(entity, score, compiled, accept, hints)

@@ -91,6 +91,7 @@ FORMS = (
         r"\b[a-z][a-z0-9+.-]{1,20}://[^\s<>\"'|]{1,2000}(?<![.,;:!?)])",
         any_case=True,
         accept=_names_somebody,
+        hints=("://",),
     ),
     # Any other address of a page: it leads to nobody, unless the tenant says so.
     form(
@@ -99,6 +100,7 @@ FORMS = (
         r"\b(?:https?|ftp)://[^\s<>\"'|]{1,2000}(?<![.,;:!?)])",
         r"\bwww\.[^\s<>\"'|]{1,500}(?<![.,;:!?)])",
         any_case=True,
+        hints=("://", "www."),
     ),
     form(
         "DATE_OF_BIRTH",
@@ -107,6 +109,7 @@ FORMS = (
         rf"(?P<value>{DATE})",
         rf"(?P<value>{DATE})[ ]?\((?:date[ ]of[ ]birth|dob)\)",
         any_case=True,
+        hints=("birth", "born", "dob", "d.o", "do.b"),
     ),
     form(
         "ID_NUMBER",

@@ -67,7 +67,10 @@ class FormRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types
         return list(self._find(text))
 
     def _find(self, text: str) -> Iterator[RecognizerResult]:
+        folded = text.casefold()
         for form in self._forms:
+            if form.hints and not any(hint in folded for hint in form.hints):
+                continue
             for pattern in form.patterns:
                 group: str | int = "value" if "value" in pattern.groupindex else 0
                 for found in pattern.finditer(text):
@@ -94,7 +97,7 @@ class MailRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types
         return results
 
 
-class PhoneRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types are not followed
+class TelephoneRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types are not followed
     """Numbers with a country code, with a word like `mobile` in front, in a usual form, or valid in a region."""
 
     def __init__(self) -> None:
@@ -145,6 +148,6 @@ def _valid(number: str, region: str) -> bool:
 
 def pattern_recognizers(settings: PrivacySettings) -> Iterable[EntityRecognizer]:
     """All recognizers of values with a form, ours and Presidio's."""
-    ours = (FormRecognizer(settings), MailRecognizer(), PhoneRecognizer(), NationalRecognizer())
+    ours = (FormRecognizer(settings), MailRecognizer(), TelephoneRecognizer(), NationalRecognizer())
     presidio = (CreditCardRecognizer, IbanRecognizer, IpRecognizer, UsSsnRecognizer, NhsRecognizer, UkNinoRecognizer)
     return (*ours, *(kind() for kind in presidio))

@@ -65,6 +65,7 @@ class KnownNames:
                     self._single.add(part)
                 elif len(parts) > 1 and part not in _MONTHS and not lexicon.is_office(part):
                     self._inner.add(part)
+        self._begins = {words[0] for words in self._sequences} | self._single | self._inner
         self._longest = max(map(len, self._sequences), default=1)
 
     def find(self, text: str) -> list[Finding]:
@@ -73,7 +74,7 @@ class KnownNames:
         found: list[Finding] = []
         position = 0
         while position < len(words):
-            count = self._longest_at(text, words, folded, position)
+            count = self._longest_at(text, words, folded, position) if folded[position] in self._begins else 0
             if count:
                 start, end = words[position].start(), words[position + count - 1].end()
                 found.append(Finding(start, end - _possessive(text, start, end), "PERSON", 0.7))

@@ -12,6 +12,7 @@ _SAID_BEFORE = (
     r"(?:pass(?:word|wd|phrase|code)|pwd|secret(?:[ _-]?key)?|api[ _-]?key|access[ _-]?(?:key|token)"
     r"|auth[ _-]?token|client[ _-]?secret|bearer|token|pin[ _-]?code)"
 )
+_SAID_HINTS = ("pass", "pwd", "secret", "key", "token", "bearer", "pin")
 _SAID_AFTER = r"[\"'`]?(?P<value>[^\s\"'`,;|<>]{4,200})"
 
 
@@ -59,8 +60,16 @@ SECRETS = (
         rf"{_START}{_SAID_BEFORE}[ \t*\"']{{0,3}}[:=][ \t*]{{0,4}}{_SAID_AFTER}",
         any_case=True,
         accept=_is_secret,
+        hints=_SAID_HINTS,
     ),
-    form("SECRET", 0.9, rf"{_START}{_SAID_BEFORE}[ ](?:is|was)[ :]{_SAID_AFTER}", any_case=True, accept=_has_digit),
+    form(
+        "SECRET",
+        0.9,
+        rf"{_START}{_SAID_BEFORE}[ ](?:is|was)[ :]{_SAID_AFTER}",
+        any_case=True,
+        accept=_has_digit,
+        hints=_SAID_HINTS,
+    ),
     # A word that is all there is to the line.
     form(
         "SECRET",
@@ -69,5 +78,6 @@ SECRETS = (
         r"[ .]?(?=[\n,;|]|\Z)",
         any_case=True,
         accept=_is_word_secret,
+        hints=_SAID_HINTS,
     ),
 )

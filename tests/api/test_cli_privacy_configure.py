@@ -140,7 +140,7 @@ def test_what_is_masked_is_explained(place: Path, capsys: pytest.CaptureFixture[
     by = {value: {said["by"] for said in one["found_by"]} for value, one in spans.items()}
     assert "directory" in by["Harbour Lantern"]
     assert "MailRecognizer" in by["bob@acme.example"]
-    assert "PhoneRecognizer" in by["+44 20 7946 0018"]
+    assert "TelephoneRecognizer" in by["+44 20 7946 0018"]
     assert "configured pattern" in by["QX123456"]
     (place / "t.txt").write_text(text)
     assert as_json(capsys, "explain", "--file", "t.txt")["spans"] == list(spans.values())

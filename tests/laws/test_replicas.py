@@ -309,19 +309,19 @@ def some(lines: Sequence[Line], near: Callable[[Line], bool], pick: int) -> Line
 
 
 FLOORS = {
-    **dict.fromkeys(("grant", "revoke", "link", "unlink", "relabel", "ingest", "delete", "publish", "rebuild"), 10),
-    "question": 40,
-    "answers": 300,
-    "answers with something": 150,
-    "answers with a part": 80,
-    "answers of an index that was not told": 80,
-    "answers that lag hides from": 20,
-    "revoke changed an answer": 3,
-    "unlink changed an answer": 3,
-    "relabel changed an answer": 3,
-    "delete changed an answer": 3,
-    "question while losing": 5,
-    "answer stopped": 5,
+    **dict.fromkeys(("grant", "revoke", "link", "unlink", "relabel", "ingest", "delete", "publish", "rebuild"), 5),
+    "question": 20,
+    "answers": 150,
+    "answers with something": 75,
+    "answers with a part": 40,
+    "answers of an index that was not told": 40,
+    "answers that lag hides from": 5,
+    "revoke changed an answer": 1,
+    "unlink changed an answer": 1,
+    "relabel changed an answer": 1,
+    "delete changed an answer": 1,
+    "question while losing": 2,
+    "answer stopped": 1,
 }
 """The law would hold as well where nothing may be read, or nothing that anybody reads is taken away."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, func, insert, select, text, update
@@ -19,7 +20,7 @@ from policies.store import (
     SnapshotCache,
 )
 from policies.tables import ChangeRow, EpochRow, RoleLinkRow, RuleRow
-from rag.db.engine import Database
+from rag.db.engine import Database, open_database
 
 ANN = Caller("t", "user:ann")
 ALLOW = Rule("user:ann", "t", "read", "hr", frozenset({"b", "a"}), "self", "@shared", Level.RESTRICTED)
@@ -155,6 +156,20 @@ async def test_an_unchanged_policy_is_compiled_once(database: Database) -> None:
     async with database.reading() as session:
         first = await cache.get(session, "t")
         assert await cache.get(session, "t") is first
+
+
+async def test_one_cache_never_mixes_two_databases(database: Database, tmp_path: Path) -> None:
+    """The same tenant at the same epoch, with other rules."""
+    cache = SnapshotCache()
+    other = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'other.db'}")
+    try:
+        for opened, rule in ((database, Rule("user:ann", "t", "read")), (other, DENY)):
+            await apply(opened, Edit(add_rules=(rule,)))
+            async with opened.reading() as session:
+                snapshot = await cache.get(session, "t")
+            assert (snapshot.epoch, snapshot.rules) == (1, (rule,))
+    finally:
+        await other.close()
 
 
 async def test_raising_the_epoch_outdates_snapshots(database: Database) -> None:
