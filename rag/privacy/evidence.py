@@ -1,6 +1,6 @@
 """Which sentences of a long text the tagger need not read: those in which nothing is left to find.
 
-It is the slowest part. In text with capitals, a sentence without a digit whose capitalised words are all accounted for
+It is the slowest part. In text with capitals, a sentence without a number (but a year) whose capitalised words are all accounted for
 (the other model took them for a person or a place, or the word opens the sentence and is everyday) holds no name,
 number or address that is not known already.
 """
@@ -15,7 +15,8 @@ LONG_CHARS = 480
 """Shorter texts are one window anyway."""
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?!\s))+[.!?]*\s*")
 _CAPITALISED = re.compile(r"[^\W\d_a-z][\w'\u2019-]*")
-_DIGIT = re.compile(r"\d|@")
+_NUMBER = re.compile(r"(?!(?<!\d)(?:1[89]|20)\d\d(?!\d))(?<!\d)\d|@")
+"""A number that is no year."""
 _LOWER = re.compile(r"[^\W\d_A-Z]")
 
 
@@ -28,7 +29,7 @@ def needless(text: str, guesses: Sequence[Guess], lexicon: Lexicon) -> Iterator[
         if guess.label != "ORG":
             known[guess.start : guess.end] = b"\x01" * (guess.end - guess.start)
     for sentence in _SENTENCE.finditer(text):
-        if not _DIGIT.search(sentence[0]) and _accounted(sentence, known, lexicon):
+        if not _NUMBER.search(sentence[0]) and _accounted(sentence, known, lexicon):
             yield sentence.span()
 
 
