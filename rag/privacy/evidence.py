@@ -1,6 +1,6 @@
 """Which sentences of a long text the tagger need not read: those in which nothing is left to find.
 
-It is the slowest part. In text with capitals, a sentence without a number (but a year) whose capitalised words are all accounted for
+It is the slowest part. In text with capitals, a sentence without a digit whose capitalised words are all accounted for
 (the other model took them for a person or a place, or the word opens the sentence and is everyday) holds no name,
 number or address that is not known already.
 """
@@ -15,8 +15,7 @@ LONG_CHARS = 480
 """Shorter texts are one window anyway."""
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?!\s))+[.!?]*\s*")
 _CAPITALISED = re.compile(r"[^\W\d_a-z][\w'\u2019-]*")
-_NUMBER = re.compile(r"(?!(?<!\d)(?:1[89]|20)\d\d(?!\d))(?<!\d)\d|@")
-"""A number that is no year."""
+_NUMBER = re.compile(r"\d|@")
 _LOWER = re.compile(r"[^\W\d_A-Z]")
 
 

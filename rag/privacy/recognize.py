@@ -185,6 +185,9 @@ _RULES = (
         "guesses.py",
         "lexicon.py",
         "mask.py",
+        "company_patterns.py",
+        "known_values.py",
+        "tenant_rules.py",
     ),
     *(
         "national.py",
