@@ -91,7 +91,7 @@ class _Builder:
             self.open[-1].key = value
 
     def _value(self, event: Any) -> str | int:
-        tag = _resolver.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
+        tag = _resolver.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call] # PyYAML has no types
         if tag == _TEXT:
             return str(event.value)
         if tag == _NUMBER and _PLAIN_NUMBER.fullmatch(event.value):

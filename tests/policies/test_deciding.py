@@ -39,7 +39,7 @@ def test_the_deciding_rules_are_all_that_match_with_the_deciding_effect(world: W
 def decide(
     *rules: Rule, links: tuple[RoleLink, ...] = (MEMBER, STAFF, OTHER, WALL), caller: Caller = ANN, **labels: object
 ) -> tuple[bool, frozenset[VetoKind], frozenset[RoleLink]]:
-    attributes = Attributes("t", "d", "hr", Level.INTERNAL, **labels)  # type: ignore[arg-type]
+    attributes = Attributes("t", "d", "hr", Level.INTERNAL, **labels)  # type: ignore[arg-type] # columns by name
     found = outcome(Snapshot("t", 1, rules, links), caller, "read", attributes)
     return found.allowed, found.vetoes, found.links
 

@@ -28,7 +28,7 @@ POLICIES: st.SearchStrategy[Policy] = st.tuples(
 
 
 def sets(rules: object, links: object) -> tuple[frozenset[Rule], frozenset[RoleLink]]:
-    return frozenset(rules), frozenset(links)  # type: ignore[call-overload]
+    return frozenset(rules), frozenset(links)  # type: ignore[call-overload] # of two kinds of lines
 
 
 @given(old=POLICIES, new=POLICIES)

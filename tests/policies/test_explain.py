@@ -122,7 +122,7 @@ FAILURES = {
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_rule_that_she_holds_tells_what_it_fails_on(name: str) -> None:
     columns, failure = FAILURES[name]
-    (miss,) = verdict(Rule("user:ann", "t", "read", **columns)).nearest  # type: ignore[arg-type]
+    (miss,) = verdict(Rule("user:ann", "t", "read", **columns)).nearest  # type: ignore[arg-type] # columns by name
     assert miss.failures == (failure,)
     assert miss.path == Path(("user:ann",))
 

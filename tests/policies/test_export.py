@@ -29,7 +29,7 @@ def named(*kinds: str) -> st.SearchStrategy[str]:
 
 
 def _rule(effect: Effect, level: Level, **columns: object) -> Rule:
-    return Rule(tenant="t", effect=effect, level=level if effect is Effect.ALLOW else Level.SECRET, **columns)  # type: ignore[arg-type]
+    return Rule(tenant="t", effect=effect, level=level if effect is Effect.ALLOW else Level.SECRET, **columns)  # type: ignore[arg-type] # columns by name
 
 
 RULES = st.builds(
@@ -82,8 +82,8 @@ def test_an_export_reads_well() -> None:
     eu, x, hr = frozenset({"region:eu"}), frozenset({"no", "x"}), {"department": "hr", "level": Level.INTERNAL}
     rules = [
         Rule("role:r", "t", "read", effect=Effect.DENY, tags=x),
-        Rule("role:r", "t", "unmask:PERSON", **hr),  # type: ignore[arg-type]
-        Rule("role:r", "t", "read", **hr),  # type: ignore[arg-type]
+        Rule("role:r", "t", "unmask:PERSON", **hr),  # type: ignore[arg-type] # columns by name
+        Rule("role:r", "t", "read", **hr),  # type: ignore[arg-type] # columns by name
         Rule("role:r", "t", "read", tags=eu, owner=SELF),
         Rule("group:g", "t", "administer"),
         Rule("group:g", "t", "read", document=SHARED, level=Level.PUBLIC),

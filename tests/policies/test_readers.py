@@ -46,7 +46,7 @@ def test_a_stand_in_never_goes_by_a_name_that_means_somebody(where: str) -> None
         snapshot = Snapshot("t", 1, RULES, (*LINKS, RoleLink(STAND_IN, "role:reader", "t")))
     else:
         column = {"owner": "owner", "share": "shares", "denied share": "denied_shares"}[where]
-        document = replace(document, **{column: STAND_IN if where == "owner" else frozenset({STAND_IN})})  # type: ignore[arg-type]
+        document = replace(document, **{column: STAND_IN if where == "owner" else frozenset({STAND_IN})})  # type: ignore[arg-type] # columns by name
     people = people_of(snapshot, Catalogue((document,)))
     assert [caller.subject for caller in people if stands_for(caller)] == [f"{STAND_IN}.2"] * 2
     assert all(stands_for(caller) is None for caller in people if caller.subject == STAND_IN)

@@ -209,7 +209,7 @@ def test_a_known_name_is_masked_though_no_model_takes_it_for_one(tenant: TenantP
     assert dict(with_it.mask([text])[0].entities) == {"PERSON": 1}
 
 
-async def test_directories_are_stored_replaced_and_cleared(any_database) -> None:  # type: ignore[no-untyped-def]
+async def test_directories_are_stored_replaced_and_cleared(any_database) -> None:  # type: ignore[no-untyped-def] # a fixture of two databases
     async with any_database.unit_of_work() as session:
         store = Configurations(session, "acme")
         first = await store.put_directory("people", read("name\nAnn Lee\n", "name=PERSON"), CHANGE)
