@@ -22,6 +22,7 @@ from rag.privacy.keys import existing_tenant_keys
 from rag.privacy.vault import Vault
 from rag.settings import Settings
 from tests.api.test_cli import COMMANDS, run
+from tests.copies import copy_folder
 
 T = TypeVar("T")
 TENANT = ("--tenant", "acme")
@@ -54,7 +55,7 @@ def data_dir(ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RINGFENCE_DATA_DIR", str(tmp_path / "data"))
-    shutil.copytree(ingested, tmp_path / "data")
+    copy_folder(ingested, tmp_path / "data")
     yield tmp_path / "data"
 
 

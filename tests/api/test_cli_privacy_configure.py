@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import yaml
 
 from rag import cli
 from tests.api.test_cli import COMMANDS, ROOT, run
+from tests.copies import copy_folder
 
 TENANT = ("--tenant", "acme")
 FILES = {
@@ -49,8 +49,8 @@ def place(ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     for name in [name for name in os.environ if name.startswith("RINGFENCE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RINGFENCE_DATA_DIR", str(tmp_path / "data"))
-    shutil.copytree(ingested / "data", tmp_path / "data")
-    shutil.copytree(ingested / "docs", tmp_path / "docs")
+    copy_folder(ingested / "data", tmp_path / "data")
+    copy_folder(ingested / "docs", tmp_path / "docs")
     (tmp_path / "people.csv").write_text(DIRECTORY, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     yield tmp_path

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.copies import copy_folder
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ROOT / "evals" / "sample_company" / "documents"
@@ -74,7 +75,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 @pytest.fixture
 def company(ingested: tuple[Path, dict[str, object]], tmp_path: Path) -> CommandLine:
     """The sample company in a folder that the test may change."""
-    shutil.copytree(ingested[0], tmp_path / "data")
+    copy_folder(ingested[0], tmp_path / "data")
     return CommandLine(tmp_path / "data")
 
 
@@ -88,7 +89,7 @@ def free_port() -> int:
 def service(ingested: tuple[Path, dict[str, object]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """`ringfence serve` on a free loopback port over a copy of the company."""
     data_dir = tmp_path_factory.mktemp("service") / "data"
-    shutil.copytree(ingested[0], data_dir)
+    copy_folder(ingested[0], data_dir)
     with serving(CommandLine(data_dir)) as running:
         yield running
 

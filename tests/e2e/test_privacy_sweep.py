@@ -4,7 +4,6 @@ all that came out and every byte that stayed behind."""
 import json
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.copies import copy_folder
 from tests.e2e.canaries import ASKED, IBAN, MAIL, NAME, PHONE, SECRET, VALUES, WORD, found, found_below
 from tests.e2e.conftest import CommandLine, free_port, wait_until_ready
 
@@ -231,7 +231,7 @@ def _broken_installations(sweep: Swept) -> None:
     sweep.run("ask", QUESTIONS[0], "--as", "bob", RINGFENCE_PRIVACY__MASTER_KEY=other_key)
     sweep.run("ask", QUESTIONS[0], "--as", "bob", RINGFENCE_PRIVACY__MASTER_KEY=f"{NAME} {SECRET}")
     damaged = sweep.command.data_dir.with_name("damaged")
-    shutil.copytree(sweep.command.data_dir, damaged)
+    copy_folder(sweep.command.data_dir, damaged)
     with sqlite3.connect(damaged / "ringfence.db") as database:
         database.execute("UPDATE vault_entry SET sealed = zeroblob(40)")
     database.close()

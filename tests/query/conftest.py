@@ -1,7 +1,6 @@
 """The company, founded once; each test works on its own copy of the folder."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from rag.privacy.keys import MasterKey
 from rag.privacy.recognize import load_recognizer
 from rag.privacy.tenant import Privacy
 from rag.settings import EmbeddingSettings, PrivacySettings, Settings
+from tests.copies import copy_folder
 from tests.query.company import Company, found_company
 
 
@@ -50,7 +50,7 @@ def founded(
 async def company(founded: tuple[Path, Company], tmp_path: Path) -> AsyncIterator[Company]:
     original, first = founded
     folder = tmp_path / "company"
-    shutil.copytree(original, folder)
+    copy_folder(original, folder)
     database = await open_database(_url(folder))
     stores = open_stores(Settings(data_dir=folder), first.parts.embedder.dim)
     parts = first.with_parts(database=database, stores=stores, snapshots=SnapshotCache(), audit=AuditLog())
