@@ -129,6 +129,7 @@ async def opened(data_dir: Path) -> AsyncIterator[AppParts]:
             publish=publish,
             checks={},
             count_tokens=query.embedder.count_tokens,
+            snapshots=query.snapshots,
         )
 
 

@@ -7,25 +7,15 @@ except the snapshot: the two must agree because they are both right, not because
 """
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from threading import Lock
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
-import casbin
-from casbin.model import Model
-
-from policies.rules import ANY, Attributes, Caller, RoleLink, Rule
+from policies.enforcer import Enforcer, at_most, has_all
+from policies.rules import ANY, SHARED, Attributes, Caller, Effect, Rule
 from policies.snapshot import Snapshot
 from policies.wording import describe
 
 _log = logging.getLogger(__name__)
-
-_ENFORCING = Lock()
-"""Casbin parses the matcher at every call, and CPython before 3.11.8 shares the parser's depth counter between
-threads: two at once raise SystemError. That would deny what is allowed. The interpreter runs one at a time anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +42,75 @@ def check(snapshot: Snapshot, callers: Sequence[Caller], action: str, attributes
 
     Never raises: whatever goes wrong denies, with `error` set. Safe to call from several threads.
     """
+    return _guarded(_Asking(snapshot, tuple(callers), action), attributes)
+
+
+def check_each(
+    snapshot: Snapshot, callers: Sequence[Caller], action: str, documents: Collection[Attributes]
+) -> dict[Attributes, Decision]:
+    """`check` for each of `documents`, each distinct one once, for less than as many calls cost."""
+    asking = _Asking(snapshot, tuple(callers), action)
+    return {attributes: _guarded(asking, attributes) for attributes in dict.fromkeys(documents)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """The names that could stand for a caller, Casbin's enforcer on her links, and the rules looked up for her."""
+
+    names: frozenset[str]
+    enforcer: Enforcer
+    covering: dict[tuple[str, str | None], tuple[Rule, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who asks for what, and what was found out about each caller on the way. For one thread."""
+
+    snapshot: Snapshot
+    callers: tuple[Caller, ...]
+    action: str
+    reaches: dict[Caller, _Reach] = field(default_factory=dict)
+
+    def reach(self, caller: Caller) -> _Reach:
+        found = self.reaches.get(caller)
+        if found is None:
+            links = self.snapshot.links_from(caller)
+            names = frozenset((caller.subject, *(link.parent for link in links)))
+            found = self.reaches[caller] = _Reach(names, Enforcer(caller, links))
+        return found
+
+    def named(self, attributes: Attributes) -> str | None:
+        """The document's id where a rule names it; the matcher compares it with nothing else."""
+        return attributes.document if self.snapshot.names_document(attributes.document) else None
+
+    def covering(self, reach: _Reach, attributes: Attributes) -> tuple[Rule, ...]:
+        key = attributes.department, self.named(attributes)
+        found = reach.covering.get(key)
+        if found is None:
+            about = self.snapshot.rules_about
+            found = about(reach.names, self.action, department=attributes.department, document=attributes.document)
+            reach.covering[key] = found
+        return found
+
+
+def _guarded(asking: _Asking, attributes: Attributes) -> Decision:
     try:
-        return _check(snapshot, tuple(callers), action, attributes)
+        return _remembered(asking, attributes)
     except Exception as cause:  # noqa: BLE001 - an undecided question must end in a denial, not in a stack trace
         _log.exception("a decision failed and was answered with a denial")
-        return Decision(False, action, None, f"deciding failed ({type(cause).__name__})", error=True)
+        # What a failure left behind decides nothing else.
+        asking.reaches.clear()
+        return Decision(False, asking.action, None, f"deciding failed ({type(cause).__name__})", error=True)
 
 
-def _check(snapshot: Snapshot, callers: tuple[Caller, ...], action: str, attributes: Attributes) -> Decision:
-    # Documents with the same labels get the same decision unless a rule names one of them: the matcher reads a
-    # document's id in one place only, to compare it with the id that a rule names.
-    named = attributes.document if snapshot.names_document(attributes.document) else None
-    key = ("check", callers, action, named, *_labels(attributes))
-    remembered = snapshot.answers.get(key)
+def _remembered(asking: _Asking, attributes: Attributes) -> Decision:
+    # Documents with the same labels get the same decision unless a rule names one of them.
+    key = ("check", asking.callers, asking.action, asking.named(attributes), *_labels(attributes))
+    remembered = asking.snapshot.answers.get(key)
     if isinstance(remembered, Decision):
         return remembered
-    decision = _decide(snapshot, callers, action, attributes)
-    snapshot.answers.keep(key, decision)
+    decision = _decide(asking, attributes)
+    asking.snapshot.answers.keep(key, decision)
     return decision
 
 
@@ -88,37 +130,45 @@ def _labels(attributes: Attributes) -> tuple[object, ...]:
     )
 
 
-def _decide(snapshot: Snapshot, callers: tuple[Caller, ...], action: str, attributes: Attributes) -> Decision:
-    if attributes.tenant != snapshot.tenant:
-        return _denied(action, f"the document does not belong to tenant {snapshot.tenant}")
+def _decide(asking: _Asking, attributes: Attributes) -> Decision:
+    if attributes.tenant != asking.snapshot.tenant:
+        return _denied(asking.action, f"the document does not belong to tenant {asking.snapshot.tenant}")
     decisions: list[Decision] = []
-    for caller in callers:
-        decision = _check_one(snapshot, caller, action, attributes)
+    for caller in asking.callers:
+        decision = _check_one(asking, caller, attributes)
         if not decision.allowed:
             return decision
         decisions.append(decision)
-    return decisions[0] if decisions else _denied(action, "nobody is asking")
+    return decisions[0] if decisions else _denied(asking.action, "nobody is asking")
 
 
-def _check_one(snapshot: Snapshot, caller: Caller, action: str, attributes: Attributes) -> Decision:
+def _check_one(asking: _Asking, caller: Caller, attributes: Attributes) -> Decision:
+    snapshot, action = asking.snapshot, asking.action
     if caller.tenant != snapshot.tenant:
         return _denied(action, f"{caller.subject} does not belong to tenant {snapshot.tenant}")
-    links = snapshot.links_from(caller)
-    names = {caller.subject, *(link.parent for link in links)}
-    covering = snapshot.rules_about(names, action, department=attributes.department, document=attributes.document)
-    rules = [rule for rule in covering if _can_match(rule, caller, attributes)]
-    nothing = _denied(action, f"no rule lets {caller.subject} {action} this document")
-    if not rules:
+    reach = asking.reach(caller)
+    rules = [rule for rule in asking.covering(reach, attributes) if _can_match(rule, caller, attributes)]
+    enough = _enough(rules)
+    for asked in (enough, rules) if len(enough) < len(rules) else (rules,):
         # Casbin answers an empty policy by evaluating the matcher on empty columns.
-        return nothing
-    rows = [_row(rule) for rule in rules]
-    with _ENFORCING:
-        enforcer = _enforcer(rows, links)
-        allowed, matched = enforcer.enforce_ex(caller.subject, snapshot.tenant, attributes, action)
-    decisive = next((rule for rule, row in zip(rules, rows, strict=True) if row is matched), None)
-    if decisive is None:
-        return nothing
-    return Decision(allowed is True, action, decisive, describe(decisive))
+        decisive, allowed = reach.enforcer.decide(asked, action, attributes) if asked else (None, False)
+        if decisive is not None:
+            return Decision(allowed, action, decisive, describe(decisive))
+    return _denied(action, f"no rule lets {caller.subject} {action} this document")
+
+
+def _enough(rules: Sequence[Rule]) -> list[Rule]:
+    """Every denial, and of what allows the last rule that needs no share, with all that follow it.
+
+    Where that rule matches, the rest could change neither the decision nor the rule that Casbin names for it, which
+    is the last that allowed. Where nothing matches, all of `rules` must be asked.
+    """
+    last = max((place for place, rule in enumerate(rules) if _allows_without_share(rule)), default=0)
+    return [rule for place, rule in enumerate(rules) if place >= last or rule.effect is not Effect.ALLOW]
+
+
+def _allows_without_share(rule: Rule) -> bool:
+    return rule.effect is Effect.ALLOW and rule.document != SHARED
 
 
 def _can_match(rule: Rule, caller: Caller, attributes: Attributes) -> bool:
@@ -127,82 +177,11 @@ def _can_match(rule: Rule, caller: Caller, attributes: Attributes) -> bool:
     Casbin evaluates the matcher once per rule, which is nearly all that a decision costs.
     """
     return (
-        _at_most(int(attributes.level), int(rule.level))
-        and _has_all(attributes.tags, rule.tags)
+        at_most(int(attributes.level), int(rule.level))
+        and has_all(attributes.tags, rule.tags)
         and (rule.owner == ANY or attributes.owner == caller.subject)
     )
 
 
 def _denied(action: str, reason: str) -> Decision:
     return Decision(False, action, None, reason)
-
-
-def _row(rule: Rule) -> list[object]:
-    """The columns in the order of the model. Levels and tags keep their types: nothing is parsed again."""
-    return [
-        rule.subject,
-        rule.tenant,
-        rule.action,
-        rule.department,
-        rule.tags,
-        rule.owner,
-        rule.document,
-        int(rule.level),
-        rule.effect.value,
-    ]
-
-
-def _enforcer(rows: list[list[object]], links: Iterable[RoleLink]) -> Any:
-    """A new stock enforcer on exactly these lines.
-
-    New for each decision: an enforcer keeps every name that it was ever asked about, and one that is changed
-    while another thread asks it has answered wrongly.
-    """
-    template = _template()
-    model = Model()
-    for section in ("r", "e", "m"):
-        model[section] = template[section]
-    for section in ("p", "g"):
-        model.add_def(section, section, template[section][section].value)
-    # Appended as lists: the text form of a policy would be parsed again, and a name could shift columns.
-    model["p"]["p"].policy = rows
-    model["g"]["g"].policy = [[link.member, link.parent, link.tenant] for link in links]
-    enforcer = casbin.Enforcer(model)
-    roles = enforcer.get_role_manager()
-    # The default compares each new name with all others, which is quadratic; there are no patterns here.
-    roles.matching_func = None
-    enforcer.build_role_links()
-
-    def is_any(subject: str, names: frozenset[str], tenant: str) -> bool:
-        return any(roles.has_link(subject, name, tenant) for name in names)
-
-    def is_all(subject: str, names: frozenset[str], tenant: str) -> bool:
-        return all(roles.has_link(subject, name, tenant) for name in names)
-
-    enforcer.add_function("isAny", is_any)
-    enforcer.add_function("isAll", is_all)
-    enforcer.add_function("atMost", _at_most)
-    enforcer.add_function("hasAll", _has_all)
-    if not enforcer.enabled:
-        raise RuntimeError("a disabled enforcer allows everything")
-    return enforcer
-
-
-@cache
-def _template() -> Any:
-    """The parsed model. Read, never changed."""
-    model = Model()
-    model.load_model_from_text(resources.files("policies").joinpath("model.conf").read_text(encoding="utf-8"))
-    return model
-
-
-def _at_most(level: object, limit: object) -> bool:
-    if not isinstance(level, int) or isinstance(level, bool) or not isinstance(limit, int):
-        raise TypeError("a level is a whole number")
-    return level <= limit
-
-
-def _has_all(tags: object, required: object) -> bool:
-    if not isinstance(tags, frozenset) or not isinstance(required, frozenset):
-        raise TypeError("tags are a set")
-    return required <= tags

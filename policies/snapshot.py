@@ -138,11 +138,12 @@ class Snapshot:
 
     def rules_about(self, names: Collection[str], action: str, *, department: str, document: str) -> tuple[Rule, ...]:
         """Those of `rules_for` whose department and document columns can cover the given document, in a fixed order."""
+        documents = (ANY, SHARED, document) if self.names_document(document) else (ANY, SHARED)
         return tuple(
             rule
             for name in sorted(set(names))
             for in_department in (ANY, department)
-            for of_document in (ANY, SHARED, document)
+            for of_document in documents
             for rule in self._by_scope.get((name, action, in_department, of_document), ())
         )
 

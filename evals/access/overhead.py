@@ -36,6 +36,7 @@ from policies.plan import plan
 from policies.rules import Attributes, Rule
 from policies.snapshot import Snapshot
 from policies.store import PolicyStore, SnapshotCache
+from rag.api.warm import settle_memory
 from rag.db.engine import Database, open_database
 from rag.domain import Principal, ReadableChunk
 from rag.query.decide import check_chunks, load_chunks, read_policy, still_readable
@@ -110,6 +111,7 @@ async def _measure(seed: int, company: Company, database: Database) -> dict[str,
     parts = deciding_parts(database, load_settings())
     snapshot = await _start(database, watch)
     askers = await asyncio.to_thread(_askers, company, snapshot)
+    settle_memory()
     await _ask(parts, askers[0], random, Stopwatch(), "cold")
     for edit in range(EDITS):
         await _edit(database, edit)

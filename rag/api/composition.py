@@ -86,6 +86,7 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
             publish=publisher,
             checks=checks(settings, database),
             count_tokens=embedder.count_tokens,
+            snapshots=snapshots,
             metrics=metrics,
         )
 

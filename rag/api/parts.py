@@ -7,6 +7,7 @@ from typing import Protocol
 from fastapi import Request
 
 from policies.desk import PolicyDesk
+from policies.store import SnapshotCache
 from rag.api.limits import RateLimiter
 from rag.api.metrics import Metrics
 from rag.audit.log import AuditLog
@@ -54,6 +55,7 @@ class AppParts:
     publish: Callable[[str], Awaitable[Mapping[str, int]]]
     checks: Mapping[str, Check]
     count_tokens: Callable[[str], int]
+    snapshots: SnapshotCache
     metrics: Metrics = field(default_factory=Metrics)
 
     @property

@@ -1,10 +1,10 @@
 """Queries about documents, versions and chunks. Takes a session; never commits."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Executable, Result, Row, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.rules import Attributes, InvalidRule, Level, Tightening
@@ -133,13 +133,7 @@ class Documents:
         """Chunks by id with text and attributes; ids that are unknown, or another tenant's, are left out."""
         if not chunks:
             return {}
-        statement = (
-            select(*_LOADED)
-            .join(VersionRow, VersionRow.id == ChunkRow.version)
-            .join(DocumentRow, DocumentRow.id == ChunkRow.document)
-            .where(ChunkRow.id.in_(sorted(chunks)), ChunkRow.tenant == tenant, DocumentRow.tenant == tenant)
-        )
-        rows = (await self._session.execute(statement)).all()
+        rows = await self._rows(_LOAD, tenant, chunks)
         # SQLite ends a text at its first NUL, so its span comes short; the whole text does not.
         short = {row.version for row in rows if len(row.text) != row.end - row.start}
         texts = await self._texts(short) if short else {}
@@ -149,12 +143,7 @@ class Documents:
 
     async def labels_of_chunks(self, tenant: str, chunks: Collection[str]) -> dict[str, Attributes]:
         """What decides about each chunk now: a fraction of `load_chunks`. Unknown ids are left out. Raises alike."""
-        statement = (
-            select(*_LABELLED)
-            .join(DocumentRow, DocumentRow.id == ChunkRow.document)
-            .where(ChunkRow.id.in_(sorted(chunks)), ChunkRow.tenant == tenant, DocumentRow.tenant == tenant)
-        )
-        rows = (await self._session.execute(statement)).all() if chunks else []
+        rows = await self._rows(_LABEL, tenant, chunks) if chunks else []
         first = {row.document: row for row in rows}
         labels = {document: labels_in(tenant, document, row) for document, row in first.items()}
         return {row.id: _tightened(labels[row.document], tightening_of(row)) for row in rows}
@@ -163,6 +152,11 @@ class Documents:
         """Those of `chunks` that exist and are another tenant's: for an alarm, never for a caller."""
         statement = select(ChunkRow.id).where(ChunkRow.id.in_(sorted(chunks)), ChunkRow.tenant != tenant)
         return frozenset(await self._session.scalars(statement))
+
+    async def _rows(self, statement: Executable, tenant: str, chunks: Collection[str]) -> Sequence[Row[Any]]:
+        asked = {"tenant": tenant, "chunks": sorted(chunks)}
+        found: Result[Any] = await self._session.execute(statement, asked)
+        return found.all()
 
     async def _texts(self, versions: Collection[str]) -> dict[str, str]:
         statement = select(VersionRow.id, VersionRow.text).where(VersionRow.id.in_(sorted(versions)))
@@ -198,6 +192,21 @@ _LOADED = (
     DocumentRow.attribute_version,
     DocumentRow.indexed_attribute_version,
     DocumentRow.current_version,
+)
+
+_ASKED = (
+    ChunkRow.id.in_(bindparam("chunks", expanding=True)),
+    ChunkRow.tenant == bindparam("tenant"),
+    # Said so that no index on the tenant answers: SQLite would start from all of her documents instead of the few
+    # chunks that are asked for.
+    func.coalesce(DocumentRow.tenant, "") == bindparam("tenant"),
+)
+_LABEL = select(*_LABELLED).join(DocumentRow, DocumentRow.id == ChunkRow.document).where(*_ASKED)
+_LOAD = (
+    select(*_LOADED)
+    .join(DocumentRow, DocumentRow.id == ChunkRow.document)
+    .join(VersionRow, VersionRow.id == ChunkRow.version)
+    .where(*_ASKED)
 )
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -23,7 +24,12 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writing = async_sessionmaker(engine, expire_on_commit=False)
-        self._reading = async_sessionmaker(engine.execution_options(**{READING: True}), expire_on_commit=False)
+        options: dict[str, Any] = {READING: True}
+        if engine.dialect.name == "postgresql":
+            # By default each statement sees the newest commit: rules of one moment would be held against labels of
+            # a later one, and together they may allow what neither moment did.
+            options["isolation_level"] = "REPEATABLE READ"
+        self._reading = async_sessionmaker(engine.execution_options(**options), expire_on_commit=False)
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[AsyncSession]:
@@ -51,7 +57,8 @@ async def open_database(url: str) -> Database:
     sqlite = parsed.get_backend_name() == "sqlite"
     if sqlite and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_async_engine(parsed, pool_pre_ping=not sqlite)
+    # Labels are JSON columns, six of them in each row that a question reads.
+    engine = create_async_engine(parsed, pool_pre_ping=not sqlite, json_deserializer=from_json)
     if sqlite:
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
         event.listen(engine.sync_engine, "begin", _begin)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policies.check import Decision, check
+from policies.check import Decision, check_each
 from policies.plan import Plan, PlanTooLarge, plan
 from policies.rules import Attributes, Caller, InvalidRule
 from policies.snapshot import Snapshot
@@ -93,11 +93,7 @@ async def check_all(
     snapshot: Snapshot, callers: Sequence[Caller], action: str, attributes: Collection[Attributes]
 ) -> dict[Attributes, Decision]:
     """One decision for each distinct set of attributes: chunks of one document mostly share theirs."""
-
-    def decide() -> dict[Attributes, Decision]:
-        return {found: check(snapshot, callers, action, found) for found in dict.fromkeys(attributes)}
-
-    return await asyncio.to_thread(decide)
+    return await asyncio.to_thread(check_each, snapshot, callers, action, attributes)
 
 
 async def check_chunks(

@@ -144,6 +144,7 @@ def parts(database: Database, path: ScriptedPath, settings: Settings) -> AppPart
         publish=publish,
         checks={"database": fine},
         count_tokens=lambda text: len(text.split()),
+        snapshots=SnapshotCache(),
     )
 
 

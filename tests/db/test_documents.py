@@ -219,3 +219,29 @@ async def test_named_chunks_are_looked_up_not_searched_for(database: Database, d
         steps = [row[-1] for row in explained]
     assert len(steps) == 3
     assert all("(id=?)" in step for step in steps), steps
+
+
+async def test_chunks_are_found_by_their_ids_however_many_documents_the_tenant_has(database: Database) -> None:
+    """Without statistics SQLite would start from all documents of the tenant, for every question."""
+    seen: list[tuple[str, object]] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        seen.append((statement, parameters))
+
+    async with database.reading() as session:
+        engine = session.get_bind().engine
+        if engine.dialect.name != "sqlite":
+            pytest.skip("Postgres keeps statistics")
+        event.listen(engine, "before_cursor_execute", listen)
+        try:
+            await Documents(session).load_chunks("acme", ["chk_1", "chk_2"])
+            await Documents(session).labels_of_chunks("acme", ["chk_1", "chk_2"])
+        finally:
+            event.remove(engine, "before_cursor_execute", listen)
+        reads = [(statement, parameters) for statement, parameters in seen if statement.startswith("SELECT")]
+        assert len(reads) == 2
+        connection = await session.connection()
+        for statement, parameters in reads:
+            steps = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all()
+            assert steps[0].detail.startswith("SEARCH chunk USING INDEX sqlite_autoindex_chunk_1 (id=?)"), steps
+            assert all("(id=?)" in step.detail for step in steps if step.detail.startswith("SEARCH")), steps

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import StatementError
 
 from policies.tables import ChangeRow, EpochRow
@@ -48,6 +48,19 @@ async def test_concurrent_read_then_write_units_wait_for_each_other(database: Da
 
     await asyncio.gather(*(raise_epoch() for _ in range(20)))
     assert await epochs(database) == {"a": 20}
+
+
+async def test_a_reading_session_sees_one_moment(any_database: Database) -> None:
+    """Rules read before an edit and labels read after it might together allow what neither moment did."""
+    async with any_database.unit_of_work() as session:
+        session.add_all([EpochRow(tenant="a", epoch=1), EpochRow(tenant="b", epoch=1)])
+    async with any_database.reading() as reading:
+        first = await reading.scalar(select(EpochRow.epoch).where(EpochRow.tenant == "a"))
+        async with any_database.unit_of_work() as session:
+            await session.execute(update(EpochRow).values(epoch=2))
+        second = await reading.scalar(select(EpochRow.epoch).where(EpochRow.tenant == "b"))
+    assert (first, second) == (1, 1)
+    assert await epochs(any_database) == {"a": 2, "b": 2}
 
 
 async def test_a_reading_session_does_not_wait_for_a_writer(database: Database) -> None:

@@ -138,6 +138,7 @@ async def parts(database: Database, tmp_path: Path) -> AppParts:
         publish=published,
         checks={},
         count_tokens=len,
+        snapshots=SnapshotCache(),
     )
 
 

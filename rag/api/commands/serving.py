@@ -37,8 +37,11 @@ async def _serve(settings: Settings, folder: DataFolder) -> None:
     # The models' libraries take seconds to import: a taken port or folder is said before that.
     from rag.api.app import create_app  # noqa: PLC0415 - see above
     from rag.api.composition import open_parts  # noqa: PLC0415 - see above
+    from rag.api.warm import read_policies, settle_memory  # noqa: PLC0415 - see above
 
     async with open_parts(settings, folder) as parts:
+        await read_policies(parts.database, parts.snapshots)
+        settle_memory()
         listening = listen(settings.service)
         url = local_url(settings.service)
 
