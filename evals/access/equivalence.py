@@ -25,6 +25,7 @@ POLICIES_PER_CORPUS = 10
 EXAMPLES_MAX = 20
 PRODUCT = Candidate()
 CHECK = "check"
+LABEL_SETS = "label sets"
 
 FLIPPING = (
     "plan: denials dropped",
@@ -49,6 +50,11 @@ class Corpus:
     payloads: tuple[dict[str, Any], ...] = field(repr=False)
     visible: frozenset[str]
     """Chunks that a plan of this epoch may see at all."""
+
+    @property
+    def written(self) -> tuple[dict[str, Any], ...]:
+        """The payloads that the product wrote."""
+        return self.payloads[: len(self.documents)]
 
     @property
     def chunks(self) -> dict[str, Attributes]:
@@ -141,11 +147,12 @@ def _judge(tally: Tally, held: Corpus, case: Case, shards: Shards) -> None:
 def answers(
     candidate: Candidate, held: Corpus, case: Case, shards: Shards
 ) -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
-    """(judge, what it allows, what is right) for the check and each shard."""
+    """(judge, what it allows, what is right) for the check, for each shard and for the filter by label sets."""
     yield CHECK, checked(candidate, held, case), case.allowed
     node = filtered(candidate, case)
     for name, shard in shards.named.items():
         yield name, shard.admitted(node), case.allowed & held.visible
+    yield LABEL_SETS, by_label_sets(candidate, held, case, shards), case.allowed & held.visible
 
 
 def checked(candidate: Candidate, held: Corpus, case: Case) -> frozenset[str]:
@@ -164,6 +171,13 @@ def checked(candidate: Candidate, held: Corpus, case: Case) -> frozenset[str]:
 def filtered(candidate: Candidate, case: Case) -> Every | None:
     compiled = candidate.planner(case.world.snapshot, case.world.callers, ACTION)
     return candidate.filterer(compiled) if isinstance(compiled, Conditions) else None
+
+
+def by_label_sets(candidate: Candidate, held: Corpus, case: Case, shards: Shards) -> frozenset[str]:
+    """What the engine admits by the filter that the embedded store makes of the sets of labels it wrote."""
+    compiled = candidate.planner(case.world.snapshot, case.world.callers, ACTION)
+    node = candidate.namer(held.written, compiled) if isinstance(compiled, Conditions) else None
+    return shards.named["indexed"].admitted(node)
 
 
 def _count(seen: Counter[str], held: Corpus, case: Case, flipping: list[Mutant], shards: Shards) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from evals.access.worlds import ELSEWHERE, HOME
 from policies.rules import Attributes, Level
-from rag.index.payload import SEAL, SEAL_KEY, payload_of
+from rag.index.payload import LABELS_KEY, SEAL, SEAL_KEY, labels_digest, payload_of
 
 HOSTILE_NAMES = (
     "", " ", "*", "@shared", "R&&D", "a||b", "eng!", "hr ", " hr", "hr\n", "hr\x00", "a,b", "x)", "*(", "hr:it", "-hr",
@@ -37,10 +37,27 @@ def hostile_payloads() -> Iterator[tuple[str, dict[str, Any]]]:
             payload: dict[str, Any] = {**sound_payload()}
             if value is _MISSING:
                 del payload[column]
-                yield f"{column} missing", payload
             else:
                 payload[column] = value
-                yield f"{column} {value!r}", payload
+            _name_again(payload)
+            yield f"{column} missing" if value is _MISSING else f"{column} {value!r}", payload
+
+
+def misnamed_payloads() -> Iterator[dict[str, Any]]:
+    """Payloads of `open_document` whose digest is not of their labels: no filter by sets of labels may admit them."""
+    for value in (None, "", "lbl_0", 1, True, [], ["lbl_0"], {"lbl": "lbl"}):
+        yield {**sound_payload(), LABELS_KEY: value}
+    payload = {**sound_payload()}
+    del payload[LABELS_KEY]
+    yield payload
+
+
+def _name_again(payload: dict[str, Any]) -> None:
+    """The digest of the labels as they are now, or none where there can be none."""
+    try:
+        payload[LABELS_KEY] = labels_digest(payload)
+    except (KeyError, TypeError):
+        del payload[LABELS_KEY]
 
 
 def sound_payload() -> Mapping[str, Any]:

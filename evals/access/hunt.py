@@ -7,9 +7,11 @@ from evals.access.engine import Shards
 from evals.access.equivalence import (
     CHECK,
     DOCUMENTS,
+    LABEL_SETS,
     Case,
     Corpus,
     Progress,
+    by_label_sets,
     checked,
     filtered,
     make_cases,
@@ -51,7 +53,8 @@ def hunt(
     seed: int, shards: Shards, progress: Progress, mutants: Iterable[Mutant] = MUTANTS, policies: int = POLICIES
 ) -> list[Hunted]:
     """Show each mutant random policies until every judge of it has noticed, or there are no more."""
-    hunted = [Hunted(mutant, {CHECK} if mutant.part == "check" else set(shards.named)) for mutant in mutants]
+    judges = {"check": {CHECK}, "label sets": {LABEL_SETS}}
+    hunted = [Hunted(mutant, set(judges.get(mutant.part, shards.named))) for mutant in mutants]
     done = number = 0
     while done < policies and (alive := [one for one in hunted if not one.killed]):
         held = make_corpus(seed, number)
@@ -73,6 +76,9 @@ def _show(one: Hunted, held: Corpus, case: Case, shards: Shards, done: int) -> N
     for judge in sorted(one.waiting):
         if judge == CHECK:
             answer, right = checked(one.mutant.candidate, held, case), case.allowed
+        elif judge == LABEL_SETS:
+            answer = by_label_sets(one.mutant.candidate, held, case, shards)
+            right = case.allowed & held.visible
         else:
             answer = shards.named[judge].admitted(filtered(one.mutant.candidate, case))
             right = case.allowed & held.visible

@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 from policies.plan import Conditions
 from rag.domain import SparseVector
 from rag.errors import IndexUnavailable, RingfenceError
-from rag.index.filter import Access, access_of
+from rag.index.filter import access_of, size
+from rag.index.label_sets import LABEL_SETS_MAX, LabelSets
 from rag.index.listing import FACETS_MAX, LISTED, check_facet, counts_of, listed_max, page_of
 from rag.index.points import DENSE, LEXICAL, by_payload, check_payload, check_points, merge, point_id
 from rag.index.render import edge_filter
-from rag.index.shard import open_shard
+from rag.index.shard import label_sets_in, open_shard
 from rag.index.store import FacetKey, Hits, Page, Payload, Point, Query
 from rag.index.tree import Every
 
 T = TypeVar("T")
 
-_SCAN_FROM = 1 / 12
+_SCAN_FROM = 1 / 6
 """Share of the points from which looking at all of them is quicker than gathering those that are admitted."""
 
 
@@ -54,7 +55,11 @@ class EmbeddedStore:
         self._tenant = tenant
         self._dim = dim
         self._conditions_max = conditions_max
-        self._writing = threading.Lock()
+        # The engine does one thing at a time anyway. Under the lock, a filter by sets of labels is still true of
+        # every point when its search runs.
+        self._engine = threading.Lock()
+        self._label_sets = LabelSets(tenant)
+        self._label_sets.add(label_sets_in(shard, LABEL_SETS_MAX + 1))
         self._publishing = asyncio.Lock()
 
     @asynccontextmanager
@@ -100,14 +105,15 @@ class EmbeddedStore:
     async def upsert(self, points: Sequence[Point]) -> None:
         check_points(points, tenant=self._tenant, dim=self._dim)
         if points:
-            await self._call("upsert", lambda: self._write(_upsert(points)))
+            await self._call("upsert", lambda: self._write(_upsert(points), carrying=[p.payload for p in points]))
 
     async def set_payload(self, payloads: Mapping[str, Payload]) -> None:
         for payload in payloads.values():
             check_payload(payload, tenant=self._tenant)
         groups = by_payload(payloads)
         if groups:
-            await self._call("set payload", lambda: self._write(*_set_payload(groups)))
+            carrying = [payload for _, payload in groups]
+            await self._call("set payload", lambda: self._write(*_set_payload(groups), carrying=carrying))
 
     async def delete(self, chunks: Sequence[str]) -> None:
         if chunks:
@@ -121,11 +127,12 @@ class EmbeddedStore:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        with self._writing:
+        with self._engine:
             self._shard.close()
 
-    def _write(self, *operations: edge.UpdateOperation) -> None:
-        with self._writing:
+    def _write(self, *operations: edge.UpdateOperation, carrying: Sequence[Payload] = ()) -> None:
+        with self._engine:
+            self._label_sets.add(carrying)
             for operation in operations:
                 self._shard.update(operation)
 
@@ -143,12 +150,26 @@ class EmbeddedStore:
 
         The only way from a plan to the engine: a read that forgets its filter has none to forget.
         """
+
+        def ask() -> T:
+            with self._engine:
+                filters = self._filters(plan)
+                return nothing if filters is None else read(filters)
+
+        return await self._call(what, ask)
+
+    def _filters(self, plan: Conditions) -> _Filters | None:
+        """None where the plan admits nothing."""
+        if self._label_sets.usable:
+            by_sets = self._label_sets.filter_of(plan)
+            if by_sets is None:
+                return None
+            if size(by_sets) <= self._conditions_max:
+                only = self._filter(by_sets)
+                return _Filters(only, (only,))
         access = access_of(plan, self._conditions_max)
         if access is None:
-            return nothing
-        return await self._call(what, lambda: read(self._filters(access)))
-
-    def _filters(self, access: Access) -> _Filters:
+            return None
         whole = self._filter(access.whole)
         return _Filters(whole, tuple(whole if part is access.whole else self._filter(part) for part in access.parts))
 

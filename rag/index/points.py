@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rag.domain import content_id, digest_of
 from rag.errors import Damaged
-from rag.index.payload import INTEGERS, LISTS, SEAL, SEAL_KEY, TEXTS
+from rag.index.payload import INTEGERS, LABELS_KEY, LISTS, SEAL, SEAL_KEY, TEXTS, labels_digest
 from rag.index.store import Hit, Hits, Payload, Point
 
 DENSE = "dense"
@@ -72,6 +72,8 @@ def check_payload(payload: Payload, *, tenant: str) -> None:
     kinds = ((TEXTS, str), (LISTS, list), (INTEGERS, int))
     if not all(type(payload.get(key)) is kind for keys, kind in kinds for key in keys):
         raise ValueError(f"a payload with a label missing or of the wrong type cannot enter the index of {tenant!r}")
+    if payload[LABELS_KEY] != labels_digest(payload):
+        raise ValueError(f"a payload whose digest is not of its labels cannot enter the index of {tenant!r}")
 
 
 def by_payload(payloads: Mapping[str, Payload]) -> list[tuple[list[str], Payload]]:

@@ -6,13 +6,15 @@ milliseconds.
 """
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import qdrant_edge as edge
 
 from rag.errors import Conflict, Damaged
-from rag.index.payload import INTEGERS, KEYWORDS
+from rag.index.payload import INTEGERS, KEYWORDS, LABELS_KEY
 from rag.index.points import DENSE, LEXICAL
+from rag.index.store import Payload
 
 _NO_GRAPH_KB = 1_000_000_000
 """Kilobytes of vectors from which the engine would build a graph: never."""
@@ -30,6 +32,8 @@ def open_shard(folder: Path, *, tenant: str, dim: int) -> edge.EdgeShard:
         if not folder.exists():
             _create(folder, config)
         shard = edge.EdgeShard.load(str(folder), config)
+        if not {*KEYWORDS, *INTEGERS} <= shard.info().payload_schema.keys():
+            shard = _anew(shard, folder, config)
         # Removes what was deleted, where it is much. It stops the process, so it is done before anybody asks.
         shard.optimize()
     except Exception as cause:
@@ -42,6 +46,24 @@ def open_shard(folder: Path, *, tenant: str, dim: int) -> edge.EdgeShard:
             "It holds nothing that the database does not: remove the folder; the next start writes it again."
         ) from cause
     return shard
+
+
+def label_sets_in(shard: edge.EdgeShard, limit: int) -> Iterator[Payload]:
+    """A payload of each set of labels that points of the shard carry, at most `limit` of them. For the owner alone,
+    who must know them; never for a caller."""
+    facet = edge.FacetRequest(LABELS_KEY, limit=limit, exact=True)
+    for hit in shard.facet(facet).hits:
+        carrying = edge.Filter(must=[edge.FieldCondition(LABELS_KEY, match=edge.MatchValue(hit.value))])
+        records, _ = shard.scroll(edge.ScrollRequest(limit=1, filter=carrying, with_payload=True))
+        yield from (record.payload for record in records if record.payload is not None)
+
+
+def _anew(shard: edge.EdgeShard, folder: Path, config: edge.EdgeConfig) -> edge.EdgeShard:
+    """An empty shard in place of one that an older release wrote: the next start of the owner fills it from SQL."""
+    shard.close()
+    shutil.rmtree(folder)
+    _create(folder, config)
+    return edge.EdgeShard.load(str(folder), config)
 
 
 def _create(folder: Path, config: edge.EdgeConfig) -> None:

@@ -33,7 +33,7 @@ FILTERS = {"filters.whole", "part", "whole"}
 
 ENGINE_CALLS = {
     "embedded.py": {"query_batch", "count", "scroll", "facet", "info", "update", "flush", "close"},
-    "shard.py": {"update", "flush", "close", "optimize"},
+    "shard.py": {"info", "facet", "scroll", "update", "flush", "close", "optimize"},
     "server.py": {"query_batch_points", "count", "scroll", "facet", "upsert", "overwrite_payload", "delete"},
     "collection.py": {"info", "collection_exists", "get_collection", "create_payload_index", "create_collection"},
     "stores.py": {"close"},
@@ -45,6 +45,9 @@ UNFILTERED = {
     ("server.py", "points", "client.count"),
     # An estimate with the filter itself, from which the wording of the filter is chosen.
     ("embedded.py", "_filter", "CountRequest"),
+    # Which sets of labels there are, for the owner of the index, who holds every plan against them.
+    ("shard.py", "label_sets_in", "FacetRequest"),
+    ("shard.py", "label_sets_in", "ScrollRequest"),
 }
 
 Call = tuple[str, str, ast.Call]
@@ -95,15 +98,16 @@ def test_every_read_has_the_filter_of_a_plan_but_the_named_ones() -> None:
 
 
 def test_a_filter_is_made_from_a_plan_in_one_place_of_each_store() -> None:
-    makers = {"access_of", "access_filter", "edge_filter", "client_filter"}
+    makers = {"access_of", "access_filter", "filter_of", "edge_filter", "client_filter"}
     places = {
         (path.name, function, called)
         for path in INDEX.glob("*.py")
         for function, called, _ in calls(path.read_text())
-        if called in makers and path.name not in ("filter.py", "render.py")
+        if called in makers and path.name not in ("filter.py", "label_sets.py", "render.py")
     }
     assert places == {
-        ("embedded.py", "_ask", "access_of"),
+        ("embedded.py", "_filters", "access_of"),
+        ("embedded.py", "_filters", "filter_of"),
         ("embedded.py", "_filter", "edge_filter"),
         ("server.py", "_ask", "access_of"),
         ("server.py", "_ask", "client_filter"),

@@ -7,6 +7,7 @@ hold for anything. `ringfence eval access --decisions N` is the same comparison 
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from random import Random
 
 import casbin
@@ -17,8 +18,9 @@ from evals.access.check_mutants import CHECKS
 from evals.access.engine import Shards, chunk
 from evals.access.equivalence import PRODUCT, compare, filtered, make_cases, make_corpus
 from evals.access.floors import floors
-from evals.access.hostile import HOSTILE_NAMES, hostile_payloads, open_document, sound_payload
+from evals.access.hostile import HOSTILE_NAMES, hostile_payloads, misnamed_payloads, open_document, sound_payload
 from evals.access.hunt import Hunted, hunt
+from evals.access.label_set_mutants import filter_by_label_sets
 from evals.access.mutants import MUTANTS, Candidate, Mutant
 from evals.access.oracle import Oracle
 from evals.access.plan_mutants import following
@@ -28,6 +30,7 @@ from policies.plan import Conditions, plan
 from policies.rules import Attributes, Caller, InvalidRule, Level, RoleLink, Rule
 from policies.snapshot import Snapshot
 from rag.index.filter import access_filter
+from rag.index.payload import payload_of
 from tests.policies.evaluate import admits
 from tests.policies.worlds import ACTION, ELSEWHERE, HOME, World, worlds
 
@@ -138,7 +141,7 @@ def test_what_is_not_broken_is_not_noticed(shards: Shards) -> None:
 def test_mutants_are_many_and_differ() -> None:
     names = [str(mutant) for mutant in MUTANTS]
     assert len(names) == len(set(names)) >= 20
-    assert {mutant.part for mutant in MUTANTS} == {"plan", "check", "filter"}
+    assert {mutant.part for mutant in MUTANTS} == {"plan", "check", "filter", "label sets"}
 
 
 def test_a_check_that_fails_is_not_taken_for_a_denial(shards: Shards, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +225,18 @@ def test_what_got_into_the_index_unvalidated_is_admitted_by_no_filter(shards: Sh
         ]
         assert all(found <= {sound} for found in admitted)
         assert sum(map(bool, admitted)) > 10
+
+
+def test_a_point_whose_digest_is_not_of_its_labels_is_admitted_by_no_filter_of_label_sets(shards: Shards) -> None:
+    """The sound twin is, though it is one of many sets, by a filter that names its own."""
+    secret = payload_of(replace(open_document(), level=Level.SECRET), version="v", attribute_version=1, policy_epoch=1)
+    written = [{**sound_payload()}, {**secret}]
+    rule = Rule("user:ann", HOME, ACTION, level=Level.INTERNAL)
+    compiled = plan(Snapshot(HOME, EPOCH, (rule,), ()), [Caller(HOME, "user:ann")], ACTION)
+    assert isinstance(compiled, Conditions)
+    shards.replace([*written, *misnamed_payloads()])
+    for shard in shards.named.values():
+        assert shard.admitted(filter_by_label_sets(written, compiled)) == {chunk(0)}
 
 
 def test_random_numbers_decide_nothing_but_what_is_tried() -> None:
