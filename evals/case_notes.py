@@ -56,6 +56,8 @@ TOPICS: tuple[tuple[str, str], ...] = (
 )
 MONTHS = ("January", "March", "April", "June", "July", "September", "October", "December")
 CITIES = ("Lisbon", "Leeds", "Rotterdam", "Graz", "Malmo", "Dublin", "Porto", "Ghent")
+FAMILY = 7
+"""People of one surname, as there are of the commonest ones in a company of some thousands."""
 FORMS = ("full name", "surname", "initials", "e-mail")
 
 
@@ -84,6 +86,17 @@ def case_notes(count: int, seed: int) -> list[Note]:
     """`count` notes about as many people, no two of the same full name."""
     random = Random(seed)
     people = random.sample([(first, last) for first in FIRST for last in LAST], count)
+    return [_note(random, first, last) for first, last in people]
+
+
+def notes_of_families(families: int, seed: int) -> list[Note]:
+    """Notes about `FAMILY` people of each of `families` surnames, one surname after the other.
+
+    Where a question gives the surname alone, each of them is as good an answer: ask about whole families, or chance
+    decides how often the right one was among the first.
+    """
+    random = Random(seed)
+    people = [(first, last) for last in random.sample(LAST, families) for first in random.sample(FIRST, FAMILY)]
     return [_note(random, first, last) for first, last in people]
 
 

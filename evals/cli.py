@@ -118,6 +118,35 @@ def access_command(
     finish(lambda: command.access_report(wanted, _talk), reports, as_json, print_access)
 
 
+@evaluate.command("serve")
+def serve_command(
+    data_dir: Company = None,
+    streams: Annotated[
+        list[int] | None, typer.Option(min=1, help="Answers at once; may be given several times.")
+    ] = None,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """What everything but the model costs, beside the bare model server that the settings name."""
+    from evals import running  # noqa: PLC0415 - as above
+    from evals.serve_printing import print_serve  # noqa: PLC0415 - as above
+
+    finish(lambda: running.serve_report(data_dir, streams or [1, 8, 32], _talk), reports, as_json, print_serve)
+
+
+@evaluate.command("prefixes")
+def prefixes_command(
+    data: Data = DEFAULT_DATA,
+    seed: Annotated[int, typer.Option(help="Another seed asks in another order.")] = 1,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """How much of the prompts a model server's prefix cache holds already, by the order of passages in them."""
+    from evals import running  # noqa: PLC0415 - as above
+
+    finish(lambda: running.prefixes_report(data, seed, _talk), reports, as_json, print_figures)
+
+
 @evaluate.command("privacy")
 def privacy_command(
     data: Data = DEFAULT_DATA,
@@ -139,7 +168,7 @@ def privacy_command(
 @evaluate.command("privacy-search")
 def privacy_search_command(
     notes: Annotated[int, typer.Option(min=10, help="Case notes that are made.")] = 300,
-    questions: Annotated[int, typer.Option(min=1, help="So many of them are asked about, in eight ways each.")] = 200,
+    questions: Annotated[int, typer.Option(min=1, help="So many are asked about in each set, in eight ways.")] = 200,
     seed: Annotated[int, typer.Option(help="Another seed makes other notes.")] = 1,
     reports: Reports = REPORTS,
     as_json: AsJson = False,
@@ -229,14 +258,15 @@ def print_figures(report: Report) -> None:
 
 
 def print_privacy_search(report: Report) -> None:
-    kinds = report.figures["kinds"]
-    table = Table("question names", "unmasked @1", "@5", "masked @1", "@5")
-    if isinstance(kinds, dict):
-        for name, rates in kinds.items():
+    titles = {"kinds": "People drawn at random", "families_kinds": "Families: people who share their surname"}
+    for figure, title in titles.items():
+        kinds = report.figures[figure]
+        table = Table("question names", "unmasked @1", "@5", "masked @1", "@5", title=title)
+        for name, rates in kinds.items() if isinstance(kinds, dict) else ():
             table.add_row(
                 name, *(f"{rates[f'{side}_hit_at_{k}']:.3f}" for side in ("unmasked", "masked") for k in (1, 5))
             )
-    _out().print(table)
+        _out().print(table)
 
 
 def print_answers(report: Report) -> None:

@@ -2,7 +2,8 @@
 
 The same notes stand in two indexes, once as they are and once as index faces; the same questions are asked of each,
 as they are and masked as the path of a question masks them. Everything else is equal: embedder, lexical encoder,
-engine, filter, fusion.
+engine, filter, fusion. Asked of two sets: of people drawn at random, few of whom share a surname, and of families,
+where only the given name or its initial tells one from the others.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evals.case_notes import FORMS, Note, case_notes, question
+from evals.case_notes import FAMILY, FORMS, Note, case_notes, notes_of_families, question
 from evals.report import Gate, Json, Report
 from evals.retrieval import TENANT, everything_public
 from policies.rules import Attributes, Level
@@ -48,29 +49,45 @@ class Side:
 async def privacy_search(
     embedder: Embedder, privacy: TenantPrivacy, folder: Path, *, notes: int, questions: int, seed: int, talk: Progress
 ) -> Report:
-    """Both indexes are made below `folder` from `notes` notes; `questions` of them are asked about."""
-    made = case_notes(notes, seed)
-    talk(f"masking {notes} notes ...")
-    masked = await asyncio.to_thread(_masked, privacy, made)
-    known = Known(privacy, masked)
-    stores = [
-        await asyncio.to_thread(open_embedded, folder / name, tenant=TENANT, dim=embedder.dim, conditions_max=400)
-        for name in ("plain", "masked")
-    ]
-    try:
-        plain = Side(stores[0], [note.text for note in made], str)
-        faces = Side(stores[1], [face for face, _ in masked], known.face_of)
-        results = {}
-        for name, side in (("unmasked", plain), ("masked", faces)):
+    """All indexes are made below `folder`. Of `notes` notes of each set, `questions` are asked about.
+
+    Of families there are whole ones only: the numbers are the nearest ones that are multiples of a family.
+    """
+    families, asked = max(notes // FAMILY, 1), max(round(questions / FAMILY), 1) * FAMILY
+    sets = {
+        "people": (case_notes(notes, seed), questions),
+        "families": (notes_of_families(families, seed), min(asked, families * FAMILY)),
+    }
+    compared = {}
+    for name, (made, count) in sets.items():
+        talk(f"{name}: masking {len(made)} notes ...")
+        compared[name] = await _compare(made, count, embedder, privacy, folder / name, talk)
+    arguments = {"notes": notes, "questions": questions, "seed": seed}
+    return _report(compared["people"], compared["families"], embedder, arguments)
+
+
+async def _compare(
+    notes: Sequence[Note], questions: int, embedder: Embedder, privacy: TenantPrivacy, folder: Path, talk: Progress
+) -> "Compared":
+    masked = await asyncio.to_thread(_masked, privacy, notes)
+    sides: dict[str, tuple[Sequence[str], Callable[[str], str]]] = {
+        "unmasked": ([note.text for note in notes], str),
+        "masked": ([face for face, _ in masked], Known(privacy, masked).face_of),
+    }
+    hits = {}
+    for name, (texts, ask) in sides.items():
+        store = await asyncio.to_thread(
+            open_embedded, folder / name, tenant=TENANT, dim=embedder.dim, conditions_max=400
+        )
+        try:
+            side = Side(store, texts, ask)
             talk(f"{name}: indexing ...")
             await _index(side, embedder)
             talk(f"{name}: asking {questions * 2 * len(FORMS)} questions ...")
-            results[name] = await _ask_all(side, made[:questions], embedder)
-    finally:
-        for store in stores:
+            hits[name] = await _ask_all(side, notes[:questions], embedder)
+        finally:
             await store.close()
-    names = {"notes": notes, "questions": questions, "seed": seed}
-    return _report(results["unmasked"], results["masked"], questions, embedder, names)
+    return Compared(hits["unmasked"], hits["masked"], questions)
 
 
 def _masked(privacy: TenantPrivacy, notes: Sequence[Note]) -> list[tuple[str, frozenset[str]]]:
@@ -124,27 +141,52 @@ def _chunk(number: int) -> str:
     return content_id("chk", digest_of([TENANT, str(number)]))
 
 
-def _report(plain: Hits, masked: Hits, questions: int, embedder: Embedder, arguments: Mapping[str, Json]) -> Report:
-    kinds: dict[str, Json] = {}
-    ratios: list[float] = []
-    below = 0
-    for form, with_topic in plain:
-        rates = {
-            f"{name}_hit_at_{depth}": round(hits[form, with_topic][depth] / questions, 4)
-            for name, hits in (("unmasked", plain), ("masked", masked))
-            for depth in DEPTHS
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The hits of one set in both indexes, of `questions` questions of each kind."""
+
+    unmasked: Hits
+    masked: Hits
+    questions: int
+
+    def rates(self) -> dict[str, dict[str, float]]:
+        """For each kind of question the share of hits, by index and depth."""
+        return {
+            f"{form}{' + topic' if with_topic else ''}": {
+                f"{name}_hit_at_{depth}": round(hits[form, with_topic][depth] / self.questions, 4)
+                for name, hits in (("unmasked", self.unmasked), ("masked", self.masked))
+                for depth in DEPTHS
+            }
+            for form, with_topic in self.unmasked
         }
-        kinds[f"{form}{' + topic' if with_topic else ''}"] = dict(rates)
-        ratios.append(rates["masked_hit_at_5"] / max(rates["unmasked_hit_at_5"], 1e-9))
-        below += rates["masked_hit_at_5"] < rates["unmasked_hit_at_5"]
+
+    def worst_ratio(self, depth: int) -> float:
+        """The least of masked by unmasked hits among the kinds."""
+        return min(self.masked[kind][depth] / max(hits[depth], 1) for kind, hits in self.unmasked.items())
+
+    @property
+    def below(self) -> int:
+        """In how many kinds the right note is less often among the first five than in unmasked text."""
+        return sum(self.masked[kind][5] < hits[5] for kind, hits in self.unmasked.items())
+
+
+def _report(people: Compared, families: Compared, embedder: Embedder, arguments: Mapping[str, Json]) -> Report:
     figures: dict[str, Json] = {
-        "kinds": kinds,
-        "hit_at_5_worst_ratio": round(min(ratios), 4),
-        "kinds_below_unmasked": below,
-        "embedder": embedder.name,
+        "kinds": people.rates(),
+        "families_kinds": families.rates(),
+        "people_per_family": FAMILY,
     }
-    gates = (
-        Gate("hit_at_5_worst_ratio", "at least", RATIO_MIN, min(ratios)),
-        Gate("kinds_below_unmasked", "at most", 0, below),
-    )
-    return Report("privacy-search", figures, gates if questions >= QUESTIONS_FLOOR else (), arguments)
+    gates: list[Gate] = []
+    for before, compared in (("", people), ("families_", families)):
+        worst, below = compared.worst_ratio(5), compared.below
+        figures[f"{before}questions_of_a_kind"] = compared.questions
+        figures[f"{before}hit_at_1_worst_ratio"] = round(compared.worst_ratio(1), 4)
+        figures[f"{before}hit_at_5_worst_ratio"] = round(worst, 4)
+        figures[f"{before}kinds_below_unmasked"] = below
+        gates += (
+            Gate(f"{before}hit_at_5_worst_ratio", "at least", RATIO_MIN, worst),
+            Gate(f"{before}kinds_below_unmasked", "at most", 0, below),
+        )
+    figures["embedder"] = embedder.name
+    enough = min(people.questions, families.questions) >= QUESTIONS_FLOOR
+    return Report("privacy-search", figures, tuple(gates) if enough else (), arguments)

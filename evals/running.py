@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,13 +14,16 @@ from evals.answers import ask_all
 from evals.answers import report_of as answers_report_of
 from evals.company import opened, opened_for_questions, prepare
 from evals.leak import leak, plant, world_of
+from evals.prefixes import prefixes
 from evals.privacy.datasets import read_generated
 from evals.privacy_outgoing import privacy_outgoing
 from evals.privacy_search import privacy_search
 from evals.privacy_unmask import privacy_unmask
 from evals.report import Report
 from evals.retrieval import read_scifact, retrieval
+from evals.serve import serve
 from rag.db.folder import DataFolder
+from rag.domain import digest_of
 from rag.embedding.minilm import load_embedder
 from rag.privacy.faces import offline_domains
 from rag.privacy.keys import TenantKeys
@@ -62,10 +65,21 @@ async def answers_report(data_dir: Path | None, limit: int | None, talk: Talk) -
         return answers_report_of(await ask_all(parts, world, limit, talk), {"limit": limit})
 
 
+async def serve_report(data_dir: Path | None, streams: Sequence[int], talk: Talk) -> Report:
+    async with company_folder(data_dir, talk) as folder, opened_for_questions(folder, remember=False) as parts:
+        return await serve(parts, streams, talk)
+
+
+async def prefixes_report(data: Path, seed: int, talk: Talk) -> Report:
+    embedder = await asyncio.to_thread(load_embedder, load_settings().embedding)
+    return await asyncio.to_thread(prefixes, data, embedder, seed, talk)
+
+
 async def privacy_search_report(notes: int, questions: int, seed: int, talk: Talk) -> Report:
     settings = load_settings()
     embedder = await asyncio.to_thread(load_embedder, settings.embedding)
-    privacy = await asyncio.to_thread(scratch_privacy, settings)
+    # The same pseudo-words for a seed: they weigh on what an embedder finds.
+    privacy = await asyncio.to_thread(scratch_privacy, settings, digest_of(["privacy-search", str(seed)]))
     with tempfile.TemporaryDirectory(prefix="ringfence-eval-") as folder:
         return await privacy_search(
             embedder, privacy, Path(folder), notes=notes, questions=questions, seed=seed, talk=talk
@@ -83,9 +97,9 @@ async def privacy_outgoing_report(data: Path, texts: int, seed: int, talk: Talk)
     return await privacy_outgoing(privacy, samples, texts=texts, seed=seed, talk=talk)
 
 
-def scratch_privacy(settings: Settings) -> TenantPrivacy:
-    """Masking for a tenant that does not exist, under keys that are forgotten at the end."""
-    keys = TenantKeys.of(secrets.token_bytes(32))
+def scratch_privacy(settings: Settings, data_key: bytes | None = None) -> TenantPrivacy:
+    """Masking for a tenant that does not exist, under a key that is forgotten at the end if none is given."""
+    keys = TenantKeys.of(data_key or secrets.token_bytes(32))
     return TenantPrivacy("eval", keys, load_recognizer(settings.privacy), offline_domains())
 
 

@@ -15,7 +15,7 @@ from semantic_text_splitter import TextSplitter
 
 from policies.rules import Tightening
 from rag.domain import Span
-from rag.privacy.unmask import tokens_in
+from rag.privacy.unmask import stand_ins_in
 
 CHUNKER_VERSION = "1"
 """Part of what a stored version was made by: raise it when the same blocks would give other chunks."""
@@ -193,7 +193,7 @@ class _Shadow:
         self._starts: list[int] = []
         parts: list[str] = []
         at = 0
-        for token in tokens_in(self._reading):
+        for token in stand_ins_in(self._reading):
             if token.text not in stand_ins:
                 stand_ins[token.text] = next(free)
                 self._faces[stand_ins[token.text]] = masked.index_face(token.start, token.end)

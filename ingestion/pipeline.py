@@ -7,26 +7,24 @@ that is killed anywhere and started again gives what an uninterrupted one gives.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingestion.chunk import CHUNKER_VERSION
+from ingestion.digests import made_of, path_digest, pipeline_digest
 from ingestion.parse.document import Reason, Refused
-from ingestion.parse.sandbox import PARSER_VERSION
 from ingestion.parts import IngestionParts, TenantMasking
-from ingestion.planted import PLANTED_VERSION, flags_of
+from ingestion.planted import flags_of
 from ingestion.prepare import EmbeddedDraft, MaskedDocument, cut, embed, mask
-from ingestion.report import Change, Observer, Outcome, Report, Step
+from ingestion.redacted import forget_redacted
+from ingestion.report import Change, Observer, Outcome, Place, Report, Step
 from ingestion.sources.protocol import Source, SourceItem, Unlabelled
 from ingestion.store import DocumentStore, Embedded, Reading, same_labels
 from policies.rules import Attributes
-from rag.db.tables import VersionRow
-from rag.domain import content_id, digest_of
+from rag.domain import content_id
 from rag.errors import Misuse
-
-PIPELINE_VERSION = "1"
 
 
 def ignore(step: Step, path: str, done: int, total: int) -> None:
@@ -62,7 +60,7 @@ async def ingest(
     total = len(listing.items)
     for done, item in enumerate(listing.items):
         path = DocumentPath(item, source.name, tenant, parts, privacy, dry_run=dry_run)
-        path.observe = _Place(observe, item.path, done, total)
+        path.observe = Place(observe, item.path, done, total)
         path.observe(Step.STARTED)
         outcomes.append(await path.walk())
         observe(Step.FINISHED, item.path, done + 1, total)
@@ -70,13 +68,14 @@ async def ingest(
     for digest in known:
         if digest not in present:
             outcomes.append(await _remove(digest, source.name, tenant, parts, dry_run=dry_run))
+    notices = () if dry_run else await forget_redacted(tenant, parts, privacy)
     return Report(
         tenant=tenant,
         source=source.name,
         dry=dry_run,
         outcomes=tuple(outcomes),
         skipped=listing.skipped,
-        notices=listing.notices,
+        notices=(*listing.notices, *notices),
         isolation=parts.parser.isolation,
         seconds=time.monotonic() - started,
     )
@@ -136,8 +135,9 @@ class DocumentPath:
                 pipeline_digest=pipeline,
                 masking_digest=self._privacy.configuration,
             )
-            await self._write(attributes, reading, masked, chunks)
-            return self._outcome(change, chunks=len(chunks), flags=tuple(flags), notes=parsed.notes)
+            erased = await self._write(attributes, reading, masked, chunks)
+            done = self._outcome(change, chunks=len(chunks), flags=tuple(flags), notes=parsed.notes)
+            return replace(done, erased=erased)
         except Refused as refusal:
             return await self._not_indexed(refusal)
 
@@ -168,7 +168,7 @@ class DocumentPath:
             if await store.find(self._path_digest) is None:
                 return False, False
             newest = await store.newest_version(self._document)
-        return True, _made_of(newest, content, pipeline)
+        return True, made_of(newest, content, pipeline)
 
     async def _relabel(self, attributes: Attributes, content: str, pipeline: str) -> Outcome:
         """The content is what it was: nothing is parsed or embedded, at most the labels are new."""
@@ -177,7 +177,7 @@ class DocumentPath:
             row = await store.find(self._path_digest)
             if row is None or same_labels(row, attributes):
                 return self._outcome(Change.UNCHANGED)
-            if not _made_of(await store.newest_version(self._document), content, pipeline):
+            if not made_of(await store.newest_version(self._document), content, pipeline):
                 # Another run has written since: these labels were not read for its content.
                 return self._outcome(Change.UNCHANGED)
             if not self._dry:
@@ -187,11 +187,14 @@ class DocumentPath:
 
     async def _write(
         self, attributes: Attributes, reading: Reading, masked: MaskedDocument, chunks: tuple[EmbeddedDraft, ...]
-    ) -> None:
-        """Everything of the document in one transaction: text, chunks, vectors, and the originals it refers to."""
+    ) -> Mapping[str, int]:
+        """Everything of the document in one transaction: text, chunks, vectors, and the originals it refers to.
+
+        Returns how many of its values are not kept because they were erased before, by entity.
+        """
         async with self._parts.database.unit_of_work() as session:
             store = self._store(session)
-            await self._privacy.vault.store(session, masked.values)
+            refused = await self._privacy.vault.store(session, masked.values)
             await store.stage(self._document, self._path_digest, attributes, reading)
             version = self._version_id(reading, await store.versions_kept(self._document))
             numbered = [
@@ -200,6 +203,7 @@ class DocumentPath:
             ]
             await store.add_version(self._document, version, reading, numbered)
             self.observe(Step.WRITING)
+        return masked.kinds_of(refused)
 
     async def _not_indexed(self, refusal: Refused) -> Outcome:
         """An earlier version stays only under the labels that it had: nothing unread takes new ones."""
@@ -233,10 +237,6 @@ class DocumentPath:
         return Outcome(self._item.path, change, self._document, chunks, flags, notes)
 
 
-def _made_of(version: VersionRow | None, content: str, pipeline: str) -> bool:
-    return version is not None and (version.content_digest, version.pipeline_digest) == (content, pipeline)
-
-
 async def _remove(digest: str, source: str, tenant: str, parts: IngestionParts, *, dry_run: bool) -> Outcome:
     """A document that its source no longer has: rows now, points when the index is next published."""
     async with _session(parts, dry_run=dry_run) as session:
@@ -248,38 +248,6 @@ async def _remove(digest: str, source: str, tenant: str, parts: IngestionParts, 
         if not dry_run:
             await store.remove(row)
     return outcome
-
-
-class _Place:
-    """An observer that knows which document it looks at."""
-
-    def __init__(self, observe: Observer, path: str, done: int, total: int) -> None:
-        self._observe, self._path, self._done, self._total = observe, path, done, total
-
-    def __call__(self, step: Step) -> None:
-        self._observe(step, self._path, self._done, self._total)
-
-
-def path_digest(privacy: TenantMasking, source: str, path: str) -> str:
-    return privacy.digest("path", source, path).hex()
-
-
-def pipeline_digest(parts: IngestionParts, configuration: str) -> str:
-    """By what a version was made; `configuration` is the tenant's, of masking. When it changes, all is made again."""
-    own = [configuration] if configuration else []
-    return digest_of(
-        [
-            PIPELINE_VERSION,
-            PARSER_VERSION,
-            PLANTED_VERSION,
-            CHUNKER_VERSION,
-            str(parts.settings.chunk_tokens),
-            parts.masking_digest,
-            parts.embedder.digest,
-            parts.lexical.digest,
-            *own,
-        ]
-    ).hex()
 
 
 def _session(parts: IngestionParts, *, dry_run: bool) -> AbstractAsyncContextManager[AsyncSession]:

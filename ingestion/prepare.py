@@ -1,6 +1,7 @@
 """The steps between parsing and writing: mask, chunk, embed. Pure computation, no database."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -14,6 +15,7 @@ from ingestion.parts import Lexical, TenantMasking
 from rag.domain import SparseVector
 from rag.embedding.protocol import Embedder
 from rag.privacy.mask import MaskedText, better_spelling
+from rag.privacy.unmask import tokens_in
 from rag.privacy.vault import VaultValue
 
 HEADING_SEPARATOR = " > "
@@ -31,6 +33,12 @@ class MaskedDocument:
     @property
     def text(self) -> str:
         return reading_text(self.blocks)
+
+    def kinds_of(self, tokens: Collection[str]) -> Counter[str]:
+        """How many of the tokens stand in the document, by entity; one that stands twice counts once."""
+        headings = (block.heading for block in self.blocks)
+        read = "\n".join((self.title.reading, self.path, *headings, self.text)) if tokens else ""
+        return Counter(entity for entity, token in {(t.entity, t.text) for t in tokens_in(read)} if token in tokens)
 
 
 @dataclass(frozen=True, slots=True)

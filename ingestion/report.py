@@ -1,7 +1,7 @@
 """What a run did to each document, in words a program and a person can read."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -38,6 +38,19 @@ Observer = Callable[[Step, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """An observer that knows which document it looks at."""
+
+    observe: Observer
+    path: str = field(repr=False)
+    done: int
+    total: int
+
+    def __call__(self, step: Step) -> None:
+        self.observe(step, self.path, self.done, self.total)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """`path` is the source's own, unmasked: for the operator's eyes, never for a log. Empty for removed ones."""
 
@@ -51,6 +64,8 @@ class Outcome:
     sentence: str = ""
     previous_stays: bool = False
     """A failed document of which an earlier version, under the same labels, can still be read."""
+    erased: Mapping[str, int] = field(default_factory=dict)
+    """Values of it that the vault does not take because they were erased, by entity: their tokens name nothing."""
 
     @classmethod
     def failed(cls, path: str, refusal: Refused, *, previous_stays: bool) -> "Outcome":
@@ -73,6 +88,7 @@ class Outcome:
             "reason": self.reason.value if self.reason else None,
             "sentence": self.sentence,
             "previous_stays": self.previous_stays,
+            "erased": dict(sorted(self.erased.items())),
         }
 
 
@@ -95,6 +111,11 @@ class Report:
         return {change: counted[change] for change in Change}
 
     @property
+    def erased(self) -> Counter[str]:
+        """Values that were met in documents and not stored because they were erased, by entity."""
+        return sum((Counter(outcome.erased) for outcome in self.outcomes), Counter[str]())
+
+    @property
     def failures(self) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.change is Change.FAILED]
 
@@ -106,6 +127,7 @@ class Report:
             "counts": {change.value: count for change, count in self.counts.items()},
             "documents": [outcome.as_json() for outcome in self.outcomes if outcome.change is not Change.UNCHANGED],
             "skipped": [{"path": one.path, "reason": one.reason} for one in self.skipped],
+            "erased": dict(sorted(self.erased.items())),
             "notices": list(self.notices),
             "isolation": asdict(self.isolation) if self.isolation else None,
             "seconds": round(self.seconds, 3),

@@ -24,7 +24,7 @@ SUMMARIES: Mapping[str, str] = {
     "policy": "Show, change, try out and test who may read what.",
     "keys": "Create, list and revoke API keys.",
     "audit": "Show the audit log and verify that nobody changed it.",
-    "privacy": "Erase a person, replace keys, verify the receipts of erasures.",
+    "privacy": "Show, configure and undo the masking of personal data; erase a person; replace keys.",
     "eval": "Measure: leaks, retrieval and more.",
     "doctor": "Show every setting with its origin and check every part.",
 }

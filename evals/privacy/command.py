@@ -5,7 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evals.privacy.datasets import read_generated, read_wikigold
-from evals.privacy.finding import Sets, gates, load_finders, measure, measure_directory, measure_speed
+from evals.privacy.finding import (
+    Sets,
+    gates,
+    load_finders,
+    measure,
+    measure_directory,
+    measure_directory_speed,
+    measure_speed,
+)
 from evals.report import Json, Report
 
 Talk = Callable[[str], None]
@@ -29,5 +37,7 @@ def _measured(data: Path, directory: bool, speed: bool, talk: Talk) -> Report:
     if speed:
         talk("speed, side by side ...")
         speeds = measure_speed(sets, finders)
+        if directory:
+            speeds |= measure_directory_speed(sets, accurate.lexicon)
         figures.update(speeds)
     return Report("privacy", figures, gates(scores, speeds), {"directory": directory, "speed": speed})

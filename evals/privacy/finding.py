@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import spacy
 
 from evals.privacy.datasets import DIRECT, Sample, names_of, recased
-from evals.privacy.directory import NameDirectory, most_of
+from evals.privacy.directory import directory_of, directory_speeds, most_of
 from evals.privacy.finders import Finder, our_finder, plain_finder
 from evals.privacy.plain import PlainPresidio
 from evals.privacy.scoring import Span, SpanScore, leaks, without
 from evals.privacy.speed import Ratio, speed_ratios
 from evals.report import Gate, Json
+from rag.privacy.lexicon import Lexicon
 from rag.privacy.model import model_folder
 from rag.privacy.recognize import Recognizer, load_recognizer
 from rag.settings import PrivacySettings
@@ -120,12 +121,22 @@ def measure_directory(sets: Sets, recognizers: Mapping[str, Recognizer]) -> dict
     """The same where a directory holds nine of ten of the names."""
     figures: dict[str, Json] = {}
     for name, recognizer in recognizers.items():
-        generated = NameDirectory(most_of(list(names_of(sets.generated))))
-        real = NameDirectory(most_of(list(names_of(sets.wikigold))))
+        is_everyday = recognizer.lexicon.is_everyday
+        generated = directory_of(most_of(list(names_of(sets.generated))), is_everyday)
+        real = directory_of(most_of(list(names_of(sets.wikigold))), is_everyday)
         figures[name] = {
             "generated_large": score(sets.generated, our_finder(recognizer, known=generated), DIRECT),
             "wikigold": score(sets.wikigold, our_finder(recognizer, known=real), REAL),
         }
+    return figures
+
+
+def measure_directory_speed(sets: Sets, lexicon: Lexicon) -> dict[str, Json]:
+    """How many times faster than Presidio's `deny_list` a directory of 5,000 people is looked up."""
+    figures: dict[str, Json] = {}
+    for name, ratio in directory_speeds(sets.wikigold[:SPEED_LONG], lexicon).items():
+        figures[f"directory_{name}_speed_ratio"] = _rounded(ratio.median)
+        figures[f"directory_{name}_speed_spread"] = _spread(ratio)
     return figures
 
 
@@ -144,8 +155,15 @@ def gates(scores: Mapping[str, Json], speeds: Mapping[str, Json]) -> tuple[Gate,
     for case in ("lower", "upper"):
         persons = _of(scores, "accurate", f"generated_large_{case}_case", "recall_by_kind")["PERSON"]
         found.append((f"persons_{case}_case", 0.93, persons))
-    least = {"accurate_short": 1.0, "accurate_long": 1.0, "fast_short": 3.0, "fast_long": 2.0}
-    found += [(f"{name}_speed_ratio", bound, speeds[f"{name}_speed_ratio"]) for name, bound in least.items() if speeds]
+    least = {
+        "accurate_short": 1.0,
+        "accurate_long": 1.0,
+        "fast_short": 3.0,
+        "fast_long": 2.0,
+        "directory_sparse": 100.0,
+    }
+    ratios = ((f"{name}_speed_ratio", bound) for name, bound in least.items())
+    found += [(name, bound, speeds[name]) for name, bound in ratios if name in speeds]
     return tuple(Gate(name, "at least", bound, _number(value)) for name, bound, value in found)
 
 

@@ -49,6 +49,9 @@ def print_report(report: Report, console: Console) -> None:
         console.print(failed)
     for outcome in report.outcomes:
         remarks = [*(f"flag {flag}" for flag in outcome.flags), *outcome.notes]
+        if outcome.erased:
+            kinds = ", ".join(f"{number} {entity}" for entity, number in sorted(outcome.erased.items()))
+            remarks.append(f"holds values that were erased and stay tokens for ever: {kinds}")
         if remarks:
             console.print(plain(f"note: {outcome.path}: {'; '.join(remarks)}"))
     for notice in report.notices:

@@ -20,6 +20,7 @@ from ingestion.parse.sandbox import Sandbox
 from ingestion.scanning import Scanned
 from ingestion.scanning import scan as scanned_files
 from rag.errors import Misuse
+from rag.privacy.operators import Operator
 from rag.privacy.tenant import TenantPrivacy, open_privacy
 from rag.settings import Settings, load_settings
 
@@ -42,11 +43,11 @@ def scan(
     settings, talk = load_settings(), Console(stderr=True)
     name = checked_name(tenant, "tenant")
     with talk.status("Scanning ..."):
-        files = asyncio.run(_scan(settings, path, name))
+        files, privacy = asyncio.run(_scan(settings, path, name))
     if as_json:
-        typer.echo(json.dumps(_as_json(name, files), ensure_ascii=False))
+        typer.echo(json.dumps(_as_json(name, files, privacy), ensure_ascii=False))
     else:
-        _print(files, Console(), show=show)
+        _print(files, privacy, Console(), show=show)
     if any(one.refusal for one in files):
         raise typer.Exit(PARTLY_DONE)
 
@@ -67,29 +68,31 @@ async def scanning(settings: Settings, tenant: str) -> AsyncIterator[tuple[Sandb
         yield sandbox, own
 
 
-async def _scan(settings: Settings, path: Path, tenant: str) -> list[Scanned]:
+async def _scan(settings: Settings, path: Path, tenant: str) -> tuple[list[Scanned], TenantPrivacy]:
     async with scanning(settings, tenant) as (sandbox, privacy):
-        return await asyncio.to_thread(
-            lambda: list(scanned_files(path, sandbox, privacy, settings.ingestion.file_bytes_max))
-        )
+        limit = settings.ingestion.file_bytes_max
+        return await asyncio.to_thread(lambda: list(scanned_files(path, sandbox, privacy, limit))), privacy
 
 
-def _as_json(tenant: str, files: list[Scanned]) -> dict[str, object]:
+def _as_json(tenant: str, files: list[Scanned], privacy: TenantPrivacy) -> dict[str, object]:
     rows = [
         {"path": one.path, "media_type": one.media_type, "entities": dict(one.entities), "not_analysed": one.refusal}
         for one in files
     ]
-    return {"tenant": tenant, "files": rows, "entities": dict(_total(files))}
+    total = _total(files)
+    operators = {entity: privacy.operator(entity).value for entity in total}
+    kept = sorted(privacy.kept)
+    return {"tenant": tenant, "files": rows, "entities": dict(total), "operators": operators, "kept": kept}
 
 
 def _total(files: list[Scanned]) -> Counter[str]:
     return sum((one.entities for one in files), Counter[str]())
 
 
-def _print(files: list[Scanned], console: Console, *, show: bool) -> None:
+def _print(files: list[Scanned], privacy: TenantPrivacy, console: Console, *, show: bool) -> None:
     table = Table("file", "would be masked")
     for one in files:
-        table.add_row(plain(one.path), plain(one.refusal) if one.refusal else _counts(one.entities))
+        table.add_row(plain(one.path), plain(one.refusal) if one.refusal else _counts(one.entities, privacy))
     console.print(table)
     if show:
         for one in files:
@@ -101,8 +104,14 @@ def _print(files: list[Scanned], console: Console, *, show: bool) -> None:
             if len(one.hits) > SHOWN_MAX:
                 console.print(f"... and {len(one.hits) - SHOWN_MAX} more")
     failed = sum(bool(one.refusal) for one in files)
-    console.print(f"{len(files)} files: {_counts(_total(files))}" + (f"; {failed} not analysed" if failed else ""))
+    found = _counts(_total(files), privacy)
+    console.print(f"{len(files)} files: {found}" + (f"; {failed} not analysed" if failed else ""))
+    if privacy.kept:
+        console.print(f"Not looked for: {', '.join(sorted(privacy.kept))}")
 
 
-def _counts(entities: Counter[str]) -> str:
-    return ", ".join(f"{number} {entity}" for entity, number in sorted(entities.items())) or "nothing"
+def _counts(entities: Counter[str], privacy: TenantPrivacy) -> str:
+    """`2 PERSON, 1 US_SSN (redact)`: the operator where it is not a token."""
+    how = {entity: privacy.operator(entity) for entity in entities}
+    named = {entity: entity if one is Operator.TOKEN else f"{entity} ({one.value})" for entity, one in how.items()}
+    return ", ".join(f"{number} {named[entity]}" for entity, number in sorted(entities.items())) or "nothing"

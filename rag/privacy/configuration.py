@@ -1,11 +1,12 @@
-"""How a tenant's texts are masked: which entities, from which score on, the company's own numbers, and single values
-that are always or never masked. Without a configuration, the settings of the installation hold.
+"""How a tenant's texts are masked: which entities, how, from which score on, the company's own numbers, and single
+values that are always or never masked. Without a configuration, the settings of the installation hold.
 
 A file says it all; values in it become keyed digests when it is read and are kept in no other form:
 
     entities:
       PERSON: {threshold: 0.5}
-      WEB_ADDRESS: {mask: true}
+      US_SSN: {operator: redact}
+      WEB_ADDRESS: {operator: token}
     patterns:
       EMPLOYEE_ID: ['ACM-\\d{6}']
     never:
@@ -26,6 +27,7 @@ from rag.domain import digest_of
 from rag.errors import Misuse
 from rag.privacy.company_patterns import PATTERNS_MAX, BadPattern, checked_pattern
 from rag.privacy.known_values import Form, Unusable, forms_of
+from rag.privacy.operators import Operator, checked_operator
 
 FILE_CHARS_MAX = 1_000_000
 VALUES_MAX = 10_000
@@ -35,7 +37,7 @@ ENTITIES = frozenset(
     | {"US_SSN", "WEB_ADDRESS"}
 )
 """What can be configured. LITERAL cannot: it keeps documents from forging tokens."""
-ALWAYS_MASKED = frozenset({"SECRET"})
+NO_THRESHOLD = frozenset({"SECRET"})
 PATTERN_ENTITIES = frozenset({"EMPLOYEE_ID", "CUSTOMER_ID", "ID_NUMBER"})
 
 
@@ -44,7 +46,7 @@ class _Strict(BaseModel):
 
 
 class _Entity(_Strict):
-    mask: bool | None = None
+    operator: Operator | None = None
     threshold: float | None = Field(None, ge=0, le=1)
 
 
@@ -74,12 +76,32 @@ class KnownValue:
 class Configuration:
     """What differs from the settings. Empty means: nothing."""
 
-    masked: Mapping[str, bool] = field(default_factory=dict)
-    """Entities that are turned on or off."""
+    operators: Mapping[str, Operator] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     patterns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     never: tuple[KnownValue, ...] = ()
     always: tuple[KnownValue, ...] = ()
+
+    def kept(self, leave: Iterable[str]) -> frozenset[str]:
+        """The entities that stay as they are; `leave` are those of the settings."""
+        return frozenset(
+            {entity for entity in leave if entity not in self.operators}
+            | {entity for entity, operator in self.operators.items() if operator is Operator.KEEP}
+        )
+
+    def check_masked(self, entities: Iterable[str], leave: Iterable[str]) -> None:
+        """That values of these entities, which somebody wants masked, will be.
+
+        Raises:
+            Misuse: one of the entities is kept, by the configuration or by the settings.
+        """
+        kept = sorted(self.kept(leave) & set(entities))
+        if kept:
+            raise Misuse(
+                f"Values of {', '.join(kept)} would stay as they are: these kinds are left alone. Give them the "
+                "operator token or redact in the configuration, or name another entity. Nothing was changed.",
+                code="kept_entity",
+            )
 
     @property
     def text(self) -> str:
@@ -89,8 +111,8 @@ class Configuration:
     def as_data(self) -> dict[str, Any]:
         """As a file that `parse` reads back."""
         entities: dict[str, dict[str, Any]] = {}
-        for entity, masked in self.masked.items():
-            entities.setdefault(entity, {})["mask"] = masked
+        for entity, operator in self.operators.items():
+            entities.setdefault(entity, {})["operator"] = operator.value
         for entity, threshold in self.thresholds.items():
             entities.setdefault(entity, {})["threshold"] = threshold
         return {
@@ -137,32 +159,46 @@ def parse(text: str, key: bytes) -> tuple[Configuration, int | None]:
 
 
 def _configuration(file: _File, key: bytes) -> Configuration:
-    for entity, chosen in file.entities.items():
-        checked_entity(entity)
-        if entity in ALWAYS_MASKED and (chosen.mask is False or chosen.threshold):
-            raise ValueError(f"{entity} is always masked; name a single value under never instead")
-    for entity, patterns in file.patterns.items():
-        if entity not in PATTERN_ENTITIES:
-            raise ValueError(f"patterns are for {', '.join(sorted(PATTERN_ENTITIES))}; {entity[:40]!r} is none of them")
-        if len(patterns) > PATTERNS_MAX:
-            raise ValueError(f"{entity} has more than {PATTERNS_MAX} patterns")
-        for number, pattern in enumerate(patterns, 1):
-            try:
-                checked_pattern(pattern)
-            except BadPattern as cause:
-                raise ValueError(f"pattern {number} of {entity}: {cause}") from None
+    _check_entities(file.entities)
+    _check_patterns(file.patterns)
     never = _values("never", file.never, key)
     always = _values("always", file.always, key)
     both = {one.form for one in never} & {one.form for one in always}
     if both:
         raise ValueError("a value stands under never and under always")
+    operators = {entity: one.operator for entity, one in file.entities.items() if one.operator is not None}
+    for entity in sorted({*(one.entity for one in always), *file.patterns}):
+        if operators.get(entity) is Operator.KEEP:
+            raise ValueError(f"{entity} has the operator keep, but values or patterns of it are to be masked")
     return Configuration(
-        masked={entity: one.mask for entity, one in file.entities.items() if one.mask is not None},
+        operators=operators,
         thresholds={entity: one.threshold for entity, one in file.entities.items() if one.threshold is not None},
         patterns={entity: tuple(patterns) for entity, patterns in file.patterns.items() if patterns},
         never=never,
         always=always,
     )
+
+
+def _check_entities(entities: Mapping[str, _Entity]) -> None:
+    for entity, chosen in entities.items():
+        checked_entity(entity)
+        if chosen.operator is not None:
+            checked_operator(entity, chosen.operator)
+        if entity in NO_THRESHOLD and chosen.threshold:
+            raise ValueError(f"{entity} is masked at any score; name a single value under never instead")
+
+
+def _check_patterns(patterns: Mapping[str, Sequence[str]]) -> None:
+    for entity, some in patterns.items():
+        if entity not in PATTERN_ENTITIES:
+            raise ValueError(f"patterns are for {', '.join(sorted(PATTERN_ENTITIES))}; {entity[:40]!r} is none of them")
+        if len(some) > PATTERNS_MAX:
+            raise ValueError(f"{entity} has more than {PATTERNS_MAX} patterns")
+        for number, pattern in enumerate(some, 1):
+            try:
+                checked_pattern(pattern)
+            except BadPattern as cause:
+                raise ValueError(f"pattern {number} of {entity}: {cause}") from None
 
 
 def _values(part: str, values: Sequence[_Value], key: bytes) -> tuple[KnownValue, ...]:

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rag.db.tables import DirectoryRow, MaskingRow, VersionRow
 from rag.errors import Conflict, Damaged, NotFound
 from rag.privacy.configuration import Configuration, configuration_digest
-from rag.privacy.directory import Directory, forms_digest, unpacked
-from rag.privacy.known_values import Form, never
+from rag.privacy.directory import Directory
+from rag.privacy.directory_forms import forms_digest, unpacked
+from rag.privacy.known_forms import never
+from rag.privacy.known_values import Form
 from rag.privacy.tenant_rules import DEFAULT, TenantRules, compiled
 
 HISTORY_MAX = 1000
@@ -101,18 +103,20 @@ class Configurations:
         Raises:
             Conflict: it was made from another version than the newest.
         """
-        newest = await self.newest()
-        if made_from is not None and made_from != newest.number:
+        number = await self.newest_number()
+        if made_from is not None and made_from != number:
             raise Conflict(
-                f"The configuration was made from version {made_from}, but version {newest.number} is the newest. "
+                f"The configuration was made from version {made_from}, but version {number} is the newest. "
                 "Look at `configure show` again; nothing was changed.",
                 code="configuration_changed",
             )
         digest = await self.digest_with(configuration)
-        if digest == newest.digest and configuration.text == newest.configuration.text:
-            return newest
+        # Compared as it is stored: one that is damaged can be replaced.
+        newest = await self._session.get(MaskingRow, (self._tenant, number))
+        if (digest, configuration.text) == ((newest.digest, newest.body) if newest else ("", Configuration().text)):
+            return await self.newest()
         row = MaskingRow(
-            tenant=self._tenant, version=newest.number + 1, digest=digest, body=configuration.text, change=what,
+            tenant=self._tenant, version=number + 1, digest=digest, body=configuration.text, change=what,
             author=change.author, reason=change.reason, created_at=change.at,
         )  # fmt: skip
         self._session.add(row)

@@ -5,9 +5,7 @@ never its content, and stops no other.
 """
 
 import csv
-import hashlib
 import re
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,8 @@ from typing import BinaryIO
 
 from rag.errors import Misuse
 from rag.privacy.configuration import checked_entity
-from rag.privacy.known_values import Form, Kind, Unusable, forms_of
+from rag.privacy.directory_forms import forms_digest, packed
+from rag.privacy.known_values import Unusable, forms_of
 
 LINE_BYTES_MAX = 64 * 1024
 ROW_LINES_MAX = 8
@@ -23,9 +22,9 @@ ROW_LINES_MAX = 8
 ROWS_MAX = 1_000_000
 BROKEN_MAX = 1000
 """Broken rows that are listed one by one; the others are counted."""
-_RECORD = struct.Struct(">BBH8s16s")
-_KINDS = tuple(Kind)
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?=[^\d(\s])")
+IsErased = Callable[[str, str], bool]
+"""Whether a value of an entity was erased."""
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -51,10 +50,6 @@ class Directory:
     @property
     def digest(self) -> str:
         return forms_digest(self.entities, self.forms)
-
-
-def forms_digest(entities: Mapping[str, int], forms: bytes) -> str:
-    return hashlib.sha256(",".join(sorted(entities)).encode() + b"\0" + forms).hexdigest()
 
 
 def parse_columns(columns: Sequence[str]) -> dict[tuple[str, ...], str]:
@@ -83,13 +78,14 @@ def read_directory(
     columns: Mapping[tuple[str, ...], str],
     key: bytes,
     observe: Callable[[int], None] = lambda rows: None,
+    erased: IsErased = lambda entity, value: False,
 ) -> Directory:
-    """Read a CSV file. Memory grows with the values, never with the length of a line.
+    """Read a CSV file. Memory grows with the values, never with the length of a line. What is `erased` is not taken.
 
     Raises:
         Misuse: a column is not in the header, or no value at all could be taken.
     """
-    reading = _Reading(columns, key)
+    reading = _Reading(columns, key, erased)
     lines = _lines(file)
     reading.header(next(lines, None))
     for row in _rows(lines, reading.delimiter):
@@ -176,13 +172,14 @@ def _cells(text: str, delimiter: str) -> list[str] | None:
 class _Reading:
     """What has been read so far."""
 
-    def __init__(self, columns: Mapping[tuple[str, ...], str], key: bytes) -> None:
+    def __init__(self, columns: Mapping[tuple[str, ...], str], key: bytes, erased: IsErased) -> None:
         self._wanted = columns
         self._key = key
         self._places: list[tuple[tuple[int, ...], str]] = []
         self._entities = sorted(set(columns.values()))
+        self._erased = erased
         self.delimiter = ","
-        self.values: set[tuple[int, bytes]] = set()
+        self.values: set[tuple[str, bytes]] = set()
         self._forms: set[bytes] = set()
         self.broken: list[Broken] = []
         self._broken_rows = 0
@@ -225,16 +222,16 @@ class _Reading:
             self.complain(row.line, "; ".join(faults))
 
     def _take(self, value: str, entity: str, faults: list[str]) -> None:
+        if self._erased(entity, value):
+            faults.append(f"the {entity} was erased")
+            return
         try:
             forms = forms_of(self._key, entity, value, variants=True)
         except Unusable as cause:
             faults.append(f"the {entity} is not taken: {cause}")
             return
-        number = self._entities.index(entity)
-        self.values.add((number, forms[0].digest))
-        for form in forms:
-            kind = _KINDS.index(form.kind)
-            self._forms.add(_RECORD.pack(number, kind, form.length, form.start, form.digest))
+        self.values.add((entity, forms[0].digest))
+        self._forms.update(packed(self._entities, entity, form) for form in forms)
 
     def complain(self, line: int, reason: str) -> None:
         self._broken_rows += 1
@@ -242,22 +239,7 @@ class _Reading:
             self.broken.append(Broken(line, reason))
 
     def directory(self) -> Directory:
-        counts = Counter(self._entities[number] for number, _ in self.values)
-        # Numbers of entities count among those that came: else the stored records would name others.
+        counts = Counter(entity for entity, _ in self.values)
+        # All that were asked for, those without a value too: records name entities by their place among these.
         entities = {entity: counts.get(entity, 0) for entity in self._entities}
         return Directory(entities, b"".join(sorted(self._forms)), self.rows, tuple(self.broken), self._broken_rows)
-
-
-def unpacked(entities: Mapping[str, int], forms: bytes) -> Iterator[tuple[Form, str]]:
-    """The stored forms with their entities.
-
-    Raises:
-        ValueError: they are not what `Directory` held.
-    """
-    names = sorted(entities)
-    if len(forms) % _RECORD.size:
-        raise ValueError("the forms of a directory are cut off")
-    for number, kind, length, start, digest in _RECORD.iter_unpack(forms):
-        if number >= len(names) or kind >= len(_KINDS):
-            raise ValueError("the forms of a directory are not what was stored")
-        yield Form(_KINDS[kind], length, start, digest), names[number]

@@ -12,9 +12,10 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rag.db.statements import insert_if_absent, table_of
 from rag.db.tables import ErasedRow
 from rag.privacy.faces import name_parts, normalise
-from rag.privacy.keys import insert_if_absent, keyed_digest, table_of
+from rag.privacy.keys import keyed_digest
 
 T = TypeVar("T")
 
@@ -43,6 +44,11 @@ def name_mark(key: bytes, parts: Iterable[str]) -> str:
     return f"name:{keyed_digest(key, 'erased name', *sorted(set(parts))).hex()}"
 
 
+def is_erased(marks: Collection[str], key: bytes, entity: str, original: str) -> bool:
+    """Whether one of `marks`, all those of a tenant, is of this value."""
+    return bool(marks) and not marks_of(key, "", entity, original).isdisjoint(marks)
+
+
 class Erased:
     """The marks of one tenant. Takes a session; never commits."""
 
@@ -55,6 +61,10 @@ class Erased:
         return (
             await self._session.scalar(select(ErasedRow.mark).where(ErasedRow.tenant == self._tenant).limit(1)) is None
         )
+
+    async def all(self) -> frozenset[str]:
+        """Every mark of the tenant: some for each erased value."""
+        return frozenset(await self._session.scalars(select(ErasedRow.mark).where(ErasedRow.tenant == self._tenant)))
 
     async def find(self, marks: Collection[str]) -> dict[str, str]:
         """Those of the marks that are erased, each with the id of its receipt."""

@@ -1,7 +1,7 @@
 """Erasing a person: first a plan that changes nothing, then one transaction that destroys, remembers and signs.
 
-    plan: tokens of the values named -> other spellings, parts that are hers alone -> where they stand
-    erase: delete the entries -> marks, so that no source brings them back -> signed receipt
+    plan: tokens of the values named -> other spellings, parts that are hers alone -> where they stand -> directories
+    erase: delete the entries, leave the directories -> marks, so that no source brings them back -> signed receipt
 
 What stays: the tokens in stored texts, which nobody can turn back any more, and the words of the index, which are
 keyed digests too. Values that belong to her but were not named (her e-mail address, her telephone) stay as well.
@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.tables import VaultRow
 from rag.errors import Conflict, Misuse
+from rag.privacy.configured import Change
+from rag.privacy.directory_erasure import Unlisted, unlist
 from rag.privacy.erased import Erased, batches
 from rag.privacy.erasure_plan import ErasurePlan
 from rag.privacy.receipts import Receipts, Signer, new_receipt_id
@@ -30,12 +32,13 @@ KEPT_LISTED_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What an erasure has done: its receipt, and the sealed bytes that must not be found on disk any more."""
+    """What an erasure has done: its receipt, and the bytes that must not be found on disk any more."""
 
     receipt: str
     text: str
     tokens: tuple[str, ...]
     deleted: tuple[bytes, ...] = field(repr=False)
+    unlisted: Unlisted
 
 
 async def erase(
@@ -54,15 +57,18 @@ async def erase(
         )
     await hold(session, plan.tenant, alone=True)
     sealed = await _sealed(session, plan)
-    if not sealed:
-        raise Conflict("Nothing of this is in the vault any more: it was erased meanwhile.")
+    receipt = new_receipt_id()
+    unlisted = await unlist(session, plan.tenant, plan.listed, Change(by, receipt, now))
+    if not sealed and not unlisted.digests:
+        raise Conflict("Nothing of this is in the vault or in a directory any more: it was erased meanwhile.")
     for token in sealed:
         await vault.erase(session, token)
-    receipt = new_receipt_id()
     await Erased(session, plan.tenant).add(plan.marks, receipt, now)
-    text = signer.sign(_facts(plan, sealed.keys(), receipt, by=by, reason=reason, now=now))
+    facts = _facts(plan, sealed.keys(), receipt, by=by, reason=reason, now=now)
+    directories = [{"name": name, "digests": number} for name, number in sorted(unlisted.digests.items())]
+    text = signer.sign({**facts, "directories": directories})
     await Receipts(session, plan.tenant).add(receipt, now, text)
-    return Erasure(receipt, text, tuple(sealed), tuple(sealed.values()))
+    return Erasure(receipt, text, tuple(sealed), tuple(sealed.values()), unlisted)
 
 
 async def _sealed(session: AsyncSession, plan: ErasurePlan) -> dict[str, bytes]:

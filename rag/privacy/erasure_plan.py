@@ -1,4 +1,5 @@
-"""What an erasure would do: which tokens of a person become unreadable, which stay and why, and where they stand."""
+"""What an erasure would do: which tokens of a person become unreadable, which stay and why, and where they stand; and
+in which directories she is listed."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,10 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.occurrences import find_occurrences
 from rag.errors import Damaged
+from rag.privacy.directory_erasure import Listed, ListedForms, Value, find_listed
 from rag.privacy.erased import Erased, marks_of, name_mark, name_marks, value_mark
 from rag.privacy.faces import TOKEN, FaceMaker, name_parts, normalise
 from rag.privacy.keys import TenantKeys
+from rag.privacy.known_values import known_values_key
 from rag.privacy.names import Kept, Parts, Why, decide
+from rag.privacy.unmask import token_of
 from rag.privacy.vault import Vault
 
 
@@ -59,9 +63,23 @@ class ErasurePlan:
     missing: tuple[str, ...]
     before: Mapping[str, str]
     unreadable: int
+    listed: Listed = field(repr=False)
+    """What the directories have of her."""
     marks: frozenset[str] = field(repr=False)
     originals: frozenset[str] = field(repr=False)
     """In normal form; only to see that the reason does not name them."""
+
+    @property
+    def erases(self) -> bool:
+        """Whether there is anything to be erased."""
+        return bool(self.erased or self.listed)
+
+    @property
+    def digests(self) -> dict[str, int]:
+        """By directory, how many digests her values have at most."""
+        return {
+            name: len({(one.entity, form) for one in some for form in one.forms}) for name, some in self.listed.items()
+        }
 
     def names_somebody(self, text: str) -> bool:
         """Whether one of the values stands in the text: it would be kept with the receipt."""
@@ -80,6 +98,8 @@ class _Found:
     named: dict[str, str] = field(default_factory=dict)
     names: set[Parts] = field(default_factory=set, repr=False)
     originals: dict[str, str] = field(default_factory=dict, repr=False)
+    listed: frozenset[str] = field(default=frozenset(), repr=False)
+    """What was named and stands in a directory, whether or not the vault holds it."""
     unreadable: int = 0
 
 
@@ -89,12 +109,14 @@ class Planner:
     def __init__(self, tenant: str, keys: TenantKeys, domains: tldextract.TLDExtract) -> None:
         self._tenant = tenant
         self._marks = keys.vault.marks
+        self._known = known_values_key(keys)
         self._vault = Vault(tenant, keys.vault)
         self._faces = FaceMaker(keys.tokens, keys.words, domains)
 
     async def plan(self, session: AsyncSession, wanted: Sequence[Wanted]) -> ErasurePlan:
         """What erasing would do. Opens every name of the tenant once: 200,000 take some seconds."""
         found = _Found()
+        wanted = [_as_stored(one) for one in wanted]
         for one in wanted:
             await self._look_up(session, one.text, found)
         people = await self._people(session, found)
@@ -103,7 +125,19 @@ class Planner:
         erased = {**dict.fromkeys(found.named, Why.NAMED), **decision.erased}
         entities = dict.fromkeys(decision.erased, "PERSON") | found.named
         stand = await find_occurrences(session, self._tenant, erased)
+        typed = {one.text for one in wanted if not TOKEN.fullmatch(one.text)}
+        values: set[Value] = {(text, None) for text in typed}
+        values |= {
+            # "Paris" the person's is no reason to forget the town.
+            (found.originals[token], entities[token] if why is Why.PART else None)
+            for token, why in erased.items()
+            if token in found.originals
+        }
+        listed = await find_listed(session, self._tenant, values, self._known)
+        named = {one for some in listed.values() for one in some if one.value in typed}
+        found.listed = frozenset(one.value for one in named)
         missing, before = await self._unfound(session, wanted, found, people)
+        originals = found.listed | {found.originals[token] for token in erased if token in found.originals}
         return ErasurePlan(
             tenant=self._tenant,
             erased=tuple(
@@ -116,8 +150,9 @@ class Planner:
             missing=missing,
             before=before,
             unreadable=found.unreadable,
-            marks=self._all_marks(erased, entities, found),
-            originals=frozenset(normalise("", found.originals[token]) for token in erased if token in found.originals),
+            listed=listed,
+            marks=self._all_marks(erased, entities, found).union(*map(self._marks_of_listed, named)),
+            originals=frozenset(normalise("", original) for original in originals),
         )
 
     async def _look_up(self, session: AsyncSession, text: str, found: _Found) -> None:
@@ -164,6 +199,9 @@ class Planner:
                 marks |= make(self._marks, token, entities[token], found.originals[token])
         return frozenset(marks)
 
+    def _marks_of_listed(self, one: ListedForms) -> frozenset[str]:
+        return marks_of(self._marks, self._faces.token(one.entity, one.value), one.entity, one.value)
+
     async def _unfound(
         self, session: AsyncSession, wanted: Sequence[Wanted], found: _Found, people: Mapping[str, Parts]
     ) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -171,7 +209,9 @@ class Planner:
         held = frozenset(people.values())
         missing, before = list[str](), dict[str, str]()
         for one in wanted:
-            if one.text in found.named or await self._vault.find(session, one.text, self._faces):
+            if one.text in found.named or one.text in found.listed:
+                continue
+            if await self._vault.find(session, one.text, self._faces):
                 continue
             marks = {one.text, value_mark(self._marks, one.text)}
             if _may_be_name(one.text):
@@ -184,6 +224,12 @@ class Planner:
             else:
                 missing.append(one.place)
         return tuple(missing), before
+
+
+def _as_stored(one: Wanted) -> Wanted:
+    """A token may be written in any case and without its brackets, which a shell would take for its own."""
+    token = token_of(one.text)
+    return one if token is None else Wanted(token.text, one.place)
 
 
 def _may_share(original: str, parts: Parts) -> bool:

@@ -1,14 +1,13 @@
 """Which sentences of a long text the tagger need not read: those in which nothing is left to find.
 
 It is the slowest part. In text with capitals, a sentence without a digit whose capitalised words are all accounted for
-(the other model took them for a person or a place, or the word opens the sentence and is everyday) holds no name,
-number or address that is not known already.
+(known as part of a name or a place, or the word opens the sentence and is everyday) holds no name, number or address
+that is not known already.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from rag.privacy.guesses import Guess
 from rag.privacy.lexicon import Lexicon
 
 LONG_CHARS = 480
@@ -19,16 +18,15 @@ _NUMBER = re.compile(r"\d|@")
 _LOWER = re.compile(r"[^\W\d_A-Z]")
 
 
-def needless(text: str, guesses: Sequence[Guess], lexicon: Lexicon) -> Iterator[tuple[int, int]]:
-    """Spans of whole sentences, in order; nothing of a short text."""
+def needless(text: str, known: Iterable[tuple[int, int]], lexicon: Lexicon) -> Iterator[tuple[int, int]]:
+    """Spans of whole sentences, in order; nothing of a short text. `known`: what is a name or a place already."""
     if len(text) <= LONG_CHARS:
         return
-    known = bytearray(len(text))
-    for guess in guesses:
-        if guess.label != "ORG":
-            known[guess.start : guess.end] = b"\x01" * (guess.end - guess.start)
+    flags = bytearray(len(text))
+    for start, end in known:
+        flags[start:end] = b"\x01" * (end - start)
     for sentence in _SENTENCE.finditer(text):
-        if not _NUMBER.search(sentence[0]) and _accounted(sentence, known, lexicon):
+        if not _NUMBER.search(sentence[0]) and _accounted(sentence, flags, lexicon):
             yield sentence.span()
 
 
@@ -39,7 +37,7 @@ def _accounted(sentence: "re.Match[str]", known: bytearray, lexicon: Lexicon) ->
         return False
     opening = len(sentence[0]) - len(sentence[0].lstrip(" \t\"'(*#>-"))
     for word in words:
-        opens = word.start() == opening and lexicon.is_everyday(word[0].casefold())
+        opens = word.start() == opening and lexicon.is_verb_like(word[0].casefold())
         if not opens and not known[sentence.start() + word.start()]:
             return False
     return True

@@ -2,8 +2,9 @@
 
 *Reading face*: an unambiguous token, `<PERSON_8K2M...>`, in what is stored, prompted, shown and cited.
 *Index face*: bare pseudo-words, in what is embedded and lexically indexed, and into which a question is turned.
-A name has one word per part, so that a surname alone meets the full name; the local part of an e-mail address has
-the same words as the name it is made of. Brackets, labels and hexadecimal digits were measured to destroy search.
+A name has one word per part, so that a surname alone meets the full name, and one for its initial with its family
+name, so that "A. Lee" meets Ann Lee before Bob Lee; the local part of an e-mail address has the same words as the
+name it is made of. Brackets, labels and hexadecimal digits were measured to destroy search.
 
 Both are keyed digests: equal values look equal within a tenant, and different in another one.
 """
@@ -22,6 +23,9 @@ DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TOKEN_DIGITS = 16
 """80 bits: among a million values of one tenant, two collide with a chance of 4 in 10^13."""
 TOKEN = re.compile(rf"<([A-Z][A-Z0-9_]{{1,40}})_([{DIGITS}]{{{TOKEN_DIGITS}}})>")
+
+REDACTION = re.compile(r"<([A-Z][A-Z0-9_]{1,40})_REDACTED>")
+"""What stands for a redacted value. Never a token: its last part has not the length of one."""
 
 CONSONANTS = "bdfghjklmnprstvwyz"
 VOWELS = "aeiou"
@@ -61,22 +65,39 @@ class FaceMaker:
     def words(self, entity: str, original: str) -> str:
         """The index face of a value: never empty, made of letters and spaces (and a readable mail domain)."""
         if entity in NAME_ENTITIES:
-            parts = name_parts(original)
-            if parts:
-                return " ".join(self._word(part, NAME_SYLLABLES) for part in parts)
+            initial = self._initial(original) if entity == "PERSON" else []
+            return " ".join([*initial, *self.part_words(original)])
         if entity == "EMAIL_ADDRESS" and "@" in original:
             return self._email(original)
-        return self._word(normalise(entity, original), ID_SYLLABLES)
+        return self._word(normalise(entity, original), syllables=ID_SYLLABLES)
+
+    def part_words(self, name: str) -> list[str]:
+        """One word for each part of a name, never none: the index face without the word of its initial."""
+        parts = name_parts(name) or [name.casefold()]
+        if all(map(_is_initial, parts)):
+            # Initials alone: one word for all of them, and the same one for every single letter.
+            parts = ["".join(parts) if len(parts) > 1 else ""]
+        return [self._word(part) for part in parts]
+
+    def _initial(self, name: str) -> list[str]:
+        """The word of a name's initial and family name, if it has both: "Ann Lee" and "A. Lee" share it.
+
+        To whoever reads index faces it tells that two people of one family name begin with the same letter. A bare
+        initial has no word: there are so few letters that counting their words would tell which is which.
+        """
+        found = initial_and_family(name)
+        return [self._word("initial", *found)] if found else []
 
     def _email(self, original: str) -> str:
         local, _, domain = original.rpartition("@")
-        parts = name_parts(re.sub(r"[._+\-\d]+", " ", local)) or [local.casefold()]
-        words = [self._word(part, NAME_SYLLABLES) for part in parts]
+        name = re.sub(r"[._+\-\d]+", " ", local)
+        if all(map(_is_initial, name_parts(name))):
+            name = local
         company = self._company(domain.casefold())
         # "ann@annlee.com": there the domain is the name.
-        if not company or any(part in company for part in parts if len(part) > 2):
-            company = self._word(company or domain.casefold(), NAME_SYLLABLES)
-        return " ".join([*words, company])
+        if not company or any(part in company for part in name_parts(name) if len(part) > 2):
+            company = self._word(company or domain.casefold())
+        return " ".join([*self._initial(name), *self.part_words(name), company])
 
     def _company(self, domain: str) -> str:
         """The readable words of a domain: `meridian freight` of `mail.meridian-freight.co.uk`."""
@@ -85,14 +106,24 @@ class FaceMaker:
         label = found.domain if found.suffix else labels[max(len(labels) - 2, 0)]
         return " ".join(re.findall("[a-z]{2,}", label)) if label.isascii() else ""
 
-    def _word(self, part: str, syllables: int) -> str:
-        number = int.from_bytes(keyed_digest(self.word_key, part)[:16])
+    def _word(self, *digested: str, syllables: int = NAME_SYLLABLES) -> str:
+        number = int.from_bytes(keyed_digest(self.word_key, *digested)[:16])
         letters: list[str] = []
         for _ in range(syllables):
             number, consonant = divmod(number, len(CONSONANTS))
             number, vowel = divmod(number, len(VOWELS))
             letters += (CONSONANTS[consonant], VOWELS[vowel])
         return "".join(letters).capitalize()
+
+
+def redaction(entity: str) -> str:
+    """The reading face of a redacted value: the same for all of its kind."""
+    return f"<{entity}_REDACTED>"
+
+
+def kind_in_words(entity: str) -> str:
+    """The index face of a redacted value: what it is, so that a sentence around it reads as one."""
+    return entity.replace("_", " ").lower()
 
 
 def offline_domains() -> tldextract.TLDExtract:
@@ -130,8 +161,32 @@ def name_parts(name: str) -> list[str]:
 
     Accents and apostrophes are dropped, so that "O'Brien" and "José" meet their mail addresses.
     """
+    words = _name_words(name)
+    return [word for word in words if len(word) > 1] or words
+
+
+def initial_and_family(name: str) -> tuple[str, str] | None:
+    """The first letter of the given name and the family name: a, lee of "Ann Maria Lee", "A. Lee" and "Lee, A.".
+
+    The family name is the last word, or the last one in front of a comma or of initials. None where one is missing.
+    """
+    before, comma, behind = name.partition(",")
+    family, given = _name_words(before), _name_words(behind)
+    if not comma or not given:
+        words = family
+        last = next((n for n in range(len(words) - 1, -1, -1) if len(words[n]) > 1), -1)
+        family, given = words[: last + 1], words[last + 1 :] or words[:last]
+    return (given[0][0], family[-1]) if given and family and len(family[-1]) > 1 else None
+
+
+def _is_initial(word: str) -> bool:
+    """One letter, of a script that has capitals: in others a letter may be a name."""
+    return len(word) == 1 and word.upper() != word
+
+
+def _name_words(name: str) -> list[str]:
+    """The words of a name without case, accents and apostrophes; without titles, unless there is nothing else."""
     text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     text = "".join(char for char in text if not unicodedata.combining(char))
     words = [re.sub("['\u2019]", "", re.sub("['\u2019]s$", "", word)) for word in _WORD.findall(text)]
-    words = [word for word in words if word not in TITLES] or words
-    return [word for word in words if len(word) > 1] or words
+    return [word for word in words if word not in TITLES] or words

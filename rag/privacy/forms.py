@@ -2,7 +2,7 @@
 
 import re
 
-from rag.privacy.faces import TOKEN_DIGITS
+from rag.privacy.faces import REDACTION, TOKEN_DIGITS
 from rag.privacy.form import Form, form
 from rag.privacy.secrets import SECRETS
 
@@ -79,9 +79,10 @@ def _names_somebody(url: str) -> bool:
 
 
 TOKEN_SHAPE = re.compile(
-    rf"[<\[{{]?(?<![A-Za-z0-9_])[A-Za-z][A-Za-z0-9_]{{1,40}}_[A-Za-z0-9]{{{TOKEN_DIGITS}}}(?![A-Za-z0-9_])[>\]}}]?"
+    rf"{REDACTION.pattern}"
+    rf"|[<\[{{]?(?<![A-Za-z0-9_])[A-Za-z][A-Za-z0-9_]{{1,40}}_[A-Za-z0-9]{{{TOKEN_DIGITS}}}(?![A-Za-z0-9_])[>\]}}]?"
 )
-"""What could be taken for a token of ours, in any case and bracket: no text may forge one."""
+"""What could be taken for a token of ours, in any case and bracket, or for a redaction: no text may forge one."""
 
 FORMS = (
     *SECRETS,

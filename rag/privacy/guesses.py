@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacy.language import Language
+from threadpoolctl import ThreadpoolController
 
 from rag.privacy.pieces import titled, without_long_runs
 
@@ -27,6 +28,8 @@ class NameModel:
     def __init__(self, model: Language) -> None:
         self._model = model
         self._lock = threading.Lock()
+        # For products this small, threads of numpy's cost more time than they save.
+        self._algebra = ThreadpoolController()
 
     def guess(self, texts: Sequence[str]) -> list[list[Guess]]:
         """The guesses in each text. Text in one case is shown to it as a title as well."""
@@ -35,7 +38,7 @@ class NameModel:
         shown += [(number, offset, line) for number, text in enumerate(texts) for offset, line in titled(text)]
         guesses: list[list[Guess]] = [[] for _ in texts]
         # The memory zone drops the words that it saw, which may be values.
-        with self._lock, self._model.memory_zone():
+        with self._lock, self._algebra.limit(limits=1, user_api="blas"), self._model.memory_zone():
             documents = self._model.pipe((text for _, _, text in shown), batch_size=BATCH)
             for document, (number, offset, _) in zip(documents, shown, strict=True):
                 for span in document.ents:

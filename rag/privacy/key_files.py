@@ -42,6 +42,12 @@ def read_key_file(path: Path, *, private: bool, code: str) -> str:
         if private and path.stat().st_mode & 0o077:
             raise Misuse(f"The key file {path} may be read by others. Run `chmod 600 {path}`.", code=code)
         return path.read_text("ascii")
+    except PermissionError:
+        raise Misuse(
+            f"The key file {path} may not be read by this user. Let the one who runs Ringfence own it (`chown`), with "
+            "mode 600.",
+            code=code,
+        ) from None
     except (OSError, UnicodeDecodeError) as cause:
         raise Misuse(
             f"The key file {path} cannot be read ({type(cause).__name__}). It holds 32 bytes as base64; {HOW_TO_MAKE}.",

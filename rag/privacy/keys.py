@@ -23,11 +23,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from policies.tables import Base
+from rag.db.statements import insert_if_absent, table_of
 from rag.db.tables import TenantKeyRow, VaultKeyRow
 from rag.errors import Damaged, NotFound
 
@@ -45,19 +44,6 @@ def joined(*parts: str | bytes) -> bytes:
 def keyed_digest(key: bytes, *parts: str | bytes) -> bytes:
     """HMAC-SHA256 over the parts."""
     return hmac.new(key, joined(*parts), hashlib.sha256).digest()
-
-
-def insert_if_absent(session: AsyncSession, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An insert that leaves an existing row as it is, in the dialect of the session."""
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
-
-
-def table_of(row: type[Base]) -> Table:
-    table = row.__table__
-    assert isinstance(table, Table)  # noqa: S101 - narrows SQLAlchemy's FromClause for the type checker
-    return table
 
 
 @dataclass(frozen=True, slots=True)

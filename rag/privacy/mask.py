@@ -1,15 +1,18 @@
-"""Masked text: its reading face, where its tokens came from, and the index face of any part of it."""
+"""Masked text: its reading face, where its tokens came from, and the index face of any part of it.
+
+A redacted value has a span and both faces as well, but they tell its kind only, and it has no `VaultValue`.
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from presidio_anonymizer import AnonymizerEngine
 from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
 
-from rag.privacy.faces import FaceMaker, name_parts
+from rag.privacy.faces import FaceMaker, kind_in_words, name_parts, redaction
 from rag.privacy.recognize import Finding
-from rag.privacy.unmask import tokens_in
+from rag.privacy.unmask import stand_ins_in
 from rag.privacy.vault import VaultValue
 
 _ANONYMIZER = AnonymizerEngine()
@@ -19,7 +22,7 @@ _WINDOW = 64
 
 @dataclass(frozen=True, slots=True)
 class MaskedSpan:
-    """A token at `start..end` of the reading text stands for `source_start..source_end` of the original."""
+    """A token or redaction at `start..end` of the reading text is for `source_start..source_end` of the original."""
 
     start: int
     end: int
@@ -72,22 +75,33 @@ def _index_pieces(
     yield reading[position : max(position, stop)]
 
 
-def apply(text: str, findings: Sequence[Finding], faces: FaceMaker) -> MaskedText:
-    """Replace the findings (in order, not overlapping) by their tokens."""
+def apply(
+    text: str, findings: Sequence[Finding], faces: FaceMaker, redacted: Collection[str] = frozenset()
+) -> MaskedText:
+    """Replace the findings (in order, not overlapping) by their tokens; those of `redacted` kinds by redactions."""
     spans: list[MaskedSpan] = []
     originals: dict[str, VaultValue] = {}
+    words: dict[str, str] = {}
     shift = 0
     for found in findings:
         original = text[found.start : found.end]
-        token = faces.token(found.entity, original)
+        token = stand_in(found.entity, original, faces, redacted)
         start = found.start + shift
         spans.append(MaskedSpan(start, start + len(token), found.start, found.end, found.entity, token))
         shift += len(token) - len(original)
+        if found.entity in redacted:
+            words[token] = kind_in_words(found.entity)
+            continue
+        words[token] = faces.words(found.entity, original)
         for value in (VaultValue(token, found.entity, original), *_parts(found.entity, original, faces)):
             held = originals.get(value.token)
             originals[value.token] = value if held is None else better_spelling(held, value)
-    words = {span.token: faces.words(span.entity, text[span.source_start : span.source_end]) for span in spans}
     return MaskedText(_reading_face(text, spans), tuple(spans), tuple(originals.values()), words)
+
+
+def stand_in(entity: str, original: str, faces: FaceMaker, redacted: Collection[str]) -> str:
+    """The reading face of a value: its token, or the redaction of its kind."""
+    return redaction(entity) if entity in redacted else faces.token(entity, original)
 
 
 def _reading_face(text: str, spans: Sequence[MaskedSpan]) -> str:
@@ -127,9 +141,10 @@ def index_face_of_reading(reading: str, originals: Mapping[str, str], faces: Fac
     """The index face of a stored reading text. A token without an original (erased) leaves nothing behind."""
     out: list[str] = []
     done = 0
-    for token in tokens_in(reading):
+    for token in stand_ins_in(reading):
         original = originals.get(token.text)
         face = faces.words(token.entity, original) if original is not None else ""
+        face = kind_in_words(token.entity) if token.redaction else face
         out += (reading[done : token.start], face)
         done = token.end
     return "".join([*out, reading[done:]])

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from rag.privacy.secrets import SECRETS
 from rag.privacy.tenant import TenantPrivacy
-from rag.privacy.unmask import tokens_in, with_whole_tokens
+from rag.privacy.unmask import stand_ins_in, tokens_in, with_whole_tokens
 
 CONTEXT_CHARS = 400
 """How much of what was written before is scanned with a sentence: some three sentences."""
@@ -48,7 +48,7 @@ def without_secrets(text: str) -> str:
 
     Masking has taken secrets out before a text was stored. This holds for what it did not know then, too.
     """
-    kept = [(token.start, token.end) for token in tokens_in(text)]
+    kept = [(token.start, token.end) for token in stand_ins_in(text)]
     kept += [found.span() for found in _REMOVED.finditer(text)]
     spans: list[tuple[int, int]] = []
     for form in SECRETS:

@@ -30,7 +30,8 @@ _NUMBER = re.compile(
     r"(?:[ ,]{0,2}(?:x|ext\.?)[ ]?\d{1,6})?(?![\w@])"
 )
 _PHONE_LABEL = re.compile(
-    r"(?:phone|telephone|tel|mobile|mob|cell|fax|call|dial|ring|whatsapp|hotline|reach|handy|telefon)"
+    r"(?:phone|telephone|tel|mobile|mob|cell|fax|call|dial|ring|whatsapp|hotline|reach|handy|telefon|contact|sms"
+    r"|(?:my|his|her|our|their|your) number)"
     r"[\w ]{0,12}[.:)*|]{0,3}[ ]{0,3}(?:(?:me|him|her|them|us) )?(?:(?:on|at|is) )?\Z",
     re.IGNORECASE,
 )
@@ -46,7 +47,9 @@ _PHONE_ANYWHERE = re.compile(
 _PHONE_TOLD = re.compile(
     r"(?<![\w+])[+(]?\d[\d .()-]{4,18}\d(?:x\d{1,6})?(?=[ -]{0,2}\(?(?:office|fax|mobile|cell|direct)\b)", re.IGNORECASE
 )
-_DATE_LIKE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b")
+_DATE_LIKE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?![\d./-])")
+_VALID_IN = (*PHONE_REGIONS, "CH", "AT", "BE", "SE", "FI", "GR", "HU", "JP", "NZ", "ZA")
+"""Where a number without country code may be from, if it begins like one that is dialled from elsewhere there."""
 
 
 class FormRecognizer(EntityRecognizer):  # type: ignore[misc] # Presidio's types are not followed
@@ -136,7 +139,7 @@ def _is_phone(number: str, before: str) -> bool:
         return False
     if number.startswith(("+", "00")) or _PHONE_SHAPE.fullmatch(number):
         return True
-    return number.startswith(("0", "(")) and any(_valid(number, region) for region in PHONE_REGIONS)
+    return number.startswith(("0", "(")) and any(_valid(number, region) for region in _VALID_IN)
 
 
 def _valid(number: str, region: str) -> bool:

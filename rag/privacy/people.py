@@ -1,9 +1,8 @@
 """Names of people: what the model guesses and what the place in the text says, weighed by simple rules.
 
 The model alone takes headings, products and roles for people and loses names in upper or lower case. So a guess is cut
-at what no name contains, and refused when its words are those of an office; and names are also looked for where
-they stand: behind titles, in greetings, under a closing line, in front of an e-mail address, and wherever a common
-given name is followed by a capitalised word.
+at what no name contains, and refused when its words are those of an office; and names are also looked for wherever a
+common given name is followed by a capitalised word. `cues` looks where something points at a name.
 """
 
 import re
@@ -11,55 +10,32 @@ from collections.abc import Collection, Iterator, Sequence
 
 from rag.privacy.faces import TITLES
 from rag.privacy.lexicon import Lexicon
+from rag.privacy.sentences import is_inside, opens_sentence
 
+ACRONYM_CHARS_MAX = 5
+"""So many capitals are an abbreviation, more are a name in capitals."""
 WORD = r"[^\W\d_]+(?:['\u2019\u2010-][^\W\d_]+)*"
 PARTICLES = frozenset(
     {"de", "del", "della", "di", "da", "van", "von", "der", "den", "ter", "la", "le", "bin", "al", "el"}
 )
-_NAME_WORD = rf"(?:[^\W\d_]\.|{WORD})"
-_WORDS = re.compile(WORD)
+WORDS = re.compile(WORD)
 _CUT = re.compile(r"[^\w.'\u2019\u2010 \u00a0-]|_|\d|\s{2,}|\.(?=\s[^\W\d_]{2,}\s*[.])")
 _GAP = re.compile(r"[ \u00a0]{1,2}|\.[ \u00a0]?")
 _POSSESSIVE = re.compile(r"['\u2019][sS]?$")
-_TITLED = re.compile(
-    r"(?<!\w)(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Herr|Frau|Mme)\.?[ \u00a0]"
-    # Looked at, not consumed: "Mr Lee and Mrs Young" are two.
-    rf"(?=({_NAME_WORD}(?:[ \u00a0]{_NAME_WORD}){{0,3}}))"
-)
-_TITLE = re.compile(
-    r"(?<!\w)(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Herr|Frau|Mme|Madame|Monsieur|Lt|Gen|Col|Capt)\.?"
-    r"(?=[ \u00a0][^\W\d_])|(?<!\w)(?:PhD|DDS|DVM|Ph\.D\.|MD|M\.D\.|Esq\.?)(?!\w)",
-    re.IGNORECASE,
-)
-_SPEAKER = re.compile(rf"(?m)(?:^|[\"'>])[ ]?({WORD})[\"'\\]{{0,2}}:")
-_GREETING = re.compile(
-    r"(?m)(?:^|[>.!?\"] ?)(?:Dear|Hi|Hello|Hey|Thanks|Thank you|Cheers|Regards),?[ ]"
-    rf"({WORD}(?:[ ]{WORD}){{0,2}})(?=[ ]?[,!.\n:-])"
-)
-_CLOSING = re.compile(
-    r"(?im)^.{0,30}\b(?:regards|sincerely|cheers|thanks|yours|wishes|faithfully|signed)\b[ ,.!]{0,3}\n\s{0,4}"
-    rf"({WORD}\.?(?:[ ]{WORD}\.?){{0,3}})[ ]*(?:[,\n|(]|\Z)"
-)
-_BORN = re.compile(rf"\b(?:n\u00e9e|nee|n\u00e9|geb\.|maiden name)[ ]({WORD})(?=[ )\],.;])")
 _NICKNAME = re.compile(rf"[ ]?[\"\u201c(][ ]?{WORD}[ ]?[\"\u201d)][ ]?(?=([A-Z]{WORD}))")
-_CITED = re.compile(
-    rf"\(({WORD})(?:[ ]et[ ]al\.?)?,[ ]?\d{{4}}[a-z]?\)|\b({WORD},[ ](?:[A-Z]\.[ ,]{{0,2}}){{1,4}})(?=\(\d{{4}}\))"
-)
 _CAPITAL = r"[^\W\d_a-z][^\W\d_]+(?:['\u2019-][^\W\d_]+)*"
 _MEMBER = rf"{_CAPITAL}(?:[ ]{_CAPITAL})?"
 _ENUMERATION = re.compile(rf"(?<!\w)(?:{_MEMBER},[ ]){{0,6}}{_MEMBER},?[ ](?:and|&)[ ]{_MEMBER}")
 _MEMBERS = re.compile(_MEMBER)
-_BEFORE_MAIL = re.compile(rf"({WORD}\.?(?:[ ]{WORD}\.?){{0,3}})[\"']?[ ]{{0,2}}[<(\[]\s?(?:mailto:)?\Z")
 
 _CAPITAL_INSIDE = re.compile(r"(?:Mc|Mac|[A-Z]['\u2019])|.*[\u2010-]")
-_OPENING = re.compile(r"(?:^|[.!?:\n|#>*-])[ \t]{0,3}\Z")
 
 Span = tuple[int, int]
 
 
 def trim(text: str, start: int, end: int) -> Span:
     """The span without titles, possessive and punctuation at its ends."""
-    words = list(_WORDS.finditer(text, start, end))
+    words = list(WORDS.finditer(text, start, end))
     while words and (words[0][0].casefold() in TITLES or words[0][0].casefold() == "the"):
         words.pop(0)
     while words and words[-1][0].casefold() in TITLES:
@@ -84,8 +60,10 @@ class PeopleFinder:
             span = trim(text, position, piece_end)
             name = text[span[0] : span[1]]
             opens = self.opens_as_word(text, *span)
-            if len(name) >= 2 and not opens and self.is_person(name.title() if text.islower() else name):
-                yield self.with_nickname(text, *span)
+            if len(name) >= 2 and not opens:
+                shown = name.title() if text.islower() else name
+                if self.is_person(shown) or (self._may_be_person(name) and is_inside(text, *span)):
+                    yield self.with_nickname(text, *span)
             position = cut.end() if cut else end
 
     def with_nickname(self, text: str, start: int, end: int) -> Span:
@@ -97,37 +75,10 @@ class PeopleFinder:
 
     def opens_as_word(self, text: str, start: int, end: int) -> bool:
         """ "Mark the invoice", "Will it rain": what opens a sentence and is a word as well is taken for the word."""
-        is_both = text[start:end].casefold() in self._lexicon.both
-        return is_both and _OPENING.search(text, max(0, start - 4), start) is not None
-
-    def from_places(self, text: str, mails: Sequence[Span]) -> Iterator[Span]:
-        """Names that titles, greetings, closings and e-mail addresses point at."""
-        for pattern in (_TITLED, _GREETING, _CLOSING):
-            for found in pattern.finditer(text):
-                yield from self._leading(text, *found.span(1), sure=pattern is _TITLED)
-        for cited in _CITED.finditer(text):
-            first = _WORDS.match(cited[1] or cited[2])
-            if first and self.is_person(first[0]):
-                yield cited.span(cited.lastindex or 0)
-        yield from (born.span(1) for born in _BORN.finditer(text) if born[1][0].isupper())
-        for start, _ in mails:
-            before = _BEFORE_MAIL.search(text, max(0, start - 90), start)
-            if before and (name := self._trailing(text, *before.span(1))):
-                yield name
-
-    def titles(self, text: str) -> Iterator[Span]:
-        """Forms of address and degrees beside a name: no identifier by themselves."""
-        for title in _TITLE.finditer(text):
-            yield title.span()
-
-    def from_speakers(self, text: str) -> Iterator[Span]:
-        """A common given name at the beginning of a line in front of a colon: `Laura: good morning`."""
-        for speaker in _SPEAKER.finditer(text):
-            if self._lexicon.is_plain_name(speaker[1].casefold()):
-                yield speaker.span(1)
+        return text[start:end].casefold() in self._lexicon.both and opens_sentence(text, start)
 
     def from_enumerations(self, text: str, names: Collection[Span], others: Sequence[Span]) -> Iterator[Span]:
-        """The other members of a list with a name in it: `Smith, Turgeon and Lee`. `others`: places and companies."""
+        """The other members of a list with a name in it: `Smith, Turgeon and Lee`. `others`: places."""
         known = set(names)
         for listed in _ENUMERATION.finditer(text):
             members = [m.span() for m in _MEMBERS.finditer(text, *listed.span())]
@@ -140,7 +91,7 @@ class PeopleFinder:
 
     def from_given_names(self, text: str) -> Iterator[Span]:
         """A common given name and what follows it: `Ann Okafor`, `ANN LEE`, `ann lee`, `Ann M. Lee`."""
-        words = list(_WORDS.finditer(text))
+        words = list(WORDS.finditer(text))
         position = 0
         while position < len(words):
             count = self._follows(text, words, position)
@@ -150,7 +101,7 @@ class PeopleFinder:
 
     def is_person(self, candidate: str) -> bool:
         """Whether a model's guess is believed."""
-        words = _WORDS.findall(_POSSESSIVE.sub("", candidate))
+        words = WORDS.findall(_POSSESSIVE.sub("", candidate))
         core = [word for word in words if len(word) > 1 and word.casefold() not in TITLES | PARTICLES]
         folded = [word.casefold() for word in core]
         if not core or any(self._lexicon.is_office(word) for word in folded):
@@ -165,7 +116,7 @@ class PeopleFinder:
 
     def is_listed(self, candidate: str, *, running: bool) -> bool:
         """Whether a cell or a labelled value is a name: its place says so already, so little is asked of it."""
-        words = _WORDS.findall(_POSSESSIVE.sub("", candidate))
+        words = WORDS.findall(_POSSESSIVE.sub("", candidate))
         folded = [word.casefold() for word in words if word.casefold() not in TITLES | PARTICLES]
         if not 1 <= len(folded) <= 4 or any(self._lexicon.is_office(word) or word.count("-") > 1 for word in folded):
             return False
@@ -175,9 +126,21 @@ class PeopleFinder:
 
     def leading(self, text: str, start: int, end: int) -> Iterator[Span]:
         """The name that a labelled value begins with: `Owner: Ann Lee is responsible`."""
-        for first, last in self._leading(text, start, end, sure=False):
-            if any(self._lexicon.is_name(word.casefold()) for word in _WORDS.findall(text[first:last])):
+        for first, last in self.first_words(text, start, end, sure=False):
+            if any(self._lexicon.is_name(word.casefold()) for word in WORDS.findall(text[first:last])):
                 yield first, last
+
+    def _may_be_person(self, candidate: str) -> bool:
+        """Whether capitalised words are a name although the tables know them: they hold `Milton` and `Nixon` too."""
+        core = [word for word in WORDS.findall(candidate) if len(word) > 1 and word.casefold() not in PARTICLES]
+        folded = [word.casefold() for word in core]
+        if not core or not all(word[0].isupper() for word in core) or any(map(self._lexicon.is_office, folded)):
+            return False
+        if any(word.isupper() and len(word) <= ACRONYM_CHARS_MAX for word in core):
+            return False
+        if len(core) > 1:
+            return not all(map(self._lexicon.is_verb_like, folded))
+        return self._lexicon.may_be_family_name(folded[0])
 
     def _is_single_name(self, word: str) -> bool:
         folded = word.casefold()
@@ -185,14 +148,14 @@ class PeopleFinder:
             return False
         if self._lexicon.is_name(folded):
             return True
-        acronym = word.isupper() and len(word) <= 5
+        acronym = word.isupper() and len(word) <= ACRONYM_CHARS_MAX
         camel = not (word.isupper() or word[1:].islower() or _CAPITAL_INSIDE.match(word))
         return not (acronym or camel or self._lexicon.is_everyday(folded))
 
-    def _leading(self, text: str, start: int, end: int, *, sure: bool) -> Iterator[Span]:
-        """The name at the beginning of a span: capitalised words up to the first one that is none."""
+    def first_words(self, text: str, start: int, end: int, *, sure: bool) -> Iterator[Span]:
+        """The capitalised words that a span begins with, up to an everyday one; `sure`: the first may be everyday."""
         last = start
-        for number, word in enumerate(_WORDS.finditer(text, start, end)):
+        for number, word in enumerate(WORDS.finditer(text, start, end)):
             folded = _POSSESSIVE.sub("", word[0]).casefold()
             if folded not in PARTICLES and (not word[0][0].isupper() or self._lexicon.is_office(folded)):
                 break
@@ -202,16 +165,6 @@ class PeopleFinder:
         span = trim(text, start, last)
         if span[1] - span[0] >= 2:
             yield span
-
-    def _trailing(self, text: str, start: int, end: int) -> Span | None:
-        """The name at the end of a span, in any case: `From: ann lee <`."""
-        first = end
-        for word in reversed(list(_WORDS.finditer(text, start, end))):
-            folded = word[0].casefold()
-            if self._lexicon.is_office(folded) or self._lexicon.is_everyday(folded) or folded in {"to", "from", "cc"}:
-                break
-            first = word.start()
-        return trim(text, first, end) if first < end else None
 
     def _follows(self, text: str, words: list[re.Match[str]], position: int) -> int:
         """How many words from here are one name: 1 when there is none."""

@@ -8,11 +8,14 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 
 from rag.privacy.faces import TITLES, name_parts
 from rag.privacy.findings import Finding, resolve_overlaps
 from rag.privacy.lexicon import Lexicon
 from rag.privacy.people import PARTICLES
+from rag.privacy.sentences import stands_out
 
 PARTS_MAX = 6
 VALUE_CHARS_MIN = 6
@@ -20,8 +23,7 @@ VALUE_CHARS_MIN = 6
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _GAP = re.compile(r"[ \t\u00a0]{0,2}[._,]?[ \t\u00a0]{0,2}\n?[ \t]{0,4}|[-_]")
 _MONTHS = frozenset({"may", "april", "june", "august", "march"})
-_CAPITAL_BEHIND = re.compile(r"[ -][^\W\d_]?(?<=[A-Z])")
-_LAST_WORD = re.compile(r"([^\W\d_]+|[.;)])[ ,;:(\"]{1,3}\Z")
+_LOWER_WORD = re.compile(r"(?<![^\W_])[^\W\dA-Z_]+")
 _START = re.compile(r"(?<!\w)\S")
 
 _NOT_REPEATED = frozenset({"PERSON", "LOCATION", "PLACE", "TITLE", "LITERAL"})
@@ -40,17 +42,34 @@ class _Values:
     lengths: Mapping[str, Sequence[int]] = field(repr=False)
 
 
+class _Lower:
+    """The words that stand in lower case somewhere: they are nouns here. Read when first asked for."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word for text in self._texts for word in _LOWER_WORD.findall(text))
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._words
+
+
 class KnownNames:
     """The names of one document, in the forms in which they are mentioned again."""
 
-    def __init__(self, names: Sequence[str], lexicon: Lexicon) -> None:
+    def __init__(self, names: Sequence[str], lexicon: Lexicon, texts: Texts) -> None:
         self._sequences: set[tuple[str, ...]] = set()
         self._single: set[str] = set()
         self._inner: set[str] = set()
         """Names that are nouns too: taken for the name where no sentence begins."""
+        self._families: set[str] = set()
+        lower = _Lower(texts)
         for name in names:
             parts = tuple(part for part in _folded(name) if part not in TITLES)[:PARTS_MAX]
             if len(parts) > 1:
+                self._families.add(parts[-1])
                 self._sequences.add(parts)
                 # "Ann Maria Lee" is also "Ann Lee", "A. Lee", "A. M. Lee" and "Ann M. Lee".
                 first, last = parts[0], parts[-1]
@@ -61,10 +80,11 @@ class KnownNames:
             for part in parts:
                 if len(part) < 3 or part in PARTICLES:
                     continue
-                if not lexicon.may_be_word(part):
+                if not lexicon.may_be_word(part) or (lexicon.may_be_family_name(part) and part not in lower):
                     self._single.add(part)
                 elif len(parts) > 1 and part not in _MONTHS and not lexicon.is_office(part):
                     self._inner.add(part)
+        self._families &= self._single
         self._begins = {words[0] for words in self._sequences} | self._single | self._inner
         self._longest = max(map(len, self._sequences), default=1)
 
@@ -74,7 +94,9 @@ class KnownNames:
         found: list[Finding] = []
         position = 0
         while position < len(words):
-            count = self._longest_at(text, words, folded, position) if folded[position] in self._begins else 0
+            part = folded[position]
+            begins = part in self._begins or part.removesuffix("s") in self._families
+            count = self._longest_at(text, words, folded, position) if begins else 0
             if count:
                 start, end = words[position].start(), words[position + count - 1].end()
                 found.append(Finding(start, end - _possessive(text, start, end), "PERSON", 0.7))
@@ -83,26 +105,25 @@ class KnownNames:
 
     def _longest_at(self, text: str, words: list[re.Match[str]], folded: list[str], position: int) -> int:
         for count in range(min(self._longest, len(words) - position), 1, -1):
-            if tuple(folded[position : position + count]) in self._sequences and all(
-                _GAP.fullmatch(text, before.end(), after.start())
-                for before, after in zip(
-                    words[position : position + count], words[position + 1 : position + count], strict=False
-                )
-            ):
-                return count
-        word = words[position]
+            if tuple(folded[position : position + count]) in self._sequences:
+                run = words[position : position + count]
+                if all(_GAP.fullmatch(text, one.end(), next_.start()) for one, next_ in pairwise(run)) and _is_name(
+                    run
+                ):
+                    return count
+        word, part = words[position], folded[position]
         if not word[0][0].isupper():
             return 0
-        return int(folded[position] in self._single or (folded[position] in self._inner and _stands_out(text, word)))
+        # "the Stoners" are the family of a Stoner.
+        single = part in self._single or (part.endswith("s") and part[:-1] in self._families)
+        return int(single or (part in self._inner and stands_out(text, *word.span())))
 
 
-def _stands_out(text: str, word: re.Match[str]) -> bool:
-    """Whether a capital means a name: inside a paragraph and in no heading, `asked Stone` and not `the Stone Age`."""
-    before, after = text[max(0, word.start() - 24) : word.start()], text[word.end() : word.end() + 3]
-    if word[0].isupper() or _CAPITAL_BEHIND.match(after):
-        return False
-    previous = _LAST_WORD.search(before)
-    return previous is not None and (previous[1].islower() or not previous[1].isalpha())
+def _is_name(words: Sequence[re.Match[str]]) -> bool:
+    """Whether initials are any: in capitals as their surname, or with a full stop. `a young man` is no A. Young."""
+    if all(len(word[0]) > 1 or word.string.startswith(".", word.end()) for word in words):
+        return True
+    return all(word[0][0].isupper() or word[0] in PARTICLES for word in words)
 
 
 def propagate(texts: Texts, found: Sequence[Sequence[Finding]], lexicon: Lexicon) -> list[list[Finding]]:
@@ -111,7 +132,7 @@ def propagate(texts: Texts, found: Sequence[Sequence[Finding]], lexicon: Lexicon
     names += sorted(
         {name for t, fs in zip(texts, found, strict=True) for f in fs if (name := _named_by(t, f, lexicon))}
     )
-    known = KnownNames(names, lexicon)
+    known = KnownNames(names, lexicon, texts)
     values = _values(texts, found)
     return [
         resolve_overlaps(text, [*findings, *known.find(text), *_repeated(text, values)])

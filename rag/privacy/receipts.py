@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,14 +56,23 @@ def open_signer(settings: Settings) -> Signer:
     Raises:
         Misuse: it is not 32 bytes in base64, a named file is missing, or others may read the one of the data folder.
     """
+    found = find_signer(settings)
+    if found is None:
+        create_once(settings.data_dir / SIGNING_KEY_FILE)
+        return open_signer(settings)
+    return found
+
+
+def find_signer(settings: Settings) -> Signer | None:
+    """The same without making one: None where there is none yet."""
     privacy = settings.privacy
     if privacy.signing_key is not None:
         name = "RINGFENCE_PRIVACY__SIGNING_KEY"
         return Signer.of(decode_key(privacy.signing_key.get_secret_value(), name))
     named = privacy.signing_key_file
     path = named or settings.data_dir / SIGNING_KEY_FILE
-    if named is None:
-        create_once(path)
+    if named is None and not path.exists():
+        return None
     return Signer.of(decode_key(read_key_file(path, private=named is None, code="bad_signing_key"), str(path)))
 
 
@@ -123,6 +133,27 @@ class Receipts:
         """Every receipt, oldest first."""
         statement = select(ReceiptRow.body).where(ReceiptRow.tenant == self._tenant)
         return list(await self._session.scalars(statement.order_by(ReceiptRow.issued_at, ReceiptRow.id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """How many receipts of the installation each public key signed, and which one signed the newest."""
+
+    newest: str
+    by_key: Counter[str]
+
+
+async def signers_of_all(session: AsyncSession) -> Signers:
+    """Who signed the receipts of all tenants, as they say; one that is damaged counts for the key named ""."""
+    keys = [_key_of(text) for text in await session.scalars(select(ReceiptRow.body).order_by(ReceiptRow.issued_at))]
+    return Signers(keys[-1] if keys else "", Counter(keys))
+
+
+def _key_of(text: str) -> str:
+    try:
+        return str(_parsed(text).get("public_key", ""))
+    except Misuse:
+        return ""
 
 
 def _signed_bytes(body: Mapping[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ from presidio_analyzer import EntityRecognizer
 
 from rag.domain import digest_of
 from rag.privacy.addresses import Part, assemble
+from rag.privacy.cues import CueFinder
 from rag.privacy.evidence import needless
 from rag.privacy.fields import FieldFinder
 from rag.privacy.findings import Finding, KnownValues, NotAnalysed, resolve_overlaps
@@ -52,6 +53,7 @@ class Recognizer:
         self._tagger = tagger
         self._recognizers = tuple(recognizers)
         self._people = PeopleFinder(lexicon)
+        self._cues = CueFinder(lexicon, self._people)
         self._places = PlaceFinder(lexicon)
         self._fields = FieldFinder(self._people)
         self._weigher = TagWeigher(lexicon, self._people)
@@ -91,31 +93,39 @@ class Recognizer:
         ]
 
     def _in_piece(self, piece: Piece, guesses: Sequence[Guess]) -> Iterator[Finding]:
-        skipped = needless(piece.text, guesses, self.lexicon)
-        tags = self._tagger.tag(piece.text, skipped) if self._tagger else []
-        for finding in self._of_text(piece.text, guesses, tags):
+        for finding in self._of_text(piece.text, guesses):
             yield Finding(finding.start + piece.offset, finding.end + piece.offset, finding.entity, finding.score)
 
-    def _of_text(self, text: str, guesses: Sequence[Guess], tags: Sequence[Tag]) -> Iterator[Finding]:
+    def _of_text(self, text: str, guesses: Sequence[Guess]) -> Iterator[Finding]:
         forms = list(self._forms(text))
         yield from forms
         fields = [Finding(field.start, field.end, field.entity, 0.9) for field in self._fields.find(text)]
         yield from fields
         mails = [(finding.start, finding.end) for finding in forms if finding.entity == "EMAIL_ADDRESS"]
-        table = rows(text)
-        prose = [tag for tag in tags if not any(first <= tag.start < last for first, last in table)]
-        names = [*self._names(text, guesses, mails), *self._tagged(text, prose, guesses)]
+        names = list(self._names(text, guesses, mails))
+        tags = self._tags(text, guesses, [*fields, *names])
+        names += self._tagged(text, tags, guesses)
         yield from names
         people = {(finding.start, finding.end) for finding in names if finding.entity == "PERSON"}
-        others = [(guess.start, guess.end) for guess in guesses if guess.label != "PERSON"]
+        others = [(guess.start, guess.end) for guess in guesses if guess.label == "PLACE"]
         for start, end in self._people.from_enumerations(text, people, others):
             yield Finding(start, end, "PERSON", 0.7)
         parts = [Part(f.start, f.end, sure=True, score=f.score) for f in (*forms, *fields) if f.entity == "LOCATION"]
         parts += self._places.parts(text, guesses)
         for one_case in (False, True):
-            parts += self._weigher.parts(text, _of_case(text, prose, one_case), one_case=one_case)
+            parts += self._weigher.parts(text, _of_case(text, tags, one_case), one_case=one_case)
         for address in assemble(text, parts):
             yield Finding(address.start, address.end, address.entity, address.score)
+
+    def _tags(self, text: str, guesses: Sequence[Guess], known: Sequence[Finding]) -> list[Tag]:
+        """What the tagger says of the prose, where something may be left to find."""
+        if self._tagger is None:
+            return []
+        places = ((guess.start, guess.end) for guess in guesses if guess.label == "PLACE")
+        spans = (*((finding.start, finding.end) for finding in known), *places)
+        table = rows(text)
+        tags = self._tagger.tag(text, needless(text, spans, self.lexicon))
+        return [tag for tag in tags if not any(first <= tag.start < last for first, last in table)]
 
     def _forms(self, text: str) -> Iterator[Finding]:
         for recognizer in self._recognizers:
@@ -128,11 +138,9 @@ class Recognizer:
             if guess.label == "PERSON":
                 for start, end in self._people.from_guess(text, guess.start, guess.end):
                     yield Finding(start, end, "PERSON", GUESS_SCORE)
-        for start, end in self._people.from_places(text, mails):
+        for start, end in (*self._cues.names(text, mails), *self._people.from_given_names(text)):
             yield Finding(start, end, "PERSON", 0.8)
-        for start, end in (*self._people.from_given_names(text), *self._people.from_speakers(text)):
-            yield Finding(start, end, "PERSON", 0.8)
-        for start, end in self._people.titles(text):
+        for start, end in self._cues.titles(text):
             yield Finding(start, end, "TITLE", 0.8)
 
     def _tagged(self, text: str, tags: Sequence[Tag], guesses: Sequence[Guess]) -> Iterator[Finding]:
@@ -173,41 +181,45 @@ def load_recognizer(settings: PrivacySettings, folder: Path | None = None) -> Re
     )
 
 
-_RULES = (
-    *(
-        "addresses.py",
-        "evidence.py",
-        "faces.py",
-        "fields.py",
-        "findings.py",
-        "form.py",
-        "forms.py",
-        "guesses.py",
-        "lexicon.py",
-        "mask.py",
-        "company_patterns.py",
-        "known_values.py",
-        "tenant_rules.py",
-    ),
-    *(
-        "national.py",
-        "patterns.py",
-        "people.py",
-        "pieces.py",
-        "places.py",
-        "propagate.py",
-        "recognize.py",
-        "secrets.py",
-        "tagger.py",
-    ),
-    *("tenant.py", "weighing.py", "words.txt"),
+RULES = (
+    "addresses.py",
+    "company_patterns.py",
+    "cues.py",
+    "evidence.py",
+    "faces.py",
+    "fields.py",
+    "findings.py",
+    "form.py",
+    "forms.py",
+    "guesses.py",
+    "known_forms.py",
+    "known_values.py",
+    "lexicon.py",
+    "mask.py",
+    "model.py",
+    "national.py",
+    "operators.py",
+    "patterns.py",
+    "people.py",
+    "pieces.py",
+    "places.py",
+    "propagate.py",
+    "recognize.py",
+    "secrets.py",
+    "sentences.py",
+    "tagger.py",
+    "tenant.py",
+    "tenant_rules.py",
+    "text_words.py",
+    "weighing.py",
+    "words.txt",
 )
+"""Every file that decides what is found: a change of any of them masks all documents again, forgetting none."""
 
 
 def _rules() -> Iterator[bytes]:
-    """Every file that decides what is found: a change of any of them masks all documents again, forgetting none."""
     room = resources.files("rag.privacy")
-    for name in _RULES:
+    for name in RULES:
         yield room.joinpath(name).read_bytes()
 
 

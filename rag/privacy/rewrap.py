@@ -12,9 +12,10 @@ from sqlalchemy import CursorResult, Row, func, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.engine import Database
+from rag.db.statements import table_of
 from rag.db.tables import TenantKeyRow, VaultKeyRow
 from rag.errors import Conflict, Damaged
-from rag.privacy.keys import FIRST_GENERATION, KeySource, Wrapped, table_of, vault_owner
+from rag.privacy.keys import FIRST_GENERATION, KeySource, Wrapped, vault_owner
 
 BATCH = 50
 """Keys of one transaction. A remote source is asked before it begins."""

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.engine import Database
+from rag.db.statements import table_of
 from rag.db.tables import VaultKeyRow, VaultRow
 from rag.errors import Damaged
 from rag.privacy.keys import (
@@ -23,7 +24,6 @@ from rag.privacy.keys import (
     VaultKeys,
     existing_tenant_keys,
     newest_generation,
-    table_of,
     vault_owner,
 )
 from rag.privacy.vault import ENTRIES, VaultValue, hold, open_entry, seal

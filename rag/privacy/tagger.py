@@ -36,6 +36,7 @@ DOUBT = 0.05
 
 _WORD = re.compile(r"[^\W_]+(?:(?:['\u2019]|(?<=[^\W\d])-(?=[^\W\d]))[^\W_]+)*")
 _GAP = re.compile(r"[ \t\u00a0.'\u2019-]{0,3}")
+_LONG_WORD = re.compile(r"[^\W\d_]{4,}\Z")
 _BREAK = re.compile(r"\n|[.!?]\s")
 
 _KINDS = {
@@ -176,7 +177,7 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[Tag]:
     """Words of one kind side by side are one value."""
     held: Tag | None = None
     for tag in tags:
-        if held and held.entity == tag.entity and _GAP.fullmatch(text, held.end, tag.start):
+        if held and held.entity == tag.entity and _GAP.fullmatch(text, held.end, tag.start) and not _parts(text, held):
             held = Tag(held.start, tag.end, held.entity, max(held.score, tag.score))
         else:
             if held:
@@ -184,6 +185,15 @@ def _joined(text: str, tags: Sequence[Tag]) -> Iterator[Tag]:
             held = tag
     if held:
         yield held
+
+
+def _parts(text: str, tag: Tag) -> bool:
+    """Whether a sentence ends behind a name: a full stop, and in front of it no initial, title or short form."""
+    return (
+        tag.entity == "PERSON"
+        and text.startswith(". ", tag.end)
+        and _LONG_WORD.search(text, tag.start, tag.end) is not None
+    )
 
 
 def load_tagger(folder: Path = RAMPART) -> Tagger:

@@ -2,43 +2,30 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 import tldextract
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.privacy import mask as masking
+from rag.privacy.candidates import Candidate, CandidateFinder
 from rag.privacy.configured import Configurations
 from rag.privacy.faces import FaceMaker, normalise, offline_domains
 from rag.privacy.key_sources import open_keys
 from rag.privacy.keys import KeySource, TenantKeys, keyed_digest, tenant_keys
 from rag.privacy.known_values import known_values_key
 from rag.privacy.mask import MaskedText
+from rag.privacy.operators import Operator
 from rag.privacy.propagate import propagate
 from rag.privacy.recognize import GUESS_SCORE, Finding, Recognizer, load_recognizer, resolve_overlaps
 from rag.privacy.tenant_rules import DEFAULT, TenantRules
-from rag.privacy.unmask import tokens_in
+from rag.privacy.unmask import stand_ins_in
 from rag.privacy.vault import Vault
 from rag.settings import PrivacySettings, Settings
 
-NAME_WORDS_MAX = 4
-"""Longest name that is looked up in a question."""
-_WORD = re.compile(r"[^\W_]+(?:['\u2019\u2010-][^\W_]+)*")
-_POSSESSIVE = re.compile(r"['\u2019]s$", re.IGNORECASE)
 LEAVE: tuple[str, ...] = PrivacySettings.model_fields["leave"].default
 RULES_KEPT = 64
 """Tenants whose rules are kept ready; a large directory takes some hundred megabytes."""
-_NUMBERED = ("EMPLOYEE_ID", "ID_NUMBER", "PHONE_NUMBER")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A possible value in a question: the token and the index face it would have. `part`: one part of a name."""
-
-    token: str
-    face: str
-    part: bool
 
 
 class TenantPrivacy:
@@ -61,6 +48,7 @@ class TenantPrivacy:
         self._digest_key = keys.digests
         self._recognizer = recognizer
         self._faces = FaceMaker(keys.tokens, keys.words, domains)
+        self._candidates = CandidateFinder(self._faces, recognizer.lexicon)
 
     def __repr__(self) -> str:
         return f"TenantPrivacy({self.tenant!r})"
@@ -73,6 +61,22 @@ class TenantPrivacy:
     def configuration(self) -> str:
         """The tenant's configuration of masking, as a digest; empty: the default."""
         return self.rules.digest
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The entities that are not looked for and stay as they are."""
+        return self._left
+
+    @property
+    def redacted(self) -> frozenset[str]:
+        """The entities of which nothing is kept."""
+        return self.rules.redacted
+
+    def operator(self, entity: str) -> Operator:
+        """What is done with a value of this kind."""
+        if entity in self._left:
+            return Operator.KEEP
+        return Operator.REDACT if entity in self.rules.redacted else Operator.TOKEN
 
     def find(self, texts: Sequence[str], *, everywhere: bool = True) -> list[list[Finding]]:
         """What is masked in the texts of one document; with `everywhere`, each further mention as well."""
@@ -90,7 +94,7 @@ class TenantPrivacy:
         """
         raw = [text for text in texts if isinstance(text, str)]
         found = zip(raw, self.find(raw), strict=True)
-        masked = (masking.apply(text, findings, self._faces) for text, findings in found)
+        masked = (self._apply(text, findings) for text, findings in found)
         return [next(masked) if isinstance(text, str) else text for text in texts]
 
     def mask_question(self, text: str, known: Collection[str] | None = None) -> MaskedText:
@@ -102,19 +106,14 @@ class TenantPrivacy:
         """
         findings = self.find([text])[0]
         if known is not None:
-            held = [candidate for token, candidate in self._candidates(text) if token in known]
+            held = [candidate for token, candidate in self._candidates.find(text) if token in known]
             findings = [f for f in findings if self._is_supported(text, f, known)]
             findings = resolve_overlaps(text, [*findings, *held])
-        return masking.apply(text, findings, self._faces)
+        return self._apply(text, findings)
 
     def candidates(self, question: str) -> tuple[Candidate, ...]:
         """The words and groups of words of a question that could be values which documents hold."""
-        found: dict[str, Candidate] = {}
-        for token, finding in self._candidates(question):
-            value = question[finding.start : finding.end]
-            face = self._faces.words(finding.entity, value)
-            found.setdefault(token, Candidate(token, face, finding.entity == "PERSON" and len(face.split()) == 1))
-        return tuple(found.values())
+        return self._candidates.candidates(question)
 
     def index_face_of_reading(self, text: str, originals: Mapping[str, str]) -> str:
         """The index face of a stored reading text, given the originals of its tokens."""
@@ -129,7 +128,7 @@ class TenantPrivacy:
         personal data. Tokens in the text stay as they are. `before` is what was written ahead of it: a name that
         stands there is found here too.
         """
-        tokens = [Finding(token.start, token.end, "", 1.0) for token in tokens_in(text)]
+        tokens = stand_ins_in(text)
         findings = self._find_behind(before, text)
         keep = _Allowed(allowed, sources)
         out: list[str] = []
@@ -138,9 +137,13 @@ class TenantPrivacy:
             value = text[finding.start : finding.end]
             system_made = any(token.start < finding.end and finding.start < token.end for token in tokens)
             if not system_made and not keep.has(finding.entity, value):
-                out += (text[done : finding.start], self._faces.token(finding.entity, value))
+                shown = masking.stand_in(finding.entity, value, self._faces, self.rules.redacted)
+                out += (text[done : finding.start], shown)
                 done = finding.end
         return "".join([*out, text[done:]])
+
+    def _apply(self, text: str, findings: Sequence[Finding]) -> MaskedText:
+        return masking.apply(text, findings, self._faces, self.rules.redacted)
 
     def _find_behind(self, before: str, text: str) -> list[Finding]:
         """What is found in the text alone, and what is found in it behind `before`: either may tell more."""
@@ -156,36 +159,6 @@ class TenantPrivacy:
         if finding.entity != "PERSON" or finding.score != GUESS_SCORE or not value.isalpha():
             return True
         return self._recognizer.lexicon.is_name(value.casefold()) or self._faces.token("PERSON", value) in known
-
-    def _candidates(self, text: str) -> Iterator[tuple[str, Finding]]:
-        """Groups of words that could be a value, with the token each would have."""
-        words = list(_WORD.finditer(text))
-        for first, word in enumerate(words):
-            if sum(map(str.isdigit, word[0])) >= 3:
-                for entity in _NUMBERED:
-                    finding = Finding(word.start(), word.end(), entity, 1.0)
-                    yield self._faces.token(entity, word[0]), finding
-            for last in words[first : first + NAME_WORDS_MAX]:
-                group = text[word.start() : last.end()]
-                if "\n\n" in group:
-                    break
-                name = _POSSESSIVE.sub("", group)
-                if self._may_be_name(name, first_in_text=first == 0):
-                    yield (
-                        self._faces.token("PERSON", name),
-                        Finding(word.start(), word.start() + len(name), "PERSON", 1.0),
-                    )
-
-    def _may_be_name(self, name: str, *, first_in_text: bool) -> bool:
-        """Whether a group may be taken for a name that the tenant holds: "will" and "may" are words first."""
-        lexicon = self._recognizer.lexicon
-        parts = [part.casefold() for part in _WORD.findall(name)]
-        if len(parts) > 1:
-            return not (name.islower() and all(map(lexicon.may_be_word, parts)))
-        part = parts[0]
-        if not lexicon.may_be_word(part) or lexicon.may_be_family_name(part):
-            return len(part) > 1
-        return part in lexicon.both and name[0].isupper() and not first_in_text
 
 
 class _Allowed:

@@ -1,7 +1,8 @@
 """What a tenant's configuration means for findings. Without a configuration: what was found stays as it is.
 
 known values, patterns  -> found besides
-entities turned off     -> left alone, as those of the settings
+operator keep           -> left alone, as the entities of the settings
+operator redact         -> found as others; what stands in its place is `rag.privacy.mask`
 threshold of an entity  -> a finding below it is dropped, and what stands inside it is looked at by itself
 never                   -> dropped where the value stands, before and after it is looked for everywhere
 """
@@ -13,7 +14,9 @@ from typing import Protocol
 from rag.privacy.company_patterns import CompanyPatterns
 from rag.privacy.configuration import Configuration
 from rag.privacy.findings import Finding, KnownValues
-from rag.privacy.known_values import Form, KnownForms, never
+from rag.privacy.known_forms import KnownForms, never
+from rag.privacy.known_values import Form
+from rag.privacy.operators import Operator
 
 UNTOUCHABLE = "LITERAL"
 """No configuration lets a document forge a token."""
@@ -73,11 +76,13 @@ class TenantRules:
 
     def left_of(self, settings: Sequence[str]) -> frozenset[str]:
         """The entities that are left alone: those of the settings, as the configuration changes them."""
-        masked = self.configuration.masked
-        return frozenset(
-            {entity for entity in settings if not masked.get(entity, False)}
-            | {entity for entity, on in masked.items() if not on}
-        )
+        return self.configuration.kept(settings)
+
+    @property
+    def redacted(self) -> frozenset[str]:
+        """The entities of which nothing is kept."""
+        chosen = self.configuration.operators
+        return frozenset(entity for entity, operator in chosen.items() if operator is Operator.REDACT)
 
     def _above_thresholds(
         self, text: str, findings: Sequence[Finding], recognizer: Finder, left: frozenset[str]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rag.privacy.faces import TOKEN, TOKEN_DIGITS
+from rag.privacy.faces import REDACTION, TOKEN, TOKEN_DIGITS
 
 NEVER_GIVEN_BACK = frozenset({"SECRET"})
 """Kinds that no right gives back. A key that was read once has to be replaced, whoever read it."""
@@ -23,17 +23,24 @@ _CLOSING = {"<": ">", "[": "]", "{": "}"}
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token in a text: `text` is the whole of it, brackets included."""
+    """One token in a text: `text` is the whole of it, brackets included. A `redaction` names no entry of any vault."""
 
     entity: str
     text: str
     start: int
     end: int
+    redaction: bool = False
 
 
 def tokens_in(text: str) -> list[Token]:
     """Every well-formed token, in order; one that stands twice is listed twice."""
     return [Token(found[1], found[0], found.start(), found.end()) for found in TOKEN.finditer(text)]
+
+
+def stand_ins_in(text: str) -> list[Token]:
+    """Every well-formed token and redaction, in order: what the text shows in the place of values."""
+    redacted = [Token(found[1], found[0], *found.span(), redaction=True) for found in REDACTION.finditer(text)]
+    return sorted([*tokens_in(text), *redacted], key=lambda token: token.start) if redacted else tokens_in(text)
 
 
 def token_of(written: str) -> Token | None:

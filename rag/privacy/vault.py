@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import CursorResult, Row, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rag.db.statements import insert_if_absent, table_of
 from rag.db.tables import VaultKeyRow, VaultRow
 from rag.errors import Damaged
 from rag.privacy.erased import BATCH, Erased, batches, marks_of
@@ -25,10 +26,8 @@ from rag.privacy.keys import (
     Generation,
     VaultKeys,
     Wrapped,
-    insert_if_absent,
     joined,
     newest_generation,
-    table_of,
 )
 
 # With its key in one statement: between two, a rotation could end and take the key of the entry away.
@@ -100,8 +99,10 @@ class Vault:
             await session.execute(insert_if_absent(session, table_of(VaultRow)), batch)
         return refused
 
-    async def open(self, session: AsyncSession, tokens: Collection[str]) -> dict[str, str]:
-        """The originals of those tokens that are held; the others are left out.
+    async def open(
+        self, session: AsyncSession, tokens: Collection[str], without: Collection[str] = ()
+    ) -> dict[str, str]:
+        """The originals of those tokens that are held; the others are left out, and so are entities of `without`.
 
         Call it for tokens that the reader may see: the vault itself does not decide.
 
@@ -111,7 +112,7 @@ class Vault:
         """
         originals: dict[str, str] = {}
         for batch in batches(sorted(set(tokens))):
-            where = VaultRow.tenant == self._tenant, VaultRow.token.in_(batch)
+            where = VaultRow.tenant == self._tenant, VaultRow.token.in_(batch), VaultRow.entity.not_in(without)
             for row in (await session.execute(ENTRIES.where(*where))).all():
                 originals[row.token] = await open_entry(self._keys, self._tenant, row)
         return originals
@@ -154,6 +155,15 @@ class Vault:
         where = VaultRow.tenant == self._tenant, VaultRow.token == token
         result = await session.execute(delete(VaultRow).where(*where))
         return isinstance(result, CursorResult) and result.rowcount > 0
+
+    async def forget(self, session: AsyncSession, entities: Collection[str]) -> int:
+        """Destroy all entries of these entities, and tell how many there were. For kinds that are redacted now."""
+        if not entities:
+            return 0
+        await hold(session, self._tenant, alone=True)
+        where = VaultRow.tenant == self._tenant, VaultRow.entity.in_(entities)
+        result = await session.execute(delete(VaultRow).where(*where))
+        return result.rowcount if isinstance(result, CursorResult) else 0
 
     async def _refused(self, session: AsyncSession, values: Collection[VaultValue]) -> frozenset[str]:
         erasures = Erased(session, self._tenant)

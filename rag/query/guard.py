@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from rag.errors import Misuse
-from rag.privacy.unmask import tokens_in
+from rag.privacy.unmask import stand_ins_in
 
 _INVISIBLE_ALLOWED = "\n\r\t"
 _REMOVED = "[link removed]"
@@ -91,7 +91,7 @@ def _set_tokens_aside(text: str) -> tuple[list[str], str]:
     pieces: list[str] = []
     done = 0
     text = text.replace("\ue000", "").replace("\ue001", "")
-    for token in tokens_in(text):
+    for token in stand_ins_in(text):
         pieces += (text[done : token.start], f"\ue000{len(kept)}\ue001")
         kept.append(token.text)
         done = token.end

@@ -101,11 +101,11 @@ async def permitted(
 
 
 async def open_permitted(permits: Mapping[str, Permit], privacy: TenantPrivacy, parts: QueryParts) -> Revealed:
-    """The originals of permitted tokens. One that was erased has none."""
+    """The originals of permitted tokens. One that was erased, or whose kind is redacted, has none."""
     if not permits:
         return Revealed({}, {}, frozenset())
     async with parts.database.reading() as session:
-        originals = await privacy.vault.open(session, permits)
+        originals = await privacy.vault.open(session, permits, without=privacy.redacted)
     by_document: defaultdict[str, set[str]] = defaultdict(set)
     for token in originals:
         by_document[permits[token].holder.document].add(token)

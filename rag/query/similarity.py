@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from rag.embedding.protocol import Embedder
 from rag.generation.protocol import SentenceSimilarity
+from rag.privacy.faces import kind_in_words
 from rag.privacy.tenant import TenantPrivacy
-from rag.privacy.unmask import tokens_in
+from rag.privacy.unmask import stand_ins_in, tokens_in
 from rag.query.parts import QueryParts
 
 CHARS_PER_TOKEN = 3
@@ -42,9 +43,9 @@ class EmbedderSimilarity:
 
 
 def without_tokens(text: str) -> str:
-    """Tokens as the words they are named after: a poorer index face that needs no originals."""
-    for token in tokens_in(text):
-        text = text.replace(token.text, token.entity.replace("_", " ").lower())
+    """Tokens and redactions as the words they are named after: a poorer index face that needs no originals."""
+    for token in stand_ins_in(text):
+        text = text.replace(token.text, kind_in_words(token.entity))
     return text
 
 
@@ -55,7 +56,7 @@ async def tenant_similarity(privacy: TenantPrivacy, texts: Iterable[str], parts:
     """
     tokens = {token.text for text in texts for token in tokens_in(text)}
     if not tokens:
-        return EmbedderSimilarity(parts.embedder, lambda text: text)
+        return EmbedderSimilarity(parts.embedder)
     async with parts.database.reading() as session:
         originals = await privacy.vault.open(session, tokens)
     faces = await asyncio.to_thread(lambda: {t: privacy.index_face_of_reading(t, originals) for t in originals})

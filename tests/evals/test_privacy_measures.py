@@ -1,12 +1,14 @@
 """The measures of search, unmasking and outgoing text notice what they are there to notice."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
 
 from evals import privacy_unmask
-from evals.case_notes import FORMS, case_notes, question
+from evals.case_notes import FAMILY, FORMS, case_notes, notes_of_families, question
 from evals.privacy_outgoing import stream
+from evals.privacy_search import Compared
 from policies.snapshot import Snapshot
 from rag.domain import Principal
 from rag.privacy.faces import offline_domains
@@ -54,6 +56,23 @@ def test_notes_are_the_same_for_a_seed_and_name_each_person_once() -> None:
     for note in notes[:20]:
         assert all(note.named(form) in question(note, form, with_topic=True) for form in FORMS)
         assert note.mail in note.text
+
+
+def test_notes_of_families_are_about_whole_families() -> None:
+    notes = notes_of_families(5, seed=3)
+    assert notes == notes_of_families(5, seed=3)
+    assert len({(note.first, note.last) for note in notes}) == 5 * FAMILY
+    families = [notes[start : start + FAMILY] for start in range(0, len(notes), FAMILY)]
+    assert [len({note.last for note in family}) for family in families] == [1] * 5
+
+
+def test_a_kind_of_question_that_masking_costs_an_answer_is_noticed() -> None:
+    unmasked = {("surname", False): Counter({1: 40, 5: 50}), ("initials", False): Counter({1: 30, 5: 48})}
+    better = {("surname", False): Counter({1: 41, 5: 50}), ("initials", False): Counter({1: 45, 5: 50})}
+    worse = better | {("initials", False): Counter({1: 15, 5: 47})}
+    assert (Compared(unmasked, better, 50).below, Compared(unmasked, worse, 50).below) == (0, 1)
+    assert Compared(unmasked, worse, 50).worst_ratio(1) == pytest.approx(0.5)
+    assert Compared(unmasked, better, 50).rates()["initials"]["masked_hit_at_1"] == pytest.approx(0.9)
 
 
 def test_a_stream_comes_out_whole_and_without_its_names() -> None:

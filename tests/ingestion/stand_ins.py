@@ -26,18 +26,28 @@ VALUES = re.compile(r"(?P<EMAIL_ADDRESS>[\w.]+@[\w.]+\w)|(?P<PERSON>\b(?:Ann Lee
 class ListedNames:
     """Masks e-mail addresses and two people with the keys of a real tenant."""
 
-    def __init__(self, master: MasterKey) -> None:
+    def __init__(self, master: MasterKey, configuration: str = "", redacted: frozenset[str] = frozenset()) -> None:
         self._master = master
+        self._rules = configuration, redacted
         self._domains = offline_domains()
 
     async def for_tenant(self, session: AsyncSession, tenant: str) -> "ListedNamesOfTenant":
-        return ListedNamesOfTenant(tenant, await tenant_keys(session, tenant, self._master), self._domains)
+        return ListedNamesOfTenant(
+            tenant, await tenant_keys(session, tenant, self._master), self._domains, *self._rules
+        )
 
 
 class ListedNamesOfTenant:
-    configuration = ""
-
-    def __init__(self, tenant: str, keys: TenantKeys, domains: tldextract.TLDExtract) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        keys: TenantKeys,
+        domains: tldextract.TLDExtract,
+        configuration: str = "",
+        redacted: frozenset[str] = frozenset(),
+    ) -> None:
+        self.configuration = configuration
+        self.redacted = redacted
         self.vault = Vault(tenant, keys.vault)
         self._digests = keys.digests
         self._faces = FaceMaker(keys.tokens, keys.words, domains)
@@ -46,7 +56,9 @@ class ListedNamesOfTenant:
         return keyed_digest(self._digests, purpose, *parts)
 
     def mask(self, texts: Sequence[str]) -> list[MaskedText]:
-        return [masking.apply(text, list(map(finding, VALUES.finditer(text))), self._faces) for text in texts]
+        return [
+            masking.apply(text, list(map(finding, VALUES.finditer(text))), self._faces, self.redacted) for text in texts
+        ]
 
 
 def finding(match: "re.Match[str]") -> Finding:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,11 @@ from rag.db.documents import Documents
 from rag.db.engine import Database
 from rag.db.tables import ChunkRow, DocumentRow, TombstoneRow, VaultRow, VersionRow
 from rag.errors import Misuse
+from rag.privacy.erased import Erased
 from rag.query.passages import VISIBLE_STATES
 from tests.ingestion.hostile import hostile_files
-from tests.ingestion.stand_ins import CountingEmbedder
-from tests.ingestion.worlds import AFTER, BEFORE, TENANT, opened_parts, parts_on, state, write_folder
+from tests.ingestion.stand_ins import CountingEmbedder, ListedNames
+from tests.ingestion.worlds import AFTER, BEFORE, MASTER, TENANT, opened_parts, parts_on, state, write_folder
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,8 @@ def folder(tmp_path: Path) -> Path:
     return write_folder(root, BEFORE)
 
 
-async def run(folder: Path, parts: IngestionParts, **options: bool) -> Report:
-    return await ingest(FolderSource(folder, "docs"), TENANT, parts, **options)
+async def run(folder: Path, parts: IngestionParts, source: str = "docs", **options: bool) -> Report:
+    return await ingest(FolderSource(folder, source), TENANT, parts, **options)
 
 
 async def publish(database: Database) -> None:
@@ -460,3 +462,58 @@ def test_killed_at_any_step_and_run_again_gives_what_an_uninterrupted_run_gives(
     result = json.loads(done.stdout)
     assert result["different"] == []
     assert result["kills"] >= 20
+
+
+async def test_values_that_were_erased_are_reported_by_kind_and_number_and_not_stored(
+    folder: Path, parts: IngestionParts
+) -> None:
+    """The source still holds her: her name and address stay tokens, and the report says how many."""
+    first = await run(folder, parts)
+    assert first.erased == {} and first.as_json()["erased"] == {}
+    async with parts.database.unit_of_work() as session:
+        tenant = await parts.privacy.for_tenant(session, TENANT)
+        held = await session.execute(select(VaultRow.token, VaultRow.entity))
+        originals = await tenant.vault.open(session, [token for token, _ in held])
+        hers = {token: value for token, value in originals.items() if "lee" in value.casefold()}
+        for token in hers:
+            await tenant.vault.erase(session, token)
+        await Erased(session, TENANT).add(frozenset(hers), "rcp_1", datetime(2026, 5, 4, tzinfo=UTC))
+    (folder / "changed.md").write_text(BEFORE["changed.md"] + "\nAsk Ann Lee or Bo Chan, not Ann Lee.\n")
+    report = await run(folder, parts)
+    (changed,) = (one for one in report.outcomes if one.change is Change.CHANGED)
+    assert changed.erased == {"EMAIL_ADDRESS": 1, "PERSON": 1}
+    assert report.as_json()["erased"] == {"EMAIL_ADDRESS": 1, "PERSON": 1}
+    assert not any(value in json.dumps(report.as_json()) for value in hers.values())
+    async with parts.database.reading() as session:
+        assert await tenant.vault.known(session, hers) == frozenset()
+
+
+async def test_a_redacted_kind_leaves_the_vault_once_every_document_is_masked_again(
+    folder: Path, parts: IngestionParts
+) -> None:
+    await run(folder, parts)
+    other = folder.parent / "other"
+    other.mkdir()
+    await run(write_folder(other, {name: BEFORE[name] for name in ("ringfence.yaml", "kept.csv")}), parts, "other")
+    redacting = replace(parts, privacy=ListedNames(MASTER, "redacting", frozenset({"EMAIL_ADDRESS"})))
+    report = await run(folder, redacting)
+    assert "1 documents must still be masked again" in report.notices[-1]
+    assert await kinds_held(parts.database) == {"EMAIL_ADDRESS", "PERSON"}
+    report = await run(other, redacting, "other")
+    assert "were removed from the vault" in report.notices[-1]
+    assert await kinds_held(parts.database) == {"PERSON"}
+    assert "<EMAIL_ADDRESS_REDACTED>" in await text_of(parts.database, "changed.md")
+    assert (await run(folder, redacting)).notices == ()
+
+
+async def kinds_held(database: Database) -> set[str]:
+    async with database.reading() as session:
+        return set(await session.scalars(select(VaultRow.entity)))
+
+
+async def text_of(database: Database, path: str) -> str:
+    """The newest version's text."""
+    row = await document(database, path)
+    async with database.reading() as session:
+        versions = select(VersionRow.text).where(VersionRow.document == row.id).order_by(VersionRow.created_at.desc())
+        return (await session.scalars(versions.limit(1))).one()

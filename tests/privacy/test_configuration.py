@@ -34,7 +34,8 @@ CHANGE = Change("operator:test", "a test", NOW)
 WHOLE = """
 entities:
   PERSON: {threshold: 0.5}
-  WEB_ADDRESS: {mask: true}
+  US_SSN: {operator: redact}
+  WEB_ADDRESS: {operator: token}
 patterns:
   EMPLOYEE_ID: ['ACM-\\d{6}', '[A-Z]{2}\\d{5}']
 never:
@@ -66,9 +67,16 @@ def test_what_is_shown_is_read_back_as_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("entities: {PERSONS: {mask: true}}", "'PERSONS' is no entity"),
-        ("entities: {LITERAL: {mask: false}}", "'LITERAL' is no entity"),
-        ("entities: {SECRET: {mask: false}}", "always masked"),
+        ("entities: {PERSONS: {operator: token}}", "'PERSONS' is no entity"),
+        ("entities: {LITERAL: {operator: keep}}", "'LITERAL' is no entity"),
+        ("entities: {SECRET: {operator: keep}}", "no secret may pass"),
+        ("entities: {SECRET: {threshold: 0.5}}", "at any score"),
+        ("entities: {PERSON: {operator: encrypt}}", "entities.PERSON.operator"),
+        (
+            "entities: {PERSON: {operator: keep}}\nalways: [{value: Ann Lee, entity: PERSON}]",
+            "operator keep, but values",
+        ),
+        ("entities: {EMPLOYEE_ID: {operator: keep}}\npatterns: {EMPLOYEE_ID: ['AC\\d{4}']}", "operator keep, but"),
         ("entities: {PERSON: {threshold: 2}}", "entities.PERSON.threshold"),
         ("entities: {PERSON: {treshold: 0.2}}", "treshold"),
         ("patterns: {PERSON: ['ab\\d{4}']}", "none of them"),
@@ -137,7 +145,7 @@ def test_every_entity_that_is_found_can_be_configured() -> None:
 def test_entities_are_turned_on_and_off(recognizer: Recognizer, tenant: TenantPrivacy) -> None:
     text = "Priya Raghunathan wrote to priya@acme.example, see https://acme.example/handbook today."
     assert {entity for entity, _ in entities(tenant, text)} == {"PERSON", "EMAIL_ADDRESS"}
-    changed = "entities: {EMAIL_ADDRESS: {mask: false}, WEB_ADDRESS: {mask: true}}"
+    changed = "entities: {EMAIL_ADDRESS: {operator: keep}, WEB_ADDRESS: {operator: token}}"
     assert {entity for entity, _ in entities(with_rules(recognizer, changed), text)} == {"PERSON", "WEB_ADDRESS"}
 
 
@@ -213,6 +221,18 @@ async def test_a_configuration_changed_behind_our_back_masks_nothing(
         await session.execute(update(MaskingRow).values(body=Configuration().text))
         with pytest.raises(Damaged):
             await fresh.for_tenant(session, "acme")
+
+
+async def test_a_configuration_that_cannot_be_read_masks_nothing_until_it_is_set_again(database: Database) -> None:
+    async with database.unit_of_work() as session:
+        store = Configurations(session, "acme")
+        await store.set(parse(WHOLE, KEY)[0], CHANGE)
+        await session.execute(update(MaskingRow).values(body='{"entities":{"PERSON":{"operator":"vanish"}}}'))
+        session.expire_all()
+        with pytest.raises(Damaged, match="set the configuration again"):
+            await store.rules(1, KEY)
+        assert (await store.set(parse(WHOLE, KEY)[0], CHANGE)).number == 2
+        assert (await store.rules(2, KEY)).version == 2
 
 
 async def test_a_new_version_holds_for_the_next_text(database: Database, recognizer: Recognizer) -> None:

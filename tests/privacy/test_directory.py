@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from rag.errors import Misuse
 from rag.privacy.configuration import Configuration
 from rag.privacy.configured import Change, Configurations
-from rag.privacy.directory import LINE_BYTES_MAX, Directory, parse_columns, read_directory, unpacked
+from rag.privacy.directory import LINE_BYTES_MAX, Directory, parse_columns, read_directory
+from rag.privacy.directory_forms import unpacked
 from rag.privacy.faces import offline_domains
 from rag.privacy.keys import TenantKeys
-from rag.privacy.known_values import Form, KnownForms, Unusable, forms_of, known_values_key
+from rag.privacy.known_forms import KnownForms
+from rag.privacy.known_values import Form, Unusable, forms_of, known_values_key
 from rag.privacy.recognize import Recognizer
 from rag.privacy.tenant import TenantPrivacy
 from rag.privacy.tenant_rules import compiled

@@ -4,7 +4,9 @@ import asyncio
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -12,24 +14,18 @@ import typer
 from rich.table import Table
 from sqlalchemy import text
 
+from rag.api.commands.finding import BAD, GOOD, LOOK, Finding
 from rag.api.commands.options import AsJson, DataDir, opened_database, out, print_json, settings_for
+from rag.api.commands.signing_check import check_signing_key
 from rag.api.probes import REACH_S, reach_index_server, reach_model_server
 from rag.db.folder import DataFolder, Owner
 from rag.embedding.minilm import locate
 from rag.errors import RingfenceError
+from rag.identity.issuers import open_issuers
+from rag.identity.signing_keys import ProviderUnreachable
+from rag.issuer_settings import IdentitySettings, IssuerSettings
 from rag.privacy.model import model_folder, verify
 from rag.settings import Settings, origins
-
-GOOD, LOOK, BAD = "ok", "look", "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing checked. `state` is ok, look (not wrong, but read it) or failed."""
-
-    check: str
-    state: str
-    detail: str
 
 
 def doctor(as_json: AsJson = False, data_dir: DataDir = None) -> None:
@@ -53,12 +49,14 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("database", lambda: _database(settings)),
         ("master key", lambda: _master_key(settings)),
+        ("signing key", lambda: check_signing_key(settings)),
         ("operator key", lambda: _private_file("operator key", folder / "operator.key")),
         ("embedding model", lambda: _embedding(settings)),
         ("language model", _language_model),
         ("index", lambda: _index(settings)),
         ("generator", lambda: _generator(settings)),
         ("service", lambda: _service(settings, owner)),
+        *((f"issuer {issuer.name}", partial(_issuer, issuer)) for issuer in settings.identity.issuers),
     ]
     for name, check in checks:
         try:
@@ -157,6 +155,19 @@ def _service(settings: Settings, owner: Owner | None) -> Finding:
     except OSError:
         return Finding("service", LOOK, f"not running on this folder, and port {port} on {host} is taken")
     return Finding("service", GOOD, f"not running; port {port} on {host} is free")
+
+
+def _issuer(settings: IssuerSettings) -> Finding:
+    async def ask() -> int:
+        async with AsyncExitStack() as opened:
+            (issuer,) = open_issuers(IdentitySettings(issuers=(settings,)), opened)
+            return len(await issuer.keys.fetch())
+
+    try:
+        found = asyncio.run(ask())
+    except ProviderUnreachable as cause:
+        return Finding(f"issuer {settings.name}", BAD, f"{settings.issuer} gives no keys ({cause})")
+    return Finding(f"issuer {settings.name}", GOOD, f"{settings.issuer} gives {found} keys")
 
 
 def _print(rows: list[tuple[str, str, str]], findings: list[Finding]) -> None:

@@ -14,7 +14,7 @@ privacy = typer.Typer(
     cls=WithLater,
     no_args_is_help=True,
     add_completion=False,
-    help="Personal data: what is found and masked, who is erased, which keys protect it.",
+    help="Personal data: what is found and how it is masked, who sees or erases it, which keys protect it.",
 )
 privacy.command()(unmask)
 privacy.command()(erase)

@@ -57,7 +57,12 @@ class _WithTest(TyperGroup):
 configure = typer.Typer(
     cls=_WithTest,
     no_args_is_help=True,
-    help="Entities, thresholds, numbers of the company, values always or never masked.",
+    help="""Entities with their operators and thresholds, numbers of the company, values always or never masked.
+
+    An entity's operator says what is done with its values. token, the default: a stable token stands for it, and the
+    policy decides who is given the original back. redact: only its kind is shown, nothing is kept, nobody finds it or
+    is given it back. keep: it is not looked for and stays as it is; refused for secrets.
+    """,
 )
 
 
@@ -91,7 +96,11 @@ def set_configuration(
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a file the configuration. The next `ringfence ingest` masks again what was made by another one."""
+    """Make a file the configuration. The next `ringfence ingest` masks again what was made by another one.
+
+    The file is YAML: `entities: {US_SSN: {operator: redact}, PERSON: {threshold: 0.5}}`, and `patterns`, `never` and
+    `always` as `show` prints them. A new value stands as `{value: Acme Support}`, and is kept as a digest only.
+    """
     if not dry_run and not reason.strip():
         raise Misuse("Say why with --reason; --dry-run needs none.")
     settings, name = settings_for(data_dir), checked_tenant(tenant)
@@ -99,6 +108,8 @@ def set_configuration(
 
     async def work(session: AsyncSession, keys: TenantKeys) -> tuple[int, Standing]:
         configuration, made_from = parse(text, known_values_key(keys))
+        named = {*(one.entity for one in configuration.always), *configuration.patterns}
+        configuration.check_masked(named, settings.privacy.leave)
         store = Configurations(session, name)
         if dry_run:
             return await store.newest_number(), await store.standing(await store.digest_with(configuration))

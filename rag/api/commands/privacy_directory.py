@@ -1,5 +1,6 @@
 """`ringfence privacy directory`: the people and customers a tenant knows. It may run while the service runs."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from rag.errors import Misuse
 from rag.privacy.configuration import Configuration, configuration_digest
 from rag.privacy.configured import Configurations, Standing
 from rag.privacy.directory import Directory, parse_columns, read_directory
+from rag.privacy.erased import Erased, is_erased
 from rag.privacy.keys import TenantKeys
 from rag.privacy.known_values import known_values_key
 
@@ -43,20 +45,24 @@ def import_directory(
 ) -> None:
     """Read a CSV file into a list, replacing it. The file may be deleted afterwards.
 
-    Exit code 3: some rows were not taken; they are reported by line and reason.
+    What was erased is not taken. Exit code 3: some rows were not taken; they are reported by line and reason.
     """
     settings, name_of_tenant, wanted = settings_for(data_dir), checked_tenant(tenant), parse_columns(column)
     _checked(name)
     if file.stat().st_size > FILE_BYTES_MAX:
         raise Misuse(f"{file} is larger than {FILE_BYTES_MAX} bytes. Split it into several lists with --name.")
 
-    async def key_of(session: AsyncSession, keys: TenantKeys) -> bytes:
-        return known_values_key(keys)
+    async def look(session: AsyncSession, keys: TenantKeys) -> tuple[TenantKeys, frozenset[str]]:
+        newest = await Configurations(session, name_of_tenant).newest()
+        newest.configuration.check_masked(wanted.values(), settings.privacy.leave)
+        return keys, await Erased(session, name_of_tenant).all()
 
     # Before anything is locked: a large file takes a minute.
-    key = in_tenant(settings, name_of_tenant, key_of, writing=not dry_run)
+    keys, marks = in_tenant(settings, name_of_tenant, look, writing=not dry_run)
+    erased = partial(is_erased, marks, keys.vault.marks)
     with file.open("rb") as opened, talk().status("Reading ...") as line:
-        read = read_directory(opened, wanted, key, lambda rows: line.update(f"Reading ... {rows} rows"))
+        known = known_values_key(keys)
+        read = read_directory(opened, wanted, known, lambda rows: line.update(f"Reading ... {rows} rows"), erased)
 
     async def work(session: AsyncSession, keys: TenantKeys) -> tuple[int, Standing]:
         store = Configurations(session, name_of_tenant)

@@ -47,18 +47,22 @@ def explain(
         privacy = asyncio.run(_privacy(settings, name))
         explained = Explainer(settings.privacy).explain(read, privacy)
     if as_json:
-        print_json({"version": privacy.rules.version, "spans": [_as_json(read, one) for one in explained]})
+        spans = [_as_json(read, one) | {"operator": privacy.operator(one.finding.entity).value} for one in explained]
+        print_json({"version": privacy.rules.version, "kept": sorted(privacy.kept), "spans": spans})
         return
-    table = Table("value", "entity", "score", "found by", "words that hint", "before it")
+    table = Table("value", "entity", "operator", "score", "found by", "words that hint", "before it")
     for one in explained:
         by = "\n".join(f"{said.by} ({said.entity} {said.score:.2f})" for said in one.found_by)
         near = one.before[-BEFORE_SHOWN:].replace("\n", " ")
         table.add_row(
-            escape(read[one.finding.start : one.finding.end]), one.finding.entity, f"{one.finding.score:.2f}",
+            escape(read[one.finding.start : one.finding.end]), one.finding.entity,
+            privacy.operator(one.finding.entity).value, f"{one.finding.score:.2f}",
             escape(by + ("\nfound elsewhere in the text" if one.propagated else "")),
             escape(", ".join(one.context)), escape(near),
         )  # fmt: skip
     out().print(table if explained else "Nothing in it is masked.")
+    if privacy.kept:
+        talk().print(f"Not looked for: {', '.join(sorted(privacy.kept))}.")
 
 
 def run_cases(

@@ -17,6 +17,7 @@ from rag.api.commands.options import (
     print_json,
     settings_for,
 )
+from rag.errors import Misuse
 from rag.privacy.receipts import Receipts, open_signer, verify_receipt
 from rag.settings import Settings
 
@@ -34,7 +35,11 @@ def verify(
 ) -> None:
     """Verify that a receipt was signed and not changed since. With --public-key it needs nothing but the file."""
     key = open_signer(settings_for(data_dir)).public_key if public_key is None else public_key
-    facts = verify_receipt(file.read(), key)
+    try:
+        text = file.read()
+    except UnicodeDecodeError:
+        raise Misuse("This is not an erasure receipt: it is not UTF-8.", code="bad_receipt") from None
+    facts = verify_receipt(text, key)
     if as_json:
         print_json({"valid": True, "receipt": facts})
         return

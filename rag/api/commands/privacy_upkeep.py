@@ -27,7 +27,7 @@ from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody
 from rag.db.engine import Database
 from rag.db.scrub import scrub
-from rag.db.tables import VaultRow
+from rag.db.tables import DirectoryRow, VaultRow
 from rag.errors import Misuse, NotFound
 from rag.privacy import erasure
 from rag.privacy.erasure import Erasure
@@ -50,7 +50,7 @@ def erase(
     value: Annotated[
         list[str] | None, typer.Option("--value", help="A name, e-mail address, number, ... Repeat it for several.")
     ] = None,
-    token: Annotated[list[str] | None, typer.Option("--token", help="A token, <PERSON_...>. Repeat it.")] = None,
+    token: Annotated[list[str] | None, typer.Option("--token", help="A token, PERSON_... Repeat it.")] = None,
     listed: Annotated[
         typer.FileText | None,
         typer.Option("--list", help="File with a value or token on each line; - reads standard input."),
@@ -67,26 +67,30 @@ def erase(
 ) -> None:
     """Erase a person: make the tokens of her values unreadable for ever, and print a signed receipt.
 
-    Other spellings of a name go with it, and parts of it that no other name has. Values of hers that are not named
-    stay: name her e-mail address too. What a command line names may be kept in your shell's history: --list reads
+    Other spellings of a name go with it, parts of it that no other name has, and what directories have of them; texts
+    masked with these are masked again by the next `ringfence ingest`. Values of hers that are not named stay: name
+    her e-mail address too. What a command line names may be kept in your shell's history: --list reads
     a file instead. Backups keep what they hold. Exit code 3: some values were not found, or the files still have to
     be scrubbed: run it again.
     """
-    wanted = _wanted(value or [], token or [], listed.read().splitlines() if listed else [])
+    wanted = _wanted(value or [], token or [], _lines(listed) if listed else [])
     if not dry_run and not reason.strip():
         raise Misuse("Say why with --reason; --dry-run needs none.")
     settings, name = settings_for(data_dir), checked_tenant(tenant)
     plan = asyncio.run(_plan(settings, name, wanted))
-    if not plan.erased and not plan.before:
-        raise NotFound(f"The vault of tenant {name!r} holds nothing of this: {', '.join(plan.missing[:10])}.")
+    if not plan.erases and not plan.before:
+        raise NotFound(
+            f"Neither the vault nor a directory of tenant {name!r} holds anything of this: "
+            f"{', '.join(plan.missing[:10])}."
+        )
     done: Erasure | None = None
     scrubbed: bool | None = None
     if not dry_run:
-        if plan.erased:
+        if plan.erases:
             _show(plan, talk())
             if not yes:
                 typer.confirm("Erase these? Nobody can undo it", abort=True, err=True)
-        done, scrubbed = asyncio.run(_carry_out(settings, name, wanted, reason, again=not plan.erased))
+        done, scrubbed = asyncio.run(_carry_out(settings, name, wanted, reason, again=not plan.erases))
     _print(plan, done, scrubbed, dry_run=dry_run, as_json=as_json)
     if plan.missing or scrubbed is False:
         raise typer.Exit(PARTLY_DONE)
@@ -100,6 +104,13 @@ def operator() -> str:
         # A container's user id often has no name.
         name = f"uid-{os.getuid()}"
     return f"operator:{_UNFIT.sub('_', name)}"
+
+
+def _lines(listed: typer.FileText) -> list[str]:
+    try:
+        return listed.read().splitlines()
+    except UnicodeDecodeError:
+        raise Misuse("The list is not UTF-8. Nothing was changed.", code="bad_list") from None
 
 
 def _wanted(values: list[str], tokens: list[str], lines: list[str]) -> list[Wanted]:
@@ -147,10 +158,15 @@ async def _carry_out(
                     "erased": len(done.tokens),
                     "documents": len(plan.documents),
                     "chunks": len(plan.chunks),
+                    "unlisted": sum(done.unlisted.digests.values()),
                 }
                 await AuditLog().append(session, tenant, "erasure", body)
     with talk().status("Scrubbing the files ..."):
-        return done, await scrub(settings.database_url, VaultRow.__tablename__, () if done is None else done.deleted)
+        scrubbed = await scrub(settings.database_url, VaultRow.__tablename__, () if done is None else done.deleted)
+        if done is None or done.unlisted.digests:
+            deleted = () if done is None else done.unlisted.deleted
+            scrubbed = await scrub(settings.database_url, DirectoryRow.__tablename__, deleted) and scrubbed
+        return done, scrubbed
 
 
 def _print(plan: ErasurePlan, done: Erasure | None, scrubbed: bool | None, *, dry_run: bool, as_json: bool) -> None:
@@ -162,11 +178,18 @@ def _print(plan: ErasurePlan, done: Erasure | None, scrubbed: bool | None, *, dr
     elif done is not None:
         typer.echo(done.text)
     for place in plan.missing:
-        talk().print(f"{place}: the vault holds no such value.")
+        talk().print(f"{place}: neither the vault nor a directory holds such a value.")
     for place, receipt in plan.before.items():
         talk().print(f"{place}: erased before, see receipt {receipt}.")
     if done is not None:
         talk().print(f"Erased {len(done.tokens)} values, receipt {done.receipt}. Backups keep what they hold.")
+        for listed, number in done.unlisted.digests.items():
+            talk().print(f"The directory {listed!r} lost {number} digests; import it again to have those of namesakes.")
+        if done.unlisted.outdated:
+            talk().print(
+                f"{done.unlisted.outdated} documents were masked with an older configuration or directory: the next "
+                "`ringfence ingest` masks them again."
+            )
     if scrubbed is False:
         talk().print("The files could not be scrubbed yet: somebody was reading or writing. Run the command again.")
 
@@ -182,6 +205,8 @@ def _record(plan: ErasurePlan, done: Erasure | None, scrubbed: bool | None, *, d
         "missing": list(plan.missing),
         "erased_before": dict(plan.before),
         "unreadable": plan.unreadable,
+        "listed": plan.digests if done is None else dict(done.unlisted.digests),
+        "to_be_masked_again": None if done is None else done.unlisted.outdated,
         "receipt": None if done is None else json.loads(done.text),
         "scrubbed": scrubbed,
     }
@@ -202,5 +227,7 @@ def _show(plan: ErasurePlan, console: Any) -> None:
         f"{len(plan.erased)} values in {len(plan.documents)} documents and {len(plan.chunks)} chunks"
         + (f"; the first {ROWS_MAX} of each table are shown, --json has all." if more else ".")
     )
+    for listed, number in plan.digests.items():
+        console.print(f"Up to {number} digests of the directory {listed!r}: texts are no longer recognised by them.")
     if plan.unreadable:
         console.print(f"{plan.unreadable} entries of people do not open, so it cannot be told whether they are hers.")
