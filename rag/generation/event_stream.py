@@ -4,22 +4,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from rag.generation.faults import BadStream, ErrorEvent
 from rag.generation.protocol import CUT
 
 LINE_BYTES_MAX = 262_144
 """One event. A server that sends more without a line break is not speaking this protocol."""
-
-
-class BadStream(Exception):
-    """The server's answer is not a complete stream of this format. Says what is wrong, never what was sent."""
-
-
-class ErrorEvent(BadStream):
-    """The server said in its stream that it failed; `status` is the one that an answer without a stream would have."""
-
-    def __init__(self, status: int | None) -> None:
-        super().__init__("reported an error in its stream" + ("" if status is None else f" (status {status})"))
-        self.status = status
 
 
 class _Part(BaseModel):

