@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+VLLM_VENV := .venv-vllm
 BIN := $(VENV)/bin
 DEMO_DATA ?= demo-data
 DEMO_PORT ?= 8080
@@ -11,10 +12,10 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types floors unit eval lock format clean
+.PHONY: help demo test test-vllm lint types floors unit eval lock format clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
@@ -36,6 +37,17 @@ demo: $(VENV)/runtime ## Ingest the sample company and serve it on 127.0.0.1
 	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/demo.sh "$(DEMO_DATA)" "$(DEMO_PORT)"
 
 test: lint types floors unit ## Lint, strict types, import floors and the whole test suite
+
+$(VLLM_VENV)/ready: tests/contracts/vllm-requirements.txt $(VENV)/python
+	@echo "Installing vLLM's CPU build into $(VLLM_VENV) (once; 1.8 GB) ..." >&2
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check setuptools==78.1.1 torch==2.13.0
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+test-vllm: $(VENV)/dev $(VLLM_VENV)/ready ## The contract of model servers on a real vLLM server, without a GPU
+	RINGFENCE_TEST_VLLM_PYTHON="$(CURDIR)/$(VLLM_VENV)/bin/python" OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -v -k vllm --timeout 700 tests/contracts/test_generator.py tests/contracts/test_model_server.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
@@ -65,4 +77,4 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment, caches and demo data
-	rm -rf $(VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -83,7 +83,7 @@ def xquad_cases(
     paragraphs: Sequence[Paragraph], embedder: Embedder, limit: int | None, progress: Progress
 ) -> list[Case]:
     """Two cases for each of the first `limit` questions, taken from all articles in turn."""
-    vectors = embedder.embed_passages([_beginning(p.text, embedder) for p in paragraphs])
+    vectors = embedder.embed_passages([beginning(p.text, embedder) for p in paragraphs])
     similarity = EmbedderSimilarity(embedder, lambda text: text)
     cases: list[Case] = []
     questions = _in_turn(paragraphs)[:limit]
@@ -111,7 +111,8 @@ def _in_turn(paragraphs: Sequence[Paragraph]) -> list[tuple[int, str, tuple[str,
     ]
 
 
-def _beginning(text: str, embedder: Embedder) -> str:
+def beginning(text: str, embedder: Embedder) -> str:
+    """As much of `text` as the embedder reads."""
     while embedder.count_tokens(text) > embedder.tokens_max:
         text = text[: len(text) * 9 // 10]
     return text

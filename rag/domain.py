@@ -20,6 +20,7 @@ class PrincipalSource(StrEnum):
     API_KEY = "api_key"
     SIGNED_TOKEN = "signed_token"  # noqa: S105 - the name of a way to prove identity
     NAMED_BY_KEY = "named_by_key"
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - likewise
     OPERATOR = "operator"
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from rag.errors import Misuse
+from rag.issuer_settings import IdentitySettings
 
 _PASSWORD_IN_URL = re.compile(
     r"(?<=://)([^:/?#@]*):.*@|(?<=[?&])([a-z_]*(?:password|secret|token|key)=)[^&#]*", re.IGNORECASE
@@ -92,6 +93,13 @@ class PrivacySettings(_Part):
         None, description="Regular expression of a customer number of your company. Default: only behind such words."
     )
 
+    @field_validator("leave")
+    @classmethod
+    def _never_left(cls, leave: tuple[str, ...]) -> tuple[str, ...]:
+        if {"SECRET", "LITERAL"} & set(leave):
+            raise ValueError("SECRET and LITERAL are always masked: no secret may pass, and no text may forge a token")
+        return leave
+
 
 class GeneratorSettings(_Part):
     kind: Literal["extractive", "openai", "local"] = Field(
@@ -99,14 +107,30 @@ class GeneratorSettings(_Part):
         description="extractive needs no model; openai is a compatible server (vLLM); local is a small one in process.",
     )
     base_url: str | None = Field(
-        None, description="Root of the OpenAI-compatible API, ending in /v1. Required with kind=openai."
+        None,
+        description="Root of the OpenAI-compatible API, ending in /v1. Required with kind=openai. Several servers of "
+        "the same model, separated by spaces, share the work and stand in for each other.",
     )
     api_key: SecretStr | None = Field(None, description="Key of the model server.")
     model: str | None = Field(None, description="Model name at the server. Required with kind=openai.")
     connect_timeout_s: float = Field(3.0, gt=0, description="Opening a connection to the model server.")
-    first_token_timeout_s: float = Field(30.0, gt=0, description="Queueing and prefill.")
+    first_token_timeout_s: float = Field(30.0, gt=0, description="Queueing and prefill, all attempts together.")
     token_timeout_s: float = Field(10.0, gt=0, description="Between two pieces of a stream.")
-    attempts: int = Field(3, ge=1, le=10, description="Tries before the first token, with jittered back-off.")
+    attempts: int = Field(
+        3, ge=1, le=10, description="Rounds over the servers before the first token, with jittered back-off between."
+    )
+    health_interval_s: float = Field(
+        5.0, gt=0, description="Between two health checks of a server; one that fails gets no new questions."
+    )
+    breaker_failures: int = Field(
+        5, ge=1, description="Failures of a server in a row after which it is left alone for breaker_open_s."
+    )
+    breaker_open_s: float = Field(15.0, gt=0, description="How long; then a single question tries it again.")
+    structured_output: bool = Field(
+        False,
+        description="Hold answers to sentences that end with the number of a given passage, by vLLM's structured "
+        "outputs.",
+    )
     max_tokens: int = Field(512, ge=16, le=8192, description="Longest answer.")
     context_chars: int = Field(12000, ge=500, description="Characters of passages in one prompt.")
     answer_threshold: float = Field(
@@ -115,6 +139,11 @@ class GeneratorSettings(_Part):
         le=1,
         description="Sentence support below it is 'not found'. Calibrated by `ringfence eval abstention`.",
     )
+
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        """`base_url` by server, each once, without the slash at its end."""
+        return tuple(dict.fromkeys(url.rstrip("/") for url in (self.base_url or "").split()))
 
 
 class ServiceSettings(_Part):
@@ -169,6 +198,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     generator: GeneratorSettings = GeneratorSettings()
     service: ServiceSettings = ServiceSettings()
+    identity: IdentitySettings = IdentitySettings()
     ingestion: IngestionSettings = IngestionSettings()
 
     @classmethod

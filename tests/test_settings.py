@@ -57,6 +57,15 @@ def test_a_bad_value_is_refused_without_printing_it(monkeypatch: pytest.MonkeyPa
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["SECRET", "LITERAL"])
+def test_what_must_never_pass_cannot_be_left_alone(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setenv("RINGFENCE_PRIVACY__LEAVE", '["PLACE"]')
+    assert load_settings().privacy.leave == ("PLACE",)
+    monkeypatch.setenv("RINGFENCE_PRIVACY__LEAVE", f'["PLACE", "{kind}"]')
+    with pytest.raises(Misuse, match="always masked"):
+        load_settings()
+
+
 def test_a_secret_is_shown_as_set_and_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RINGFENCE_GENERATOR__API_KEY", "hunter2")
     settings = load_settings()

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from rag.api import chat, errors, operations, passage, unmask
+from rag.api import chat, errors, operations, passage, scim, unmask
 from rag.api.envelope import Envelope
 from rag.api.limits import RateLimiter
 from rag.api.parts import AppParts, AppState
@@ -29,6 +29,6 @@ def create_app(parts: AppParts) -> FastAPI:
     app.state.ringfence = AppState(parts, RateLimiter(service.requests_per_minute))
     app.add_middleware(Envelope, body_bytes_max=service.body_bytes_max, metrics=parts.metrics)
     errors.install(app)
-    for room in (chat, passage, unmask, operations, reading, editing, enquiries):
+    for room in (chat, passage, unmask, operations, reading, editing, enquiries, scim):
         app.include_router(room.router)
     return app

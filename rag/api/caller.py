@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag.api.parts import AppParts, state_of
+from rag.api.scopes import admits
 from rag.audit.record import AuditBody
 from rag.domain import Principal
 from rag.errors import AuditUnavailable, Denied, Unauthenticated
@@ -39,11 +40,16 @@ def is_loopback(request: Request) -> bool:
 
 
 async def verified_bearer(request: Request) -> Bearer:
-    """The caller's key, verified and counted against its rate."""
+    """The caller's key or access token, verified, counted against its rate, and meant for this route."""
     state = state_of(request)
     bearer = await identify(credentials_of(request), state.parts.identity)
-    state.limiter.take(bearer.id)
+    state.limiter.take(bearer.counted_as)
     request.scope["ringfence.log"] = {"key": bearer.id, "tenant": bearer.tenant}
+    if not admits(request, bearer):
+        await record_denial(state.parts, bearer, "scope_required")
+        raise Denied(
+            "This key may not be used for this. `ringfence keys list` shows its scopes.", code="scope_required"
+        )
     return bearer
 
 
@@ -86,8 +92,7 @@ async def record_denial(parts: AppParts, bearer: Bearer, code: str, *, person: s
     """
     if bearer.tenant is None:
         return
-    subject = None if bearer.key is None else bearer.key.subject
-    body = {"key": bearer.id, "subject": subject, "code": code}
+    body = {"key": bearer.id, "subject": bearer.subject, "code": code}
     await record(parts, bearer.tenant, "denied", body if person is None else body | {"person": person})
 
 

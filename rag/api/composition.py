@@ -22,6 +22,7 @@ from rag.errors import PolicyUnreadable
 from rag.generation.choose import open_generator
 from rag.generation.extractive import ExtractiveGenerator
 from rag.identity.authenticate import IdentityParts, PersonKnown
+from rag.identity.issuers import open_issuers
 from rag.identity.tokens import open_verifier
 from rag.index.lexical import LexicalEncoder
 from rag.index.publish import publish
@@ -47,6 +48,7 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
     """
     tokens = open_verifier(settings.service)
     async with AsyncExitStack() as opened:
+        issuers = open_issuers(settings.identity, opened)
         database = await open_database(settings.database_url)
         opened.push_async_callback(database.close)
         privacy = await asyncio.to_thread(open_privacy, settings)
@@ -79,7 +81,7 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
         yield AppParts(
             settings=settings,
             database=database,
-            identity=IdentityParts(database, tokens, folder.operator_key(), person_known(database, snapshots)),
+            identity=IdentityParts(database, tokens, folder.operator_key(), person_known(database, snapshots), issuers),
             audit=audit,
             desk=desk_on(database, snapshots, audit),
             path=QueryPath(query),

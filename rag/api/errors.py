@@ -1,7 +1,8 @@
-"""From what went wrong to HTTP: the one table, in two dialects.
+"""From what went wrong to HTTP: the one table, in three dialects.
 
-Paths below `/v1` answer as OpenAI does, so that its client libraries raise the classes their users expect;
-everything else answers with RFC 9457 problems. Callers get the code and our own words; causes go to the log.
+Paths below `/v1` answer as OpenAI does, so that its client libraries raise the classes their users expect; those
+below `/scim` answer with SCIM's errors; everything else answers with RFC 9457 problems. Callers get the code and our
+own words; causes go to the log.
 """
 
 import re
@@ -22,6 +23,7 @@ from rag.api.logs import log
 from rag.errors import Limited, PolicyUnreadable, RingfenceError, Unavailable
 
 PROBLEM = "application/problem+json"
+SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 FAILED = "Something went wrong on our side. The request id finds it in the service's log."
 
 
@@ -120,6 +122,10 @@ def respond(path: str, error: RingfenceError, request_id: str, *, param: str | N
     headers = _headers(error)
     if speaks_openai(path):
         return JSONResponse(error_object(error, param=param), row.status, headers)
+    if path.startswith("/scim/"):
+        # RFC 7644, section 3.12: what provisioning clients understand. The code is ours, beside what they know.
+        found = {"schemas": [SCIM_ERROR], "status": str(row.status), "detail": error.message, "code": error.code}
+        return JSONResponse(found, row.status, headers, media_type="application/scim+json")
     problem = {
         "type": f"urn:ringfence:error:{error.code}",
         "title": error.code.replace("_", " "),

@@ -22,13 +22,18 @@ async def reach_index_server(settings: IndexSettings) -> None:
 
 
 async def reach_model_server(settings: GeneratorSettings) -> None:
-    """Return if the OpenAI-compatible server serves the configured model.
+    """Return if every server of `base_url` serves the configured model.
 
     Raises:
-        Unavailable: it does not; says what it answered.
+        Unavailable: one does not; says which, and what it answered.
     """
+    for base_url in settings.base_urls:
+        await _reach_one(base_url, settings)
+
+
+async def _reach_one(base_url: str, settings: GeneratorSettings) -> None:
     headers = {} if settings.api_key is None else {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
-    url = f"{(settings.base_url or '').rstrip('/')}/models"
+    url = f"{base_url}/models"
     try:
         async with _client(headers) as client:
             response = await client.get(url)
@@ -38,7 +43,7 @@ async def reach_model_server(settings: GeneratorSettings) -> None:
     if response.status_code != httpx.codes.OK:
         raise Unavailable(f"The model server answers {response.status_code} on {url}.")
     if settings.model not in served:
-        raise Unavailable(f"The model server at {settings.base_url} does not serve {settings.model}.")
+        raise Unavailable(f"The model server at {base_url} does not serve {settings.model}.")
 
 
 async def _status(url: str, headers: dict[str, str]) -> str:

@@ -219,6 +219,8 @@ class ApiKeyRow(Base):
     label: Mapped[str] = mapped_column(String(128))
     may_name_people: Mapped[bool] = mapped_column(default=False)
     administrator: Mapped[bool] = mapped_column(default=False)
+    scopes: Mapped[list[str]] = mapped_column(JSON, doc="What it may be used for.")
+    replaces: Mapped[str | None] = mapped_column(String(32), doc="The key that it was made to follow.")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,14 +1,17 @@
 """From the headers of a call to a principal. Nothing else of a call is believed, least of all its body.
 
 a person's key          -> that person
-an assistant's key      -> that assistant, for the person in a signed token (`X-Ringfence-Person-Token`),
-                           or, if the key may name people, in `X-Ringfence-Person`
+a person's access token -> that person, through the program that the token was given to, if it is not her own
+an assistant's key      -> that assistant, for the person in a signed token or in her access token
+                           (`X-Ringfence-Person-Token`), or, if the key may name people, in `X-Ringfence-Person`
 the operator's key      -> from this machine only: the tenant, person and assistant that the headers name
+
+Whoever her identity provider deactivated or removed is nobody, however she is named.
 """
 
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,9 +20,12 @@ from policies.rules import InvalidRule, plain_name, subject_name
 from rag.db.engine import Database
 from rag.domain import Principal, PrincipalSource
 from rag.errors import Denied, Misuse, NotFound, Unauthenticated, Unavailable
-from rag.identity.keys import LAST_USED_EVERY, ApiKey
+from rag.identity.issuers import Issuers
+from rag.identity.keys import LAST_USED_EVERY, USUAL, ApiKey, Scope
+from rag.identity.scim.store import standing
 from rag.identity.store import ApiKeys
-from rag.identity.tokens import TokenVerifier, person_name
+from rag.identity.token_claims import TokenClaims
+from rag.identity.tokens import PersonClaims, TokenVerifier, person_name
 
 OPERATOR_ID = "operator"
 
@@ -47,23 +53,44 @@ class IdentityParts:
     tokens: TokenVerifier | None
     operator_key: str | None = field(repr=False)
     knows: PersonKnown
+    issuers: Issuers = field(default_factory=lambda: Issuers({}))
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A verified key. `key` is None for the operator, whose `tenant` is the one her call names, if any."""
+    """A verified key or access token; with neither it is the operator, whose `tenant` her call names, if any."""
 
     id: str
     tenant: str | None
     key: ApiKey | None
+    token: TokenClaims | None = None
 
     @property
     def operator(self) -> bool:
-        return self.key is None
+        return self.key is None and self.token is None
 
     @property
     def administrator(self) -> bool:
-        return self.key is None or self.key.administrator
+        return self.operator or (self.key is not None and self.key.administrator)
+
+    @property
+    def subject(self) -> str | None:
+        """Whose the credential is, as the policy names it; None for the operator."""
+        if self.token is not None:
+            return self.token.person
+        return None if self.key is None else self.key.subject
+
+    @property
+    def counted_as(self) -> str:
+        """Whose requests count together: one key's, or one person's through one program."""
+        if self.token is None:
+            return self.id
+        return f"{self.id} {self.token.tenant} {self.token.person} {self.token.assistant}"
+
+    def may_be_used_for(self, scope: Scope) -> bool:
+        if self.operator:
+            return True
+        return scope in (USUAL if self.key is None else self.key.scopes)
 
 
 async def authenticate(credentials: Credentials, parts: IdentityParts) -> Principal:
@@ -90,16 +117,22 @@ def required(principal: Principal | None) -> Principal:
 
 
 async def identify(credentials: Credentials, parts: IdentityParts) -> Bearer:
-    """Verify the key of a call. See `authenticate` for what is raised."""
+    """Verify the key or the access token of a call. See `authenticate` for what is raised."""
     bearer = _bearer(credentials.authorization)
     if parts.operator_key is not None and hmac.compare_digest(bearer.encode(), parts.operator_key.encode()):
         if not credentials.loopback:
             raise Unauthenticated()
         return Bearer(OPERATOR_ID, _operators_tenant(credentials), None)
+    issuer = parts.issuers.find(bearer)
+    if issuer is not None:
+        claims = await issuer.verify(bearer)
+        return Bearer(f"issuer:{claims.issuer}", claims.tenant, None, await _counting(claims, parts))
     now = datetime.now(UTC)
     try:
         async with parts.database.reading() as session:
             key = await ApiKeys(session).find_by_bearer(bearer, now=now)
+            if key is not None and not key.assistant:
+                await standing(session, key.tenant, key.subject, frozenset())
     except SQLAlchemyError as cause:
         raise Unavailable("The keys could not be read. Retrying may help; `ringfence doctor` checks why.") from cause
     if key is None:
@@ -120,17 +153,22 @@ async def name_person(bearer: Bearer, credentials: Credentials, parts: IdentityP
             "Give X-Ringfence-Person-Token or X-Ringfence-Person, not both: they could name two people.",
             code="ambiguous_person",
         )
-    if bearer.key is None:
+    if bearer.operator:
         return await _operators_principal(bearer, credentials, named, token, parts)
     if credentials.tenant or credentials.assistant:
         raise Denied(
             "X-Ringfence-Tenant and X-Ringfence-Assistant are the local operator's: a key has its own of both.",
             code="may_not_name_tenant",
         )
-    if bearer.key.assistant:
+    if bearer.key is not None and bearer.key.assistant:
         return await _persons_assistant(bearer.key, named, token, parts)
     if named is not None or token is not None:
-        raise Denied("This key is a person's and speaks for her alone.", code="may_not_name_people")
+        raise Denied("This credential is a person's and speaks for her alone.", code="may_not_name_people")
+    if bearer.token is not None:
+        held = bearer.token
+        return Principal(held.tenant, held.person, held.groups, held.assistant, PrincipalSource.ACCESS_TOKEN)
+    if bearer.key is None:
+        raise Unauthenticated()
     return Principal(bearer.key.tenant, bearer.key.subject, frozenset(), None, PrincipalSource.API_KEY)
 
 
@@ -138,14 +176,7 @@ async def _persons_assistant(
     key: ApiKey, named: str | None, token: str | None, parts: IdentityParts
 ) -> Principal | None:
     if token is not None:
-        if parts.tokens is None:
-            raise Misuse(
-                "This service has no key to verify person tokens with. "
-                "Set service.jwt_secret or service.jwt_public_key_file.",
-                code="person_tokens_not_configured",
-            )
-        claims = parts.tokens.verify(token, tenant=key.tenant)
-        return Principal(key.tenant, claims.person, claims.groups, key.subject, PrincipalSource.SIGNED_TOKEN)
+        return await _tokens_person(key, token, parts)
     if named is None:
         return None
     if not key.may_name_people:
@@ -155,7 +186,44 @@ async def _persons_assistant(
     person = _person(named)
     if not await parts.knows(key.tenant, person):
         raise Unauthenticated()
+    await _groups_that_count(key.tenant, person, frozenset(), parts)
     return Principal(key.tenant, person, frozenset(), key.subject, PrincipalSource.NAMED_BY_KEY)
+
+
+async def _tokens_person(key: ApiKey, token: str, parts: IdentityParts) -> Principal:
+    issuer = parts.issuers.find(token)
+    if issuer is not None:
+        held = await issuer.verify(token)
+        # A token that was given to another program carries that program's limits, which this key's do not include.
+        if held.tenant != key.tenant or held.assistant not in (None, key.subject):
+            raise Unauthenticated()
+        claims = PersonClaims(held.person, held.groups)
+        source = PrincipalSource.ACCESS_TOKEN
+    elif parts.tokens is not None:
+        claims = parts.tokens.verify(token, tenant=key.tenant)
+        source = PrincipalSource.SIGNED_TOKEN
+    else:
+        raise Misuse(
+            "This service knows nobody who signs such a token. Set service.jwt_secret or service.jwt_public_key_file, "
+            "or name its issuer in identity.issuers.",
+            code="person_tokens_not_configured",
+        )
+    groups = await _groups_that_count(key.tenant, claims.person, claims.groups, parts)
+    return Principal(key.tenant, claims.person, groups, key.subject, source)
+
+
+async def _counting(claims: TokenClaims, parts: IdentityParts) -> TokenClaims:
+    groups = await _groups_that_count(claims.tenant, claims.person, claims.groups, parts)
+    return replace(claims, groups=groups)
+
+
+async def _groups_that_count(tenant: str, person: str, groups: frozenset[str], parts: IdentityParts) -> frozenset[str]:
+    """See `rag.identity.scim.store.standing`."""
+    try:
+        async with parts.database.reading() as session:
+            return await standing(session, tenant, person, groups)
+    except SQLAlchemyError as cause:
+        raise Unavailable("Who may be let in could not be read. Retrying may help.") from cause
 
 
 async def _operators_principal(
@@ -176,6 +244,10 @@ async def _operators_principal(
             code="person_unknown",
         )
     assistant = _one(credentials.assistant, "X-Ringfence-Assistant")
+    try:
+        await _groups_that_count(bearer.tenant, person, frozenset(), parts)
+    except Unauthenticated as cause:
+        raise Denied("The identity provider deactivated or removed this person.", code="person_disabled") from cause
     return Principal(
         bearer.tenant,
         person,

@@ -6,8 +6,10 @@ A slow password hash would add nothing: there is no guessing 256 bits, and every
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from policies.rules import InvalidRule, plain_name, subject_name
 from rag.domain import digest_of
@@ -20,6 +22,23 @@ _BEARER = re.compile(r"rf_([0-9a-f]{16})_([0-9a-f]{64})")
 _LABEL = re.compile(r"[\w .,:@/+-]{0,128}")
 
 
+class Scope(StrEnum):
+    """What a key may be used for. It never opens more than the policy and the key's own rights do."""
+
+    ASK = "ask"
+    SEARCH = "search"
+    UNMASK = "unmask"
+    POLICY = "policy"
+    PUBLISH = "publish"
+    METRICS = "metrics"
+    SCIM = "scim"
+
+
+USUAL = frozenset(Scope) - {Scope.SCIM}
+"""What a key may be used for if nothing else is said, and what a person's token may."""
+FOR_ADMINISTRATORS = frozenset({Scope.PUBLISH, Scope.METRICS})
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A credential of one tenant, for one person (`user:ann`) or one assistant (`assistant:helpdesk`)."""
@@ -30,6 +49,8 @@ class ApiKey:
     label: str
     may_name_people: bool
     administrator: bool
+    scopes: frozenset[Scope]
+    replaces: str | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -61,12 +82,15 @@ def make_key(
     label: str = "",
     may_name_people: bool = False,
     administrator: bool = False,
+    scopes: Iterable[Scope] | None = None,
+    replaces: str | None = None,
     expires_at: datetime | None = None,
 ) -> NewKey:
-    """A fresh key, not yet stored.
+    """A fresh key, not yet stored. `scopes` default to the usual ones.
 
     Raises:
-        Misuse: a malformed tenant, subject or label, an expiry in the past, or a person's key that may name others.
+        Misuse: a malformed tenant, subject or label, an expiry in the past, a person's key that may name others, or
+            scopes that do not go with its other rights.
     """
     try:
         plain_name(tenant, "tenant")
@@ -79,6 +103,7 @@ def make_key(
         raise Misuse("Only an assistant's key may name people: a person speaks for herself.")
     if expires_at is not None and expires_at <= now:
         raise Misuse("The key would already be expired. Give an expiry in the future.")
+    wanted = _scopes(scopes, subject, may_name_people=may_name_people, administrator=administrator)
     identifier, secret = secrets.token_hex(8), secrets.token_hex(32)
     key = ApiKey(
         id=identifier,
@@ -87,12 +112,31 @@ def make_key(
         label=label,
         may_name_people=may_name_people,
         administrator=administrator,
+        scopes=wanted,
+        replaces=replaces,
         created_at=now,
         expires_at=expires_at,
         revoked_at=None,
         last_used_at=None,
     )
     return NewKey(key, f"rf_{identifier}_{secret}", secret_digest(identifier, secret))
+
+
+def _scopes(
+    scopes: Iterable[Scope] | None, subject: str, *, may_name_people: bool, administrator: bool
+) -> frozenset[Scope]:
+    if scopes is None:
+        return USUAL
+    wanted = frozenset(scopes)
+    if not wanted:
+        raise Misuse("A key without a scope opens nothing. Leave the scopes out for the usual ones.")
+    if wanted & FOR_ADMINISTRATORS and not administrator:
+        raise Misuse("The scopes publish and metrics are administrators': add the right, or leave them out.")
+    alone = wanted == {Scope.SCIM} and not may_name_people and not administrator
+    if Scope.SCIM in wanted and not (alone and subject.startswith("assistant:")):
+        # What writes memberships must not read by them: a provisioning key that leaks opens no document.
+        raise Misuse("The scope scim is for an assistant's key that has no other scope and no other right.")
+    return wanted
 
 
 def split_bearer(bearer: str) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,6 +32,7 @@ from rag.domain import (
 )
 from rag.errors import NotFound
 from rag.identity.authenticate import IdentityParts
+from rag.identity.keys import Scope
 from rag.identity.store import ApiKeys
 from rag.identity.tokens import TokenVerifier
 from rag.query.found import Found
@@ -160,6 +162,7 @@ class Bearers:
     ada: str
     dora: str
     editor: str
+    provisioner: str
     operator: str = OPERATOR
 
 
@@ -168,7 +171,7 @@ async def bearers(database: Database) -> Bearers:
     async with database.unit_of_work() as session:
         keys, now = ApiKeys(session), datetime.now(UTC)
 
-        async def made(subject: str, **rights: bool) -> str:
+        async def made(subject: str, **rights: Any) -> str:
             return (await keys.create(tenant="acme", subject=subject, now=now, **rights)).bearer
 
         return Bearers(
@@ -180,6 +183,7 @@ async def bearers(database: Database) -> Bearers:
             ada=await made("user:ada"),
             dora=await made("user:dora"),
             editor=await made("assistant:editor", may_name_people=True),
+            provisioner=await made("assistant:okta", scopes={Scope.SCIM}),
         )
 
 

@@ -177,12 +177,15 @@ def test_a_list_is_erased_and_what_is_not_found_is_named_by_line(
         ("--value", "Bob Stone", "--yes"),
         ("--value", "Bob Stone", "--reason", "asked by Bob Stone", "--yes"),
         ("--list", "absent.txt", "--reason", "17", "--yes"),
+        ("--list", "data/operator.bin", "--reason", "17", "--yes"),
     ],
 )
 def test_misuse_of_erase_is_told_and_erases_nothing(
     arguments: tuple[str, ...], data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (data_dir / "operator.bin").write_bytes(b"\xff\xfe\x00")
     run(capsys, "privacy", "erase", *TENANT, *arguments, expect=2)
+    run(capsys, "privacy", "receipts", "verify", "data/operator.bin", expect=2)
     run(capsys, "privacy", "erase", "--tenant", "acne", "--value", "Bob Stone", "--dry-run", expect=1)
     assert "Bob Stone" in originals(data_dir)
 

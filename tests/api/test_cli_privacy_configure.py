@@ -13,7 +13,15 @@ import pytest
 import yaml
 
 from rag import cli
+from rag.db.engine import Database
+from rag.privacy.directory_forms import packed
+from rag.privacy.key_sources import open_keys
+from rag.privacy.keys import existing_tenant_keys
+from rag.privacy.known_values import forms_of, known_values_key
+from rag.privacy.operators import Operator
+from rag.settings import Settings
 from tests.api.test_cli import COMMANDS, ROOT, run
+from tests.api.test_cli_privacy import every_byte, on_database
 from tests.copies import copy_folder
 
 TENANT = ("--tenant", "acme")
@@ -101,6 +109,39 @@ def test_a_directory_is_imported_masks_and_leaves_no_value_on_disk(
     run(capsys, "privacy", "directory", "clear", *TENANT, "--reason", "again", expect=1)
 
 
+def test_a_person_of_a_directory_is_erased_from_it_and_no_file_holds_her_digests(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_json(capsys, "directory", "import", "people.csv", *COLUMNS, expect=3)
+    ingest(capsys, place)
+    name, digests = "Quillon Marrowby", records_of(place / "data", "PERSON", "Quillon Marrowby")
+    assert all(one in every_byte(place / "data") for one in digests)
+    options = ("--value", name, "--reason", "request 17")
+    assert as_json(capsys, "erase", *options, "--dry-run")["listed"] == {"people": len(digests)}
+    assert all(one in every_byte(place / "data") for one in digests)
+    erased = as_json(capsys, "erase", *options, "--yes")
+    assert (erased["erased"], erased["listed"], erased["scrubbed"]) == ([], {"people": len(digests)}, True)
+    assert erased["receipt"]["directories"] == [{"name": "people", "digests": len(digests)}]
+    assert erased["to_be_masked_again"] == 2
+    assert not [one for one in digests if one in every_byte(place / "data")]
+    assert as_json(capsys, "directory", "list")["directories"][0]["values"]["PERSON"] == 1
+    again = as_json(capsys, "directory", "import", "people.csv", *COLUMNS, expect=3)["broken"]
+    assert again[1] == {"line": 4, "reason": "the PERSON was erased"}
+    assert name not in json.dumps([erased, again])
+
+
+def records_of(data_dir: Path, entity: str, value: str) -> list[bytes]:
+    """The digests by which the directory knows a value, as they are stored."""
+
+    async def key(database: Database) -> bytes:
+        async with database.reading() as session:
+            keys = await existing_tenant_keys(session, "acme", open_keys(Settings(data_dir=data_dir)))
+            return known_values_key(keys)
+
+    forms = forms_of(on_database(data_dir, key), entity, value, variants=True)
+    return [packed(("EMAIL_ADDRESS", "EMPLOYEE_ID", "PERSON"), entity, form) for form in forms]
+
+
 def test_a_configuration_is_tried_set_and_masks_again_what_an_older_one_made(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,7 +165,22 @@ def test_a_configuration_is_tried_set_and_masks_again_what_an_older_one_made(
     assert version["author"].startswith("operator:")
 
 
-@pytest.mark.parametrize("text", ["entities: {NOBODY: {mask: true}}", "patterns: {EMPLOYEE_ID: ['(a+)+']}", "{"])
+def test_values_of_a_kind_that_is_left_alone_are_refused_until_it_is_masked(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else a value that is named to be masked always would stand in every text."""
+    always = "always: [{value: Head of Nightjar, entity: TITLE}]\n"
+    (place / "c.yaml").write_text(always)
+    column = ("directory", "import", "people.csv", "--column", "name=TITLE")
+    run(capsys, "privacy", "configure", "set", "c.yaml", *TENANT, "--reason", "x", expect=2)
+    run(capsys, "privacy", *column, *TENANT, expect=2)
+    assert as_json(capsys, "configure", "history")["versions"] == []
+    (place / "c.yaml").write_text("entities: {TITLE: {operator: token}}\n" + always)
+    assert as_json(capsys, "configure", "set", "c.yaml", "--reason", "x")["version"] == 1
+    assert as_json(capsys, *column, expect=3)["version"] == 2
+
+
+@pytest.mark.parametrize("text", ["entities: {NOBODY: {operator: token}}", "patterns: {EMPLOYEE_ID: ['(a+)+']}", "{"])
 def test_a_bad_configuration_changes_nothing(place: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     (place / "bad.yaml").write_text(text)
     run(capsys, "privacy", "configure", "set", "bad.yaml", *TENANT, "--reason", "x", expect=2)
@@ -158,6 +214,25 @@ def test_a_scan_counts_what_would_be_masked_and_stores_nothing(place: Path, caps
     assert "Ellison" not in json.dumps(scanned)
     assert as_json(capsys, "scan", "docs/letter.md")["entities"] == {"PERSON": 1, "EMAIL_ADDRESS": 1}
     assert {one: one.stat().st_mtime_ns for one in (place / "data").rglob("*.db")} == before
+
+
+@pytest.mark.usefixtures("installed")
+def test_operators_are_explained_shown_and_mask_again(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    explained = run(capsys, "privacy", "configure", "--help")
+    assert all(one.value in explained for one in Operator)
+    (place / "c.yaml").write_text("entities: {EMAIL_ADDRESS: {operator: redact}, PERSON: {operator: keep}}\n")
+    assert as_json(capsys, "configure", "set", "c.yaml", "--reason", "why")["to_be_masked_again"] == 2
+    scanned = as_json(capsys, "scan", "docs/letter.md")
+    assert (scanned["entities"], scanned["operators"]) == ({"EMAIL_ADDRESS": 1}, {"EMAIL_ADDRESS": "redact"})
+    assert "PERSON" in scanned["kept"]
+    assert "1 EMAIL_ADDRESS (redact)" in run(capsys, "privacy", "scan", "docs/letter.md", *TENANT)
+    (span,) = as_json(capsys, "explain", "Write to bob@acme.example, Margaret Ellison.")["spans"]
+    assert (span["value"], span["operator"]) == ("bob@acme.example", "redact")
+    assert ingest(capsys, place) == {"changed": 2}
+    assert "margaret.ellison" not in run(capsys, "documents", "list", *TENANT, "--json")
+    (place / "bad.yaml").write_text("entities: {SECRET: {operator: keep}}\n")
+    run(capsys, "privacy", "configure", "set", "bad.yaml", *TENANT, "--reason", "x", expect=2)
+    assert yaml.safe_load(run(capsys, "privacy", "configure", "show", *TENANT))["version"] == 1
 
 
 @pytest.mark.usefixtures("installed")

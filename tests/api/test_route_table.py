@@ -45,6 +45,7 @@ def headers_of(who: str, bearers: Bearers) -> dict[str, str]:
         "department_admin": {"Authorization": f"Bearer {bearers.dora}"},
         "department_named": {"Authorization": f"Bearer {bearers.editor}", **naming_dora},
         "ignorant_named": {"Authorization": f"Bearer {bearers.naming_assistant}", **naming_dora},
+        "provisioner": {"Authorization": f"Bearer {bearers.provisioner}"},
         "operator": operator,
         "operator_alone": alone,
         "operator_far": {**operator, "X-Forwarded-For": "203.0.113.9"},

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from rag.db.engine import Database
 from rag.errors import Misuse, NotFound
-from rag.identity.keys import LAST_USED_EVERY, make_key
+from rag.identity.keys import LAST_USED_EVERY, USUAL, Scope, make_key
 from rag.identity.store import ApiKeys
 from tests.identity.conftest import MakeKey
 
@@ -94,6 +94,12 @@ async def test_last_use_is_written_at_most_once_a_minute(database: Database, mak
         {"label": "line\nbreak"},
         {"expires_at": NOW},
         {"may_name_people": True},
+        {"scopes": ()},
+        {"scopes": (Scope.PUBLISH,)},
+        {"scopes": (Scope.SCIM,)},
+        {"scopes": (Scope.SCIM, Scope.ASK), "subject": "assistant:okta"},
+        {"scopes": (Scope.SCIM,), "subject": "assistant:okta", "may_name_people": True},
+        {"scopes": (Scope.SCIM,), "subject": "assistant:okta", "administrator": True},
     ],
 )
 def test_a_key_that_makes_no_sense_is_not_made(wrong: dict[str, object]) -> None:
@@ -105,3 +111,68 @@ def test_a_key_that_makes_no_sense_is_not_made(wrong: dict[str, object]) -> None
 
 def test_an_assistants_key_may_have_the_right_to_name_people() -> None:
     assert make_key(tenant="acme", subject="assistant:helpdesk", now=NOW, may_name_people=True).key.may_name_people
+
+
+def test_a_key_is_for_what_was_said_and_else_for_everything_but_provisioning() -> None:
+    fine: dict[str, object] = {"tenant": "acme", "subject": "assistant:okta", "now": NOW}
+    assert make_key(**fine).key.scopes == USUAL == frozenset(Scope) - {Scope.SCIM}  # type: ignore[arg-type]
+    for scopes in ({Scope.SCIM}, {Scope.ASK, Scope.SEARCH}):
+        assert make_key(**fine, scopes=scopes).key.scopes == scopes  # type: ignore[arg-type]
+    metered = make_key(**fine, scopes={Scope.METRICS}, administrator=True)  # type: ignore[arg-type]
+    assert metered.key.scopes == {Scope.METRICS}
+
+
+async def test_a_rotated_key_is_followed_by_one_like_it_and_ends_after_the_overlap(database: Database) -> None:
+    rights = {"label": "laptop", "may_name_people": True, "scopes": {Scope.ASK}}
+    async with database.unit_of_work() as session:
+        old = await ApiKeys(session).create(
+            tenant="acme",
+            subject="assistant:helpdesk",
+            now=NOW,
+            expires_at=NOW + timedelta(days=90),
+            **rights,  # type: ignore[arg-type]
+        )
+    later, overlap = NOW + timedelta(days=60), timedelta(days=1)
+    async with database.unit_of_work() as session:
+        new = await ApiKeys(session).rotate(old.key.id, now=later, overlap=overlap)
+    assert (new.key.subject, new.key.label, new.key.may_name_people, new.key.scopes, new.key.replaces) == (
+        "assistant:helpdesk",
+        "laptop",
+        True,
+        {Scope.ASK},
+        old.key.id,
+    )
+    assert new.key.expires_at == later + timedelta(days=90)
+    async with database.reading() as session:
+        keys = ApiKeys(session)
+        for moment, usable in ((later, True), (later + overlap - timedelta(seconds=1), True), (later + overlap, False)):
+            assert (await keys.find_by_bearer(old.bearer, now=moment) is not None) is usable
+            assert await keys.find_by_bearer(new.bearer, now=moment) == new.key
+
+
+async def test_rotation_never_lets_a_key_live_longer(database: Database, make: MakeKey) -> None:
+    end = NOW + timedelta(hours=1)
+    async with database.unit_of_work() as session:
+        keys = ApiKeys(session)
+        old = await keys.create(tenant="acme", subject="user:ann", now=NOW, expires_at=end)
+        await keys.rotate(old.key.id, now=NOW, overlap=timedelta(days=30))
+    async with database.reading() as session:
+        assert await ApiKeys(session).find_by_bearer(old.bearer, now=end) is None
+        assert await ApiKeys(session).find_by_bearer(old.bearer, now=end - timedelta(seconds=1)) is not None
+
+
+async def test_only_a_key_in_use_that_nothing_follows_yet_is_rotated(database: Database) -> None:
+    day = timedelta(days=1)
+    async with database.unit_of_work() as session:
+        keys = ApiKeys(session)
+        old = await keys.create(tenant="acme", subject="user:ann", now=NOW)
+        first = await keys.rotate(old.key.id, now=NOW, overlap=day)
+        with pytest.raises(Misuse, match="before"):
+            await keys.rotate(old.key.id, now=NOW, overlap=day)
+        await keys.revoke(first.key.id, now=NOW)
+        second = await keys.rotate(old.key.id, now=NOW, overlap=day)
+        await keys.revoke(second.key.id, now=NOW)
+        with pytest.raises(Misuse, match="no longer"):
+            await keys.rotate(second.key.id, now=NOW, overlap=day)
+        with pytest.raises(NotFound):
+            await keys.rotate("f" * 16, now=NOW, overlap=day)

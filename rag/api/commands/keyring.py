@@ -1,4 +1,4 @@
-"""`ringfence keys`: create, list, revoke."""
+"""`ringfence keys`: create, list, rotate, revoke."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from rag.api.commands.options import (
 )
 from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody
-from rag.identity.keys import ApiKey, NewKey
+from rag.identity.keys import USUAL, ApiKey, NewKey, Scope
 from rag.identity.store import ApiKeys
 from rag.settings import Settings
 
@@ -38,6 +38,10 @@ def create(
         bool, typer.Option("--may-name-people", help="The assistant's word for whom it acts counts, without a token.")
     ] = False,
     administrator: Annotated[bool, typer.Option("--administrator", help="May publish and see metrics.")] = False,
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(help="What it may be used for; can be repeated. Default: everything but scim."),
+    ] = None,
     expires_in_days: Annotated[int | None, typer.Option(min=1, max=3650, help="Default: no expiry.")] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -55,15 +59,10 @@ def create(
                 label=label,
                 may_name_people=may_name_people,
                 administrator=administrator,
+                scopes=scope or None,
                 expires_at=expires_at,
             )
-            body: AuditBody = {
-                "key": new.key.id,
-                "subject": subject,
-                "names": may_name_people,
-                "administrator": administrator,
-            }
-            await AuditLog().append(session, tenant, "key_created", body)
+            await AuditLog().append(session, tenant, "key_created", _created(new.key))
             return new
 
     new = asyncio.run(run(settings_for(data_dir)))
@@ -91,9 +90,10 @@ def list_keys(
         print_json([_record(key) for key in found])
         return
     now = datetime.now(UTC)
-    table = Table("id", "tenant", "subject", "label", "rights", "created", "last used", "state")
+    table = Table("id", "tenant", "subject", "label", "rights", "scopes", "created", "last used", "state")
     for key in found:
         rights = [name for name, held in _rights(key).items() if held]
+        scopes = "usual" if key.scopes == USUAL else ", ".join(sorted(key.scopes))
         used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}"
         table.add_row(
             key.id,
@@ -101,11 +101,42 @@ def list_keys(
             key.subject,
             key.label,
             ", ".join(rights),
+            scopes,
             f"{key.created_at:%Y-%m-%d}",
             used,
             _state(key, now),
         )
     out().print(table)
+
+
+@keys.command()
+def rotate(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+    overlap_hours: Annotated[
+        int, typer.Option(min=0, max=24 * 90, help="How long the old key can still be used; 0 ends it at once.")
+    ] = 24,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a key that follows another one, with the same rights and lifetime. Both can be used for a while."""
+    now = datetime.now(UTC)
+
+    async def run(settings: Settings) -> NewKey:
+        async with opened_database(settings) as database, database.unit_of_work() as session:
+            new = await ApiKeys(session).rotate(key, now=now, overlap=timedelta(hours=overlap_hours))
+            body = {**_created(new.key), "replaces": key, "overlap_hours": overlap_hours}
+            await AuditLog().append(session, new.key.tenant, "key_rotated", body)
+            return new
+
+    new = asyncio.run(run(settings_for(data_dir)))
+    if as_json:
+        print_json({**_record(new.key), "key": new.bearer})
+        return
+    talk().print(
+        f"Key {new.key.id} follows {key}, which can be used for {overlap_hours} more hours at most. "
+        "It is shown this once:"
+    )
+    typer.echo(new.bearer)
 
 
 @keys.command()
@@ -136,10 +167,22 @@ def _record(key: ApiKey) -> dict[str, Any]:
         "subject": key.subject,
         "label": key.label,
         **_rights(key),
+        "scopes": sorted(key.scopes),
+        "replaces": key.replaces,
         "created_at": key.created_at.isoformat(),
         "expires_at": None if key.expires_at is None else key.expires_at.isoformat(),
         "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
         "last_used_at": None if key.last_used_at is None else key.last_used_at.isoformat(),
+    }
+
+
+def _created(key: ApiKey) -> AuditBody:
+    return {
+        "key": key.id,
+        "subject": key.subject,
+        "names": key.may_name_people,
+        "administrator": key.administrator,
+        "scopes": sorted(key.scopes),
     }
 
 
