@@ -2,8 +2,8 @@
 
 The sample company's questions are asked through the path of a question, and the very same prompts are posted to the
 model server by itself, at several numbers of streams. The model is the one that the settings name; what it says does
-not matter, so one of random weights will do. Every prompt is sent once before it counts: the server then has its
-beginning in its cache, and the time to the first token is as short as it gets.
+not matter, so one of random weights will do. Every prompt is sent once before it counts, and has the same cache salt
+both ways: the server has it in its cache, and the time to the first token is as short as it gets.
 """
 
 import asyncio
@@ -104,7 +104,7 @@ class Bare:
             "max_tokens": ANSWER_TOKENS,
             "temperature": 0.0,
             "stream": True,
-            "cache_salt": "bare",
+            "cache_salt": request.cache_salt,
         }
         began, first, pieces = time.perf_counter(), 0.0, 0
         async with self._client.stream("POST", "chat/completions", json=body) as response:
@@ -132,19 +132,17 @@ async def serve(parts: QueryParts, streams: Sequence[int], talk: Talk) -> Report
     try:
         asked = await _requests(parts, generator, ROUNDS * max(*streams, GATED_STREAMS))
         talk(f"{len(asked)} questions with passages")
-        for one in asked:
-            await bare.ask(one)
         figures: dict[str, Json] = {}
         for count in streams:
             these = asked[: ROUNDS * max(count, GATED_STREAMS)]
-            alone, alone_s = await _at_once(count, [partial(bare.ask, one) for one in these])
-            ours, ours_s = await _at_once(count, [partial(_through, one, parts, generator) for one in these])
-            figures[f"streams_{count}"] = _figures(alone, alone_s, ours, ours_s)
+            alone, alone_s = await at_once(count, [partial(bare.ask, one) for one in these])
+            ours, ours_s = await at_once(count, [partial(_through, one, parts, generator) for one in these])
+            figures[f"streams_{count}"] = figures_of(alone, alone_s, ours, ours_s)
             talk(f"{count} streams")
     finally:
         await generator.close()
         await bare.close()
-    return Report("serve", figures, _gates(figures), {"streams": list(streams), "model": settings.model})
+    return Report("serve", figures, gates_of(figures), {"streams": list(streams), "model": settings.model})
 
 
 async def _requests(parts: QueryParts, generator: Generator, count: int) -> list[Asked]:
@@ -172,7 +170,7 @@ async def _through(asked: Asked, parts: QueryParts, generator: Generator) -> Tim
     return Timing((timed.first - timed.asked) * 1000, timed.pieces, before_ms, embed_ms)
 
 
-async def _at_once(count: int, calls: Sequence[Callable[[], Awaitable[T]]]) -> tuple[list[T], float]:
+async def at_once(count: int, calls: Sequence[Callable[[], Awaitable[T]]]) -> tuple[list[T], float]:
     """All results, `count` calls running at any time, and the seconds that it took."""
     turn = asyncio.Semaphore(count)
 
@@ -184,7 +182,7 @@ async def _at_once(count: int, calls: Sequence[Callable[[], Awaitable[T]]]) -> t
     return list(await asyncio.gather(*map(one, calls))), time.perf_counter() - began
 
 
-def _figures(alone: list[Timing], alone_s: float, ours: list[Timing], ours_s: float) -> dict[str, Json]:
+def figures_of(alone: list[Timing], alone_s: float, ours: list[Timing], ours_s: float) -> dict[str, Json]:
     """`added_first_ms`: what we need before the model is asked, and how much later than bare it then begins."""
     bare = [one.first_ms for one in alone]
     later = percentile([one.first_ms for one in ours], 50) - percentile(bare, 50)
@@ -205,7 +203,7 @@ def _figures(alone: list[Timing], alone_s: float, ours: list[Timing], ours_s: fl
     }
 
 
-def _gates(figures: dict[str, Json]) -> tuple[Gate, ...]:
+def gates_of(figures: dict[str, Json]) -> tuple[Gate, ...]:
     gated = figures.get(f"streams_{GATED_STREAMS}")
     if not isinstance(gated, dict):
         return ()

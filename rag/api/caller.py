@@ -11,7 +11,8 @@ from rag.api.scopes import admits
 from rag.audit.record import AuditBody
 from rag.domain import Principal
 from rag.errors import AuditUnavailable, Denied, Unauthenticated
-from rag.identity.authenticate import Bearer, Credentials, identify, name_person, required
+from rag.identity.authenticate import identify, name_person, required
+from rag.identity.credentials import Bearer, Credentials
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 

@@ -9,7 +9,8 @@ from rag.api.completions import Shape, Usage
 from rag.api.composition import open_parts
 from rag.db.folder import DataFolder
 from rag.domain import Answer
-from rag.identity.authenticate import Credentials, authenticate
+from rag.identity.authenticate import authenticate
+from rag.identity.credentials import Credentials
 from rag.query.parts import Options
 from rag.settings import Settings
 

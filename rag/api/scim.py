@@ -45,6 +45,13 @@ async def scim(request: Request, bearer: VerifiedBearer, path: str) -> Response:
     key, service = bearer.key, _service()
     writer = Writer(parts.database, parts.desk, key.tenant, key.subject, key.id)
     issuer = parts.identity.issuers.provisioned_by(key.subject)
+    if issuer is None and any(parts.identity.issuers):
+        # Under plain names, nobody whom an issuer names would ever be deactivated.
+        await record_denial(parts, bearer, "provisioner_unknown")
+        raise Denied(
+            "Whose people this key provisions is not said: set scim_assistant of one of identity.issuers to its subject.",
+            code="provisioner_unknown",
+        )
     handler = AsyncScimHandler(service, DirectoryStorage(service.provider, writer, issuer))
     try:
         answered = await handler.handle(await _asked(request, f"{parts.public_url}{ROOT}", path))

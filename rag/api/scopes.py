@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
-from rag.identity.authenticate import Bearer
+from rag.identity.credentials import Bearer
 from rag.identity.keys import Scope
 
 _READING = frozenset({Scope.ASK, Scope.SEARCH})

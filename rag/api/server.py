@@ -63,15 +63,26 @@ class QuietServer(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections send what they are given at once.
+
+    asyncio sees to that only for sockets that name their protocol, which those of `create_server` do not. Without it
+    a body waits until the caller has acknowledged the headers: 40 ms on every answer of a kept connection.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=512)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
+    return listening
+
+
 def listen(service: ServiceSettings) -> socket.socket:
     """A listening socket on the configured address.
 
     Raises:
         Conflict: the port is taken, or the address is not this machine's; the message says what to do.
     """
-    family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
     try:
-        return socket.create_server((service.host, service.port), family=family, backlog=512)
+        return open_socket(service.host, service.port)
     except OSError as cause:
         if cause.errno == errno.EADDRINUSE:
             raise Conflict(

@@ -16,33 +16,29 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from policies.rules import InvalidRule, plain_name, subject_name
 from rag.db.engine import Database
 from rag.domain import Principal, PrincipalSource
 from rag.errors import Denied, Misuse, NotFound, Unauthenticated, Unavailable
+from rag.identity.credentials import (
+    Bearer,
+    Credentials,
+    assistant_of,
+    bearer_of,
+    one,
+    operators_tenant,
+    person_of,
+)
 from rag.identity.issuers import Issuers
-from rag.identity.keys import LAST_USED_EVERY, USUAL, ApiKey, Scope
+from rag.identity.keys import LAST_USED_EVERY, ApiKey
 from rag.identity.scim.store import standing
 from rag.identity.store import ApiKeys
 from rag.identity.token_claims import TokenClaims
-from rag.identity.tokens import PersonClaims, TokenVerifier, person_name
+from rag.identity.tokens import PersonClaims, TokenVerifier
 
 OPERATOR_ID = "operator"
 
 PersonKnown = Callable[[str, str], Awaitable[bool]]
 """Tenant and subject: whether the policy of this moment mentions her."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a call says about its caller: every value of each header, so that duplicates are seen."""
-
-    authorization: tuple[str, ...] = field(default=(), repr=False)
-    person: tuple[str, ...] = ()
-    person_token: tuple[str, ...] = field(default=(), repr=False)
-    tenant: tuple[str, ...] = ()
-    assistant: tuple[str, ...] = ()
-    loopback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +50,6 @@ class IdentityParts:
     operator_key: str | None = field(repr=False)
     knows: PersonKnown
     issuers: Issuers = field(default_factory=lambda: Issuers({}))
-
-
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """A verified key or access token; with neither it is the operator, whose `tenant` her call names, if any."""
-
-    id: str
-    tenant: str | None
-    key: ApiKey | None
-    token: TokenClaims | None = None
-
-    @property
-    def operator(self) -> bool:
-        return self.key is None and self.token is None
-
-    @property
-    def administrator(self) -> bool:
-        return self.operator or (self.key is not None and self.key.administrator)
-
-    @property
-    def subject(self) -> str | None:
-        """Whose the credential is, as the policy names it; None for the operator."""
-        if self.token is not None:
-            return self.token.person
-        return None if self.key is None else self.key.subject
-
-    @property
-    def counted_as(self) -> str:
-        """Whose requests count together: one key's, or one person's through one program."""
-        if self.token is None:
-            return self.id
-        return f"{self.id} {self.token.tenant} {self.token.person} {self.token.assistant}"
-
-    def may_be_used_for(self, scope: Scope) -> bool:
-        if self.operator:
-            return True
-        return scope in (USUAL if self.key is None else self.key.scopes)
 
 
 async def authenticate(credentials: Credentials, parts: IdentityParts) -> Principal:
@@ -118,11 +77,11 @@ def required(principal: Principal | None) -> Principal:
 
 async def identify(credentials: Credentials, parts: IdentityParts) -> Bearer:
     """Verify the key or the access token of a call. See `authenticate` for what is raised."""
-    bearer = _bearer(credentials.authorization)
+    bearer = bearer_of(credentials.authorization)
     if parts.operator_key is not None and hmac.compare_digest(bearer.encode(), parts.operator_key.encode()):
         if not credentials.loopback:
             raise Unauthenticated()
-        return Bearer(OPERATOR_ID, _operators_tenant(credentials), None)
+        return Bearer(OPERATOR_ID, operators_tenant(credentials), None)
     issuer = parts.issuers.find(bearer)
     if issuer is not None:
         claims = await issuer.verify(bearer)
@@ -146,8 +105,8 @@ async def name_person(bearer: Bearer, credentials: Credentials, parts: IdentityP
 
     Raises what `authenticate` raises, but for a missing person.
     """
-    named = _one(credentials.person, "X-Ringfence-Person")
-    token = _one(credentials.person_token, "X-Ringfence-Person-Token")
+    named = one(credentials.person, "X-Ringfence-Person")
+    token = one(credentials.person_token, "X-Ringfence-Person-Token")
     if named is not None and token is not None:
         raise Misuse(
             "Give X-Ringfence-Person-Token or X-Ringfence-Person, not both: they could name two people.",
@@ -183,7 +142,7 @@ async def _persons_assistant(
         raise Denied(
             "This key may not name people: send a signed X-Ringfence-Person-Token.", code="may_not_name_people"
         )
-    person = _person(named)
+    person = person_of(named)
     if not await parts.knows(key.tenant, person):
         raise Unauthenticated()
     await _groups_that_count(key.tenant, person, frozenset(), parts)
@@ -235,7 +194,7 @@ async def _operators_principal(
         return None
     if bearer.tenant is None:
         raise Misuse("Say which tenant: X-Ringfence-Tenant.", code="tenant_required")
-    person = _person(named)
+    person = person_of(named)
     if not await parts.knows(bearer.tenant, person):
         raise NotFound(
             # Not repeated: it is a name, and what was named may be anybody's.
@@ -243,7 +202,7 @@ async def _operators_principal(
             "`ringfence policy list` shows whom it does.",
             code="person_unknown",
         )
-    assistant = _one(credentials.assistant, "X-Ringfence-Assistant")
+    assistant = one(credentials.assistant, "X-Ringfence-Assistant")
     try:
         await _groups_that_count(bearer.tenant, person, frozenset(), parts)
     except Unauthenticated as cause:
@@ -252,45 +211,9 @@ async def _operators_principal(
         bearer.tenant,
         person,
         frozenset(),
-        None if assistant is None else _assistant(assistant),
+        None if assistant is None else assistant_of(assistant),
         PrincipalSource.OPERATOR,
     )
-
-
-def _operators_tenant(credentials: Credentials) -> str | None:
-    tenant = _one(credentials.tenant, "X-Ringfence-Tenant")
-    try:
-        return None if tenant is None else plain_name(tenant, "tenant")
-    except InvalidRule as cause:
-        raise Misuse("X-Ringfence-Tenant is not a tenant's name.", code="invalid_tenant") from cause
-
-
-def _bearer(values: tuple[str, ...]) -> str:
-    value = _one(values, "Authorization")
-    scheme, _, bearer = (value or "").partition(" ")
-    if scheme.lower() != "bearer" or not bearer.strip():
-        raise Unauthenticated()
-    return bearer.strip()
-
-
-def _one(values: tuple[str, ...], header: str) -> str | None:
-    if len(values) > 1:
-        raise Misuse(f"The header {header} is given {len(values)} times; give it once.", code="duplicate_header")
-    return values[0] if values else None
-
-
-def _person(value: str) -> str:
-    try:
-        return person_name(value)
-    except InvalidRule as cause:
-        raise Misuse("X-Ringfence-Person is not a person's name.", code="invalid_person") from cause
-
-
-def _assistant(value: str) -> str:
-    try:
-        return subject_name(value if ":" in value else f"assistant:{value}", kinds=("assistant",))
-    except InvalidRule as cause:
-        raise Misuse("X-Ringfence-Assistant is not an assistant's name.", code="invalid_assistant") from cause
 
 
 async def _note_use(key: ApiKey, now: datetime, database: Database) -> None:

@@ -130,7 +130,7 @@ def _scopes(
     wanted = frozenset(scopes)
     if not wanted:
         raise Misuse("A key without a scope opens nothing. Leave the scopes out for the usual ones.")
-    if wanted & FOR_ADMINISTRATORS and not administrator:
+    if wanted & FOR_ADMINISTRATORS and wanted != USUAL and not administrator:
         raise Misuse("The scopes publish and metrics are administrators': add the right, or leave them out.")
     alone = wanted == {Scope.SCIM} and not may_name_people and not administrator
     if Scope.SCIM in wanted and not (alone and subject.startswith("assistant:")):

@@ -6,7 +6,8 @@ A text is looked up word by word: only where the digest of a beginning is known 
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, repeat
+from itertools import accumulate, compress
+from operator import or_
 from typing import TypeAlias
 
 from rag.privacy.findings import Finding
@@ -86,14 +87,16 @@ class KnownForms:
             for number in {one: number for number, one in enumerate(hashes) if one not in known}.values():
                 known[hashes[number]] = self._reach(chunks[number])
             reaches = [known[one] for one in hashes]
-        places = [place + number for number, place in enumerate(accumulate(map(len, chunks), initial=0))]
+        places = list(accumulate(map(len, chunks), initial=0))
         first = last = 0
-        for number in [number for number, reach in enumerate(reaches) if reach]:
+        for number in compress(range(len(chunks)), reaches):
             if number >= last:
-                yield places[first], max(places[last] - 1, 0)
+                if last:
+                    yield places[first] + first, places[last] + last - 1
                 first = number
             last = max(last, min(number + (reaches[number] or 0), len(chunks)))
-        yield places[first], max(places[last] - 1, 0)
+        if last:
+            yield places[first] + first, places[last] + last - 1
 
     def _reach(self, chunk: str) -> int:
         """How many chunks the names may take that begin in this one."""
@@ -111,12 +114,13 @@ class KnownForms:
     def _in_region(self, text: str) -> Iterator[Finding]:
         words = TextWords(text)
         by_word = self._lengths_of(Kind.WORDS, words.folded)
-        by_start = self._lengths_of(Kind.COMPACT, words.join()) if self._compact else repeat((), len(by_word))
-        beginnings = [(n, *both) for n, both in enumerate(zip(by_word, by_start, strict=True)) if both[0] or both[1]]
+        by_start = self._lengths_of(Kind.COMPACT, words.join()) if self._compact else ()
+        begins = map(or_, map(bool, by_word), map(bool, by_start)) if by_start else by_word
         done = 0
-        for number, lengths, compact in beginnings:
+        for number in compress(range(len(by_word)), begins):
             if number < done:
                 continue
+            lengths, compact = by_word[number], by_start[number] if by_start else ()
             hit = self._in_words(words, number, lengths) if lengths and self._may_begin(words, number) else None
             if compact:
                 # The longer of the two; a name where both are of one length.

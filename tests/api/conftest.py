@@ -1,7 +1,6 @@
 """The real application on a real server with a real database; only the path of a question may be a stand-in."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from policies.store import SnapshotCache
 from rag.api.app import create_app
 from rag.api.desk import desk_on
 from rag.api.parts import AppParts
-from rag.api.server import QuietServer, uvicorn_config
+from rag.api.server import QuietServer, open_socket, uvicorn_config
 from rag.audit.log import AuditLog
 from rag.db.engine import Database
 from rag.domain import (
@@ -193,7 +192,7 @@ Serve = Callable[[AppParts], Awaitable[str]]
 @asynccontextmanager
 async def serving(parts: AppParts) -> AsyncIterator[str]:
     """The application on a free loopback port, over a real socket. Yields its root URL."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = open_socket("127.0.0.1", 0)
     started = asyncio.Event()
     server = QuietServer(uvicorn_config(create_app(parts)), started.set)
     task = asyncio.create_task(server.serve(sockets=[listening]))

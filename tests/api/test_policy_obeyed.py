@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from rag.api.parts import AppParts
 from rag.db.engine import open_database
 from rag.db.folder import DataFolder
 from rag.db.labels import labels_of
+from rag.identity.keys import Scope
+from rag.identity.store import ApiKeys
 from rag.settings import Settings, load_settings
 from tests.api.administered import Speaker
 from tests.api.conftest import serving
@@ -171,6 +174,43 @@ async def test_a_revocation_is_obeyed_by_every_decision_that_starts_after_it(
     assert (await operator.post("/edits", body, {"If-Match": saved.headers["etag"]})).status_code == 200
     assert sales.document in await found(operator, "ann")
     assert await _rights(operator, sales.document) == (True, True, 3)
+
+
+async def test_leaving_a_group_at_the_identity_provider_is_obeyed_on_the_next_question(
+    operator: Speaker, parts: AppParts
+) -> None:
+    """SCIM: the provider says that she left, and the very next search shows nothing of the group's."""
+    sales = next(one.document for one in await _labels(parts) if one.department == "sales")
+    await operator.edit(add_rules=[{"subject": "group:sellers", "action": "read", "department": "sales"}])
+    async with parts.database.unit_of_work() as session:
+        keys, now = ApiKeys(session), datetime.now(UTC)
+        okta = await keys.create(tenant="acme", subject="assistant:okta", now=now, scopes={Scope.SCIM})
+        own = await keys.create(tenant="acme", subject="user:bob", now=now)
+    provider = {"Authorization": f"Bearer {okta.bearer}"}
+
+    async def said(method: str, path: str, kind: str, **body: Any) -> dict[str, Any]:
+        schema = f"urn:ietf:params:scim:{kind}"
+        response = await operator.client.request(
+            method, f"/scim/v2/{path}", json={"schemas": [schema], **body}, headers=provider
+        )
+        assert response.is_success, response.text
+        return dict(response.json()) if response.content else {}
+
+    bob = (await said("POST", "Users", "schemas:core:2.0:User", userName="bob"))["id"]
+    group = await said("POST", "Groups", "schemas:core:2.0:Group", displayName="sellers", members=[{"value": bob}])
+    assert sales in await found(operator, "bob")
+    leave = [{"op": "remove", "path": f'members[value eq "{bob}"]'}]
+    await said("PATCH", f"Groups/{group['id']}", "api:messages:2.0:PatchOp", Operations=leave)
+    assert sales not in await found(operator, "bob")
+    assert await found(operator, "bob") == await allowed(parts, "bob") != set()
+
+    mine = {"Authorization": f"Bearer {own.bearer}"}
+    asked = {"json": {"query": "customer"}, "headers": mine}
+    assert (await operator.client.post("/v1/search", **asked)).status_code == 200
+    await said("DELETE", f"Users/{bob}", "schemas:core:2.0:User")
+    assert (await operator.client.post("/v1/search", **asked)).status_code == 401
+    await said("POST", "Users", "schemas:core:2.0:User", userName="bob")
+    assert (await operator.client.post("/v1/search", **asked)).status_code == 200
 
 
 async def _labels(parts: AppParts) -> list[Attributes]:

@@ -15,7 +15,8 @@ from rag.api.composition import open_parts
 from rag.api.parts import AppParts
 from rag.audit.log import AuditLog
 from rag.db.folder import DataFolder
-from rag.identity.authenticate import Credentials, authenticate
+from rag.identity.authenticate import authenticate
+from rag.identity.credentials import Credentials
 from rag.settings import Settings, load_settings
 from tests.api.conftest import serving
 from tests.api.test_cli import COMMANDS

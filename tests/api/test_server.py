@@ -10,7 +10,7 @@ import pytest
 
 from rag.api.app import create_app
 from rag.api.parts import AppParts
-from rag.api.server import listen, local_url, run_server, uvicorn_config
+from rag.api.server import listen, local_url, open_socket, run_server, uvicorn_config
 from rag.errors import Conflict
 from rag.settings import ServiceSettings
 
@@ -23,6 +23,14 @@ def test_a_taken_port_is_said_clearly_and_a_free_one_is_used() -> None:
     assert str(port) in refusal.value.message
     assert "--port" in refusal.value.message
     listen(ServiceSettings(port=port)).close()
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_headers() -> None:
+    """Nagle's algorithm (RFC 896, 1122) held each body of a kept connection back for 40 ms."""
+    with open_socket("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_an_address_of_another_machine_is_said_clearly() -> None:

@@ -1,7 +1,8 @@
 """A real vLLM server for contract tests, started here on its CPU build, or one that runs somewhere already.
 
 RINGFENCE_TEST_VLLM_PYTHON: the interpreter of an environment with vLLM; a server on a small random model is started.
-RINGFENCE_TEST_VLLM_URL, ..._MODEL, ..._KEY: a server to use as it is, with nobody else on it.
+RINGFENCE_TEST_VLLM_URL, ..._MODEL, ..._KEY: a server that runs already, on a GPU perhaps, with nobody else on it and
+with the options of `_arguments` that limit context and queue.
 """
 
 import os
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def running_vllm(folder: Path) -> Iterator[Address]:
             _wait_for(f"http://127.0.0.1:{port}/health", server, log)
             yield Address(f"http://127.0.0.1:{port}/v1", "m", "s3cret-key", server.terminate)
         finally:
-            if server.poll() is None:
+            # Also what outlived the process that was asked to drain.
+            with suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGKILL)
             server.wait(30)
 

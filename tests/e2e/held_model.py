@@ -14,7 +14,8 @@ from typing import Any
 
 from rag.generation.sentences import Kind, split_sentences
 from rag.generation.words import content_of, coverage
-from tests.generation.stand_in import PASSAGE, QUESTION, event
+from tests.generation.stand_in import event
+from tests.generation.stand_in_model import PASSAGE, QUESTION
 
 HELD_S_MAX = 30.0
 """A test that forgets to let go fails; it does not hang."""

@@ -12,10 +12,12 @@ from rag.db.engine import Database
 from rag.db.provisioned import DisabledPersonRow
 from rag.domain import Principal, PrincipalSource
 from rag.errors import Denied, Misuse, Unauthenticated
-from rag.identity.authenticate import Credentials, IdentityParts, authenticate, identify
+from rag.identity.authenticate import IdentityParts, authenticate, identify
+from rag.identity.credentials import Credentials
 from rag.identity.issuers import open_issuers
 from rag.identity.keys import Scope
-from rag.identity.scim.store import Directory, Entry
+from rag.identity.scim.entry import Entry
+from rag.identity.scim.store import Directory
 from rag.issuer_settings import IdentitySettings
 from tests.identity.conftest import OPERATOR, MakeKey
 from tests.identity.provider import Provider, running

@@ -8,7 +8,8 @@ import pytest
 
 from rag.domain import PrincipalSource
 from rag.errors import Denied, Misuse, NotFound, Unauthenticated
-from rag.identity.authenticate import Credentials, IdentityParts, authenticate, identify
+from rag.identity.authenticate import IdentityParts, authenticate, identify
+from rag.identity.credentials import Credentials
 from tests.identity.conftest import OPERATOR, SECRET, MakeKey
 
 

@@ -90,10 +90,11 @@ def list_keys(
         print_json([_record(key) for key in found])
         return
     now = datetime.now(UTC)
-    table = Table("id", "tenant", "subject", "label", "rights", "scopes", "created", "last used", "state")
+    table = Table("id", "tenant", "subject", "label", "rights", "created", "last used", "state")
     for key in found:
         rights = [name for name, held in _rights(key).items() if held]
-        scopes = "usual" if key.scopes == USUAL else ", ".join(sorted(key.scopes))
+        if key.scopes != USUAL:
+            rights.append(f"only {' '.join(sorted(key.scopes))}")
         used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}"
         table.add_row(
             key.id,
@@ -101,7 +102,6 @@ def list_keys(
             key.subject,
             key.label,
             ", ".join(rights),
-            scopes,
             f"{key.created_at:%Y-%m-%d}",
             used,
             _state(key, now),

@@ -22,7 +22,8 @@ from rag.api.caller import NamedPrincipal, VerifiedBearer, record, record_denial
 from rag.api.parts import AppParts, state_of
 from rag.domain import Principal
 from rag.errors import Misuse
-from rag.identity.authenticate import OPERATOR_ID, Bearer
+from rag.identity.authenticate import OPERATOR_ID
+from rag.identity.credentials import Bearer
 from rag.query.decide import plan_of
 
 

@@ -27,7 +27,8 @@ from scim2_server.utils import parametrize
 from policies.change import CanaryExposed
 from policies.edits import InvalidEdit
 from policies.rules import InvalidRule
-from rag.identity.scim.store import Directory, Entry, Kind, Member, Taken
+from rag.identity.scim.entry import Entry, Kind, Member, Taken
+from rag.identity.scim.store import Directory
 from rag.identity.scim.writing import Writer, Written
 from rag.identity.token_claims import name_of
 from rag.issuer_settings import IssuerSettings

@@ -5,9 +5,8 @@ the policy are unique in the tenant, so that no two clients provision the same p
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,43 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from policies.rules import RoleLink
 from rag.db.provisioned import DirectoryRow, DisabledPersonRow, MemberRow, ProvisionedRow
 from rag.errors import Unauthenticated
+from rag.identity.scim.entry import Entry, Kind, Member, Moved, Taken
 
-Kind: TypeAlias = Literal["User", "Group"]
 _AT_ONCE = 500
 """Values in one statement: every database takes as many."""
 _MEMBER = (MemberRow.member_id == ProvisionedRow.id) & (MemberRow.tenant == ProvisionedRow.tenant)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Member:
-    """A person or group in a group."""
-
-    id: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A provisioned person or group. `name` is its name in the policy; only a group has `members`, ordered by id."""
-
-    id: str
-    kind: Kind
-    name: str
-    label: str
-    external_id: str | None
-    active: bool
-    version: int
-    created_at: datetime
-    updated_at: datetime
-    members: tuple[Member, ...] = ()
-
-
-class Taken(Exception):
-    """The name, or the label, is another one's."""
-
-
-class Moved(Exception):
-    """Somebody else wrote to the directory of this tenant meanwhile."""
 
 
 async def standing(session: AsyncSession, tenant: str, person: str, groups: frozenset[str]) -> frozenset[str]:

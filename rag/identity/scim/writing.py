@@ -21,7 +21,8 @@ from policies.rules import RoleLink
 from policies.store import EditConflict
 from rag.db.engine import Database
 from rag.errors import Unavailable
-from rag.identity.scim.store import Directory, Moved
+from rag.identity.scim.entry import Moved
+from rag.identity.scim.store import Directory
 
 _ATTEMPTS = 5
 _FOLLOWING = ("user:", "group:")
