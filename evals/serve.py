@@ -1,9 +1,10 @@
 """`ringfence eval serve`: what everything but the model costs, beside the bare model server in the same run.
 
 The sample company's questions are asked through the path of a question, and the very same prompts are posted to the
-model server by itself, at several numbers of streams. The model is the one that the settings name; what it says does
-not matter, so one of random weights will do. Every prompt is sent once before it counts, and has the same cache salt
-both ways: the server has it in its cache, and the time to the first token is as short as it gets.
+model server by itself, at several numbers of streams. The model is the one that the settings name. A model of random
+weights shows the time before it is asked, but not the speed: it writes a line for every other token, and each line is
+verified as a sentence. Every prompt is sent once before it counts, and has the same cache salt both ways: the server
+has it in its cache, and the time to the first token is as short as it gets.
 """
 
 import asyncio
