@@ -49,7 +49,8 @@ async def scim(request: Request, bearer: VerifiedBearer, path: str) -> Response:
         # Under plain names, nobody whom an issuer names would ever be deactivated.
         await record_denial(parts, bearer, "provisioner_unknown")
         raise Denied(
-            "Whose people this key provisions is not said: set scim_assistant of one of identity.issuers to its subject.",
+            "It is not said whose people this key provisions: set scim_assistant of one of identity.issuers to its "
+            "subject.",
             code="provisioner_unknown",
         )
     handler = AsyncScimHandler(service, DirectoryStorage(service.provider, writer, issuer))
