@@ -147,6 +147,22 @@ def prefixes_command(
     finish(lambda: running.prefixes_report(data, seed, _talk), reports, as_json, print_figures)
 
 
+@evaluate.command("grounding")
+def grounding_command(
+    data: Data = DEFAULT_DATA,
+    limit: Annotated[
+        int | None, typer.Option(min=50, help="Only so many claims of each set: a quick look, not a result.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed alters sentences otherwise.")] = 1,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """Whether a claim passes just where its text supports it: SciFact, and altered sentences of xquad_en."""
+    from evals import running  # noqa: PLC0415 - as above
+
+    finish(lambda: running.grounding_report(data, limit, seed, _talk), reports, as_json, print_figures)
+
+
 @evaluate.command("privacy")
 def privacy_command(
     data: Data = DEFAULT_DATA,

@@ -134,9 +134,10 @@ async def opened(data_dir: Path) -> AsyncIterator[AppParts]:
 
 
 def unlimited(settings: Settings) -> Settings:
-    """The settings with a request limit that no eval reaches; nothing else differs."""
+    """The settings with limits of requests that no eval reaches; nothing else differs."""
     service = settings.service.model_copy(update={"requests_per_minute": _UNLIMITED})
-    return settings.model_copy(update={"service": service})
+    at_once = {"answers_at_once": _UNLIMITED, "person_answers_at_once": _UNLIMITED}
+    return settings.model_copy(update={"service": service, "limits": settings.limits.model_copy(update=at_once)})
 
 
 def client_of(parts: AppParts) -> httpx.AsyncClient:

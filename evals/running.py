@@ -13,6 +13,7 @@ from evals.abstention import report_of as abstention_report_of
 from evals.answers import ask_all
 from evals.answers import report_of as answers_report_of
 from evals.company import opened, opened_for_questions, prepare
+from evals.grounding import grounding
 from evals.leak import leak, plant, world_of
 from evals.prefixes import prefixes
 from evals.privacy.datasets import read_generated
@@ -73,6 +74,11 @@ async def serve_report(data_dir: Path | None, streams: Sequence[int], talk: Talk
 async def prefixes_report(data: Path, seed: int, talk: Talk) -> Report:
     embedder = await asyncio.to_thread(load_embedder, load_settings().embedding)
     return await asyncio.to_thread(prefixes, data, embedder, seed, talk)
+
+
+async def grounding_report(data: Path, limit: int | None, seed: int, talk: Talk) -> Report:
+    embedder = await asyncio.to_thread(load_embedder, load_settings().embedding)
+    return await asyncio.to_thread(grounding, data, embedder, limit, seed, talk)
 
 
 async def privacy_search_report(notes: int, questions: int, seed: int, talk: Talk) -> Report:

@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from rag.errors import Misuse
 from rag.issuer_settings import IdentitySettings
+from rag.limit_settings import LimitSettings
 
 _PASSWORD_IN_URL = re.compile(
     r"(?<=://)([^:/?#@]*):.*@|(?<=[?&])([a-z_]*(?:password|secret|token|key)=)[^&#]*", re.IGNORECASE
@@ -198,6 +199,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     generator: GeneratorSettings = GeneratorSettings()
     service: ServiceSettings = ServiceSettings()
+    limits: LimitSettings = LimitSettings()
     identity: IdentitySettings = IdentitySettings()
     ingestion: IngestionSettings = IngestionSettings()
 

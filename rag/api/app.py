@@ -4,9 +4,10 @@ from fastapi import FastAPI
 
 from rag.api import chat, errors, operations, passage, scim, unmask
 from rag.api.envelope import Envelope
-from rag.api.limits import RateLimiter
+from rag.api.limits import RequestRates
 from rag.api.parts import AppParts, AppState
 from rag.api.policy import editing, enquiries, reading
+from rag.api.queue import AnswerQueue
 
 
 def create_app(parts: AppParts) -> FastAPI:
@@ -26,7 +27,7 @@ def create_app(parts: AppParts) -> FastAPI:
             "auto_configure": False,
         },
     )
-    app.state.ringfence = AppState(parts, RateLimiter(service.requests_per_minute))
+    app.state.ringfence = AppState(parts, RequestRates(parts.settings), AnswerQueue(parts.settings.limits))
     app.add_middleware(Envelope, body_bytes_max=service.body_bytes_max, metrics=parts.metrics)
     errors.install(app)
     for room in (chat, passage, unmask, operations, reading, editing, enquiries, scim):

@@ -44,7 +44,7 @@ async def verified_bearer(request: Request) -> Bearer:
     """The caller's key or access token, verified, counted against its rate, and meant for this route."""
     state = state_of(request)
     bearer = await identify(credentials_of(request), state.parts.identity)
-    state.limiter.take(bearer.counted_as)
+    state.rates.take_key(bearer.counted_as)
     request.scope["ringfence.log"] = {"key": bearer.id, "tenant": bearer.tenant}
     if not admits(request, bearer):
         await record_denial(state.parts, bearer, "scope_required")
@@ -69,12 +69,15 @@ async def required_principal(
     bearer: Annotated[Bearer, Depends(verified_bearer)],
     principal: Annotated[Principal | None, Depends(named_principal)],
 ) -> Principal:
-    """The person the call is for."""
+    """The person the call is for, counted against her rate and that of the assistant."""
+    state = state_of(request)
     try:
-        return required(principal)
+        person = required(principal)
     except Denied as refusal:
-        await record_denial(state_of(request).parts, bearer, refusal.code)
+        await record_denial(state.parts, bearer, refusal.code)
         raise
+    state.rates.take_principal(person)
+    return person
 
 
 async def administrator(request: Request, bearer: Annotated[Bearer, Depends(verified_bearer)]) -> Bearer:

@@ -41,20 +41,27 @@ async def create_chat_completion(request: Request, principal: RequiredPrincipal)
     chat = await read_body(request, ChatRequest)
     refuse_unsupported(chat)
     question = question_of(chat, state.parts.settings)
+    slot = await unless_left(request.receive, state.queue.enter(principal))
     pump = Pump(state.parts.path.ask(question, principal, _options(chat, state)))
+
+    def end() -> None:
+        pump.stop()
+        slot.release()
+
     shape = Shape(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), state.parts.public_url)
     try:
         if not chat.stream:
             answer = await unless_left(request.receive, _whole(pump))
             _note(request, state, answer)
+            end()
             return JSONResponse(shape.completion(answer, _usage(question, answer, state)))
         first = await unless_left(request.receive, pump.next())
     except BaseException:
-        pump.stop()
+        end()
         raise
     include_usage = chat.stream_options is not None and chat.stream_options.include_usage
     streamed = _Streamed(request, state, shape, pump, first, question, include_usage)
-    return EventStream(streamed.write, pump.stop)
+    return EventStream(streamed.write, end)
 
 
 class _Streamed:

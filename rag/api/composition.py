@@ -27,6 +27,7 @@ from rag.identity.tokens import open_verifier
 from rag.index.lexical import LexicalEncoder
 from rag.index.publish import publish
 from rag.index.stores import IndexStores, open_stores
+from rag.privacy.receipts import open_signer
 from rag.privacy.tenant import open_privacy
 from rag.query.answer import ClaimReady, Finished, ask
 from rag.query.found import Found
@@ -61,7 +62,8 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
         similarity = EmbedderSimilarity(embedder)
         generator = await asyncio.to_thread(open_generator, settings.generator, similarity)
         opened.push_async_callback(generator.close)
-        snapshots, audit, metrics = SnapshotCache(), AuditLog(), Metrics()
+        audit = AuditLog(await asyncio.to_thread(open_signer, settings))
+        snapshots, metrics = SnapshotCache(), Metrics()
         query = QueryParts(
             database=database,
             snapshots=snapshots,

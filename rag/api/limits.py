@@ -1,14 +1,17 @@
-"""How often one key may ask: a token bucket per key, in this process."""
+"""How often one key, person or assistant may ask: token buckets, in this process."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rag.domain import Principal
 from rag.errors import Limited
+from rag.settings import Settings
 
 KEYS_MAX = 10_000
-"""Buckets kept; the longest unused goes first. Only verified keys have one, so callers cannot fill this."""
+"""Buckets kept; the longest unused goes first. Only verified keys and known people have one, so callers cannot fill
+this."""
 
 
 @dataclass(slots=True)
@@ -20,11 +23,20 @@ class _Bucket:
 class RateLimiter:
     """`per_minute` requests in the long run, and as many at once after a quiet minute.
 
-    Several service processes count apart: the limit holds per process.
+    Several service processes count apart: the limit holds per process. `whose` stands in the message.
     """
 
-    def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        per_minute: int,
+        *,
+        whose: str = "key",
+        code: str = Limited.code,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._per_minute = per_minute
+        self._whose = whose
+        self._code = code
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
@@ -47,7 +59,33 @@ class RateLimiter:
         if bucket.tokens < 1:
             wait = (1 - bucket.tokens) / rate
             raise Limited(
-                f"This key may ask {self._per_minute} times a minute. Wait {wait:.0f} seconds, then retry.",
+                f"This {self._whose} may ask {self._per_minute} times a minute. Wait {wait:.0f} seconds, then retry.",
                 retry_after_s=wait,
+                code=self._code,
             )
         bucket.tokens -= 1
+
+
+class RequestRates:
+    """The rates of keys, and of the people and assistants behind them, whatever number of keys they have."""
+
+    def __init__(self, settings: Settings) -> None:
+        limits, per_key = settings.limits, settings.service.requests_per_minute
+        self._keys = RateLimiter(per_key)
+        self._people = RateLimiter(
+            limits.person_requests_per_minute or per_key, whose="person", code="person_requests_per_minute"
+        )
+        most = limits.assistant_requests_per_minute
+        self._assistants = (
+            None if most is None else RateLimiter(most, whose="assistant", code="assistant_requests_per_minute")
+        )
+
+    def take_key(self, counted_as: str) -> None:
+        """Count one request of a verified credential. Raises `Limited`."""
+        self._keys.take(counted_as)
+
+    def take_principal(self, principal: Principal) -> None:
+        """Count one request for a person, by the assistant if there is one. Raises `Limited`."""
+        if self._assistants is not None and principal.assistant is not None:
+            self._assistants.take(f"{principal.tenant} {principal.assistant}")
+        self._people.take(f"{principal.tenant} {principal.person}")

@@ -8,8 +8,9 @@ from fastapi import Request
 
 from policies.desk import PolicyDesk
 from policies.store import SnapshotCache
-from rag.api.limits import RateLimiter
+from rag.api.limits import RequestRates
 from rag.api.metrics import Metrics
+from rag.api.queue import AnswerQueue
 from rag.audit.log import AuditLog
 from rag.db.engine import Database
 from rag.domain import Answer, Principal, Span
@@ -72,7 +73,8 @@ class AppState:
     """What lives as long as one application: its parts, and what only this process counts."""
 
     parts: AppParts
-    limiter: RateLimiter
+    rates: RequestRates
+    queue: AnswerQueue
 
 
 def state_of(request: Request) -> AppState:

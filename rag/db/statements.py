@@ -14,6 +14,16 @@ def insert_if_absent(session: AsyncSession, table: Table) -> sqlite.Insert | pos
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
+def insert_or_add(session: AsyncSession, table: Table, column: str) -> sqlite.Insert | postgresql.Insert:
+    """An insert that adds `column` to that of an existing row with the same key, and leaves its other columns."""
+    key = [part.name for part in table.primary_key]
+    if session.get_bind().dialect.name == "postgresql":
+        new = postgresql.insert(table)
+        return new.on_conflict_do_update(index_elements=key, set_={column: table.c[column] + new.excluded[column]})
+    added = sqlite.insert(table)
+    return added.on_conflict_do_update(index_elements=key, set_={column: table.c[column] + added.excluded[column]})
+
+
 def table_of(row: type[Base]) -> Table:
     table = row.__table__
     assert isinstance(table, Table)  # noqa: S101 - narrows SQLAlchemy's FromClause for the type checker

@@ -239,3 +239,24 @@ class AuditRow(Base):
     body: Mapped[str] = mapped_column(Text, doc="Canonical JSON, exactly the hashed bytes.")
     previous: Mapped[str] = mapped_column(String(64))
     digest: Mapped[str] = mapped_column(String(64))
+
+
+class AuditCheckpointRow(Base):
+    """A signed checkpoint of a batch of audit records. It stays when retention removes its records."""
+
+    __tablename__ = "audit_checkpoint"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last: Mapped[int] = mapped_column(doc="Sequence number of the last record that it covers.")
+    body: Mapped[str] = mapped_column(Text, doc="The statement, exactly as signed.")
+
+
+class AuditPrunedRow(Base):
+    """A signed statement that retention removed a tenant's records up to one of them. The newest counts."""
+
+    __tablename__ = "audit_pruned"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    through: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    body: Mapped[str] = mapped_column(Text, doc="The statement, exactly as signed.")

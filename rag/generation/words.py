@@ -10,25 +10,39 @@ from dataclasses import dataclass
 TOKEN = re.compile(r"<[A-Z][A-Z0-9_]*>")
 """What stands for a masked value in the reading face."""
 
-_PIECE = re.compile(r"<[A-Z][A-Z0-9_]*>|\d[\d.,:/]*\d|\d|[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
-_NUMBER = re.compile(r"\d+(?:[.:/]\d+)*")
+_SIGN = r"(?:(?<![\w)\]])[-\u2212])?"
+"""A hyphen between numbers or words is no sign."""
+_PIECE = re.compile(rf"<[A-Z][A-Z0-9_]*>|{_SIGN}\d[\d.,:/]*\d|{_SIGN}\d|[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+_NUMBER = re.compile(r"[-\u2212]?\d+(?:[.:/]\d+)*")
 _PUNCTUATION = str.maketrans(",.;:!?()", "        ")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"(?<=\d)[,'\u2019\u00a0\u202f\u2009](?=\d{3}(?!\d))")
+_NUMBER_SIGN = re.compile(r"\bN(?:o|os|r)\.\s*(?=\d)")
+"""In "No. 5" nothing is denied."""
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_DAY_OF_MONTH = re.compile(rf"\b0(?=[1-9]\.?\s+(?:{'|'.join(_MONTHS)})\b)|(?<=\d)(?:st|nd|rd|th)\b")
+_ISO_DATE = re.compile(r"\b(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
+_DOTTED_DATE = re.compile(r"\b(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])\.(\d{4})\b")
+_SYMBOLS = {"%": "percent", "\u20ac": "euro", "$": "dollar", "\u00a3": "pound", "EUR": "euro", "USD": "dollar"}
+_SYMBOL = re.compile(r"[%\u20ac$\u00a3]|\b(?:EUR|USD)\b")
+_PER_CENT = re.compile(r"\bper cent\b", re.IGNORECASE)
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-STOPWORDS = _words(
+STOPWORDS = word_set(
     "a an and are as at be been being but by can could did do does doing for from had has have having he her hers him "
     "his how i if in into is it its itself let may me might must my of on or our ours shall she should so some such "
     "than that the their theirs them then there these they this those to too up upon us very was we were what when "
     "where which while who whom whose why will with would you your yours about also any each please tell give show "
     "according much many"
 )
-NEGATIONS = _words("not no never none nobody nothing neither nor without cannot forbidden prohibited lack lacks")
-LIMITS = _words("only unless except until solely merely")
+NEGATIONS = word_set("not no never none nobody nothing neither nor without cannot forbidden prohibited lack lacks")
+LIMITS = word_set("only unless except until solely merely")
 """Words that narrow a statement: a claim may not add one that its source does not have, nor drop one."""
 _COUNTED = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -39,7 +53,7 @@ NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTED) if word 
     word: str(value * 10) for value, word in enumerate(_TENS, start=3)
 }
 """Without "one", which mostly counts nothing."""
-_FREQUENCIES = _words("once twice half double daily weekly monthly quarterly yearly annually hourly")
+_FREQUENCIES = word_set("once twice half double daily weekly monthly quarterly yearly annually hourly")
 _QUANTITY_ASKED = re.compile(
     r"\bhow (?:many|much|high|long|large|big|often|far|fast|old|heavy|soon)\b"
     r"|\bwhat\b.*\b(?:costs?|percentage|price)\b",
@@ -72,6 +86,20 @@ class Content:
         return self.words - self.particular
 
 
+def pieces_of(text: str) -> list[str]:
+    """Words, numbers and tokens in order; dates, thousands and symbols of units written in one way."""
+    text = _NUMBER_SIGN.sub("", _THOUSANDS.sub("", text))
+    text = _ISO_DATE.sub(lambda m: f"{int(m[3])} {_MONTHS[int(m[2]) - 1]} {m[1]}", text)
+    text = _DOTTED_DATE.sub(lambda m: f"{int(m[1])} {_MONTHS[int(m[2]) - 1]} {m[3]}", text)
+    text = _PER_CENT.sub("percent", _DAY_OF_MONTH.sub("", text))
+    return _PIECE.findall(_SYMBOL.sub(lambda m: f" {_SYMBOLS[m[0]]} ", text))
+
+
+def number_of(piece: str) -> str | None:
+    """The number that a lower-case piece is, in figures, or None."""
+    return _plain_number(piece) if _NUMBER.match(piece) else NUMBER_WORDS.get(piece)
+
+
 def content_of(text: str) -> Content:
     words: set[str] = set()
     numbers: set[str] = set()
@@ -79,14 +107,12 @@ def content_of(text: str) -> Content:
     negations = 0
     limits: set[str] = set()
     at_start = True
-    for piece in _PIECE.findall(_THOUSANDS.sub("", text)):
+    for piece in pieces_of(text):
         lowered = piece.lower().replace("\u2019", "'")
         if piece.startswith("<"):
             words.add(piece)
-        elif _NUMBER.match(piece):
-            numbers.add(_plain_number(piece))
-        elif lowered in NUMBER_WORDS:
-            numbers.add(NUMBER_WORDS[lowered])
+        elif (number := number_of(lowered)) is not None:
+            numbers.add(number)
         elif lowered in NEGATIONS or lowered.endswith("n't"):
             negations += 1
         elif lowered in LIMITS:
@@ -109,7 +135,7 @@ def asks_for_quantity(question: str) -> bool:
 
 def quantities_of(text: str) -> frozenset[str]:
     """The numbers of a text, spelled out or not, and its words of frequency."""
-    words = _words(text.lower().translate(_PUNCTUATION))
+    words = word_set(text.lower().translate(_PUNCTUATION))
     return content_of(text).numbers | (words & _FREQUENCIES) | ({"1"} if "one" in words else frozenset())
 
 
@@ -146,7 +172,7 @@ def coverage(wanted: Content, given: Content) -> float:
 
 
 def _plain_number(piece: str) -> str:
-    number = piece.rstrip(".,:/").replace(",", "")
+    number = piece.rstrip(".,:/").replace(",", "").replace("\u2212", "-")
     if "." in number and number.replace(".", "", 1).isdigit():
         number = number.rstrip("0").rstrip(".")
     return number

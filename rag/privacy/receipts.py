@@ -46,8 +46,11 @@ class Signer:
     def sign(self, facts: Mapping[str, Any]) -> str:
         """The receipt of the facts: canonical JSON, with the public key and the signature."""
         body = {**facts, "format": FORMAT, "public_key": self.public_key}
-        signature = base64.b64encode(self._key.sign(_signed_bytes(body))).decode("ascii")
-        return canonical({**body, "signature": signature})
+        return canonical({**body, "signature": self.sign_for(FORMAT, canonical(body).encode("ascii"))})
+
+    def sign_for(self, purpose: str, message: bytes) -> str:
+        """The signature, as base64, of a message for one purpose: it is none of the same message for another."""
+        return base64.b64encode(self._key.sign(f"{purpose}\n".encode("ascii") + message)).decode("ascii")
 
 
 def open_signer(settings: Settings) -> Signer:

@@ -16,9 +16,11 @@ from rag.errors import GeneratorUnavailable, RingfenceError
 from rag.generation.protocol import GenerationRequest, Generator
 from rag.privacy.outgoing import Outgoing
 from rag.query.access_class import access_class
-from rag.query.cite import Draft, DraftReader, Support, verify
+from rag.query.budget import metered
+from rag.query.cite import Draft, DraftReader, verify
 from rag.query.clock import StageClock
 from rag.query.decide import Standing, still_readable, still_unmaskable
+from rag.query.evidence import Evidence, Support
 from rag.query.found import Retrieval
 from rag.query.guard import inert
 from rag.query.parts import DEFAULTS, Options, QueryParts
@@ -84,6 +86,7 @@ async def ask(
 
     Raises:
         Misuse: the question cannot be taken.
+        Limited: a budget of the day does not suffice.
         PolicyUnreadable, IndexUnavailable, GeneratorUnavailable, AuditUnavailable: a part did not answer.
         PolicyChanged: what the answer rests on may no longer be read; it ends here, unfinished.
     """
@@ -93,22 +96,26 @@ async def ask(
     with clock.stage("prompt"):
         given = give(retrieval.chunks, parts.settings.generator.context_chars)
         request = await _request(retrieval, given, parts, options)
-    work = _Work(principal, parts, retrieval, given, clock)
-    try:
-        async with aclosing(_drafts(request, parts, work)) as drafts:
-            while (draft := await clock.timed("generate", anext(drafts, None))) is not None:
-                ready = await work.claim(draft)
-                if ready is None:
-                    continue
-                if len(work.claims) == 1:
-                    yield work.started()
-                yield ready
-        finished = await work.finish()
-        if not work.claims:
-            yield work.started()
-    except BaseException as cause:
-        await work.stopped(cause)
-        raise
+    count = parts.embedder.count_tokens
+    sources = [one.source for one in given]
+    async with metered(parts, principal, sources, count(question), request.max_tokens) as meter:
+        work = _Work(principal, parts, retrieval, given, clock)
+        try:
+            async with aclosing(_drafts(request, parts, work)) as drafts:
+                while (draft := await clock.timed("generate", anext(drafts, None))) is not None:
+                    meter.add(count(draft.text))
+                    ready = await work.claim(draft)
+                    if ready is None:
+                        continue
+                    if len(work.claims) == 1:
+                        yield work.started()
+                    yield ready
+            finished = await work.finish()
+            if not work.claims:
+                yield work.started()
+        except BaseException as cause:
+            await work.stopped(cause)
+            raise
     yield finished
 
 
@@ -179,7 +186,7 @@ class _Work:
         self._principal = principal
         self._parts = parts
         self._retrieval = retrieval
-        self._given = given
+        self._evidence = tuple(map(Evidence, given))
         self._used = [one.source for one in given]
         passages = (text for one in given for text in (one.passage.title, one.passage.text))
         self._outgoing = Outgoing(retrieval.privacy, [retrieval.question, *passages])
@@ -205,7 +212,7 @@ class _Work:
         with self._clock.stage("verify"):
             if not self._generator.verbatim:
                 draft = await self._scanned(draft)
-            supports = verify(draft, self._given, verbatim=self._generator.verbatim)
+            supports = verify(draft, self._evidence, verbatim=self._generator.verbatim)
         if not supports or draft.text in self._said:
             self._parts.metrics.claims_removed.inc()
             return None

@@ -6,25 +6,23 @@ alone says nothing about contradiction.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rag.domain import ReadableChunk, Span
 from rag.generation.protocol import CUT
-from rag.generation.sentences import Kind, split_sentences
-from rag.generation.words import Content, content_of
-from rag.query.prompt import Given, heading_of
+from rag.generation.sentences import split_sentences
+from rag.query.evidence import Evidence, Support
+from rag.query.statement import Statement
 
-COVERAGE_MIN = 0.70
-"""Share of a claim's content words that the supporting sentences and their heading must hold."""
-OWN_COVERAGE_MIN = 0.50
-"""Share that the sentences must hold by themselves: a heading alone supports nothing."""
+Found = tuple[float, Support]
+"""How well a passage supports a claim, 0..1, and where."""
+Find = Callable[[Evidence], Found | None]
 
 _MARKER = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 _TRAILING = re.compile(r"(?:\s*\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+\s*([.!?]*)\s*$")
 _SPACE = re.compile(r"\s+")
 _MARKER_BEGUN = re.compile(r"\[[\d\s,]*")
-_CLAUSE_END = re.compile(r"\s+and\s+|[;,]\s+")
+_WORD = re.compile(r"\w")
 _LIST_MARK = re.compile(r"^\s*(?:[-*\u2022]|\d{1,2}[.)])\s+")
 DRAFT_CHARS_MAX = 4000
 """A generator that writes on without ending a sentence is cut here."""
@@ -36,19 +34,6 @@ class Draft:
 
     text: str = field(repr=False)
     hints: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Support:
-    """Where a claim was found to stand: `span` counts in the version's text."""
-
-    source: ReadableChunk
-    span: Span
-
-    @property
-    def quote(self) -> str:
-        chunk = self.source.chunk
-        return chunk.text[self.span.start - chunk.span.start : self.span.end - chunk.span.start]
 
 
 class DraftReader:
@@ -98,90 +83,66 @@ def draft_of(sentence: str, *, verbatim: bool) -> Draft:
     return Draft(_SPACE.sub(" ", text).strip(), tuple(dict.fromkeys(hints)))
 
 
-def verify(draft: Draft, given: Sequence[Given], *, verbatim: bool) -> tuple[Support, ...]:
+def verify(draft: Draft, evidence: Sequence[Evidence], *, verbatim: bool) -> tuple[Support, ...]:
     """Where the claim stands; empty when no given passage supports it.
 
     Of the passages the markers named, every one that supports it; if none does, the best of all that were given.
     """
-    find = _find_verbatim if verbatim else _find_supporting
-    named = [passage for passage in given if passage.passage.number in draft.hints]
-    supports = [found for passage in named if (found := find(draft.text, passage)) is not None]
+    find = _verbatim_finder(draft.text) if verbatim else _supporting_finder(draft.text)
+    named = [passage for passage in evidence if passage.number in draft.hints]
+    supports = [found for passage in named if (found := find(passage)) is not None]
     if not supports:
-        others = [passage for passage in given if passage not in named]
-        found_elsewhere = [found for passage in others if (found := find(draft.text, passage)) is not None]
+        others = [passage for passage in evidence if passage.number not in draft.hints]
+        found_elsewhere = [found for passage in others if (found := find(passage)) is not None]
         supports = sorted(found_elsewhere, key=lambda found: -found[0])[:1]
     return tuple(support for _, support in supports)
 
 
-def _find_verbatim(text: str, given: Given) -> tuple[float, Support] | None:
+def _verbatim_finder(text: str) -> Find:
     """The text as it stands in the passage, whatever white space lies between its words."""
     words = text.split()
-    if not words:
-        return None
-    match = re.search(r"\s+".join(map(re.escape, words)), given.passage.text)
-    return (1.0, _support(given, match.start(), match.end())) if match else None
+
+    def find(evidence: Evidence) -> Found | None:
+        place = evidence.find(words)
+        return (1.0, evidence.support(*place)) if place else None
+
+    return find
 
 
-def _find_supporting(text: str, given: Given) -> tuple[float, Support] | None:
+def _supporting_finder(text: str) -> Find:
     """The sentence of the passage, or two in a row, that best supports a claim."""
-    exact = _find_verbatim(text, given) if len(text.split()) > 2 else None
-    if exact is not None and _is_whole(exact[1], given):
-        return exact
-    claim, figures = content_of(text), _figures(text)
-    around = content_of(heading_of(given.source))
-    passage = given.passage.text
-    sentences = [s for s in split_sentences(passage) if s.kind is not Kind.HEADING and not s.of(passage).endswith("?")]
-    contents = [content_of(sentence.of(passage)) for sentence in sentences]
+    words = text.split()
+    statement = Statement.of(text)
+
+    def find(evidence: Evidence) -> Found | None:
+        place = evidence.find(words) if len(words) > 2 else None
+        if place is not None and _is_whole(*place, evidence):
+            return 1.0, evidence.support(*place)
+        return _best_window(statement, evidence)
+
+    return find
+
+
+def _best_window(statement: Statement, evidence: Evidence) -> Found | None:
+    if not statement.may_stand_in(evidence):
+        return None
+    read = evidence.read
     best: tuple[float, int, int] | None = None
-    windows = [(first, last) for first in range(len(sentences)) for last in (first, first + 1) if last < len(sentences)]
+    windows = [(first, last) for first in range(len(read)) for last in (first, first + 1) if last < len(read)]
     for first, last in windows:
-        score = _supports(claim, figures, contents[first : last + 1], around)
+        score = statement.supported_by(read[first : last + 1], evidence.around)
         # A single sentence wins over a pair that adds nothing.
         if score is not None and (best is None or score > best[0] + 1e-9):
             best = (score, first, last)
     if best is None:
         return None
     score, first, last = best
-    return score, _support(given, sentences[first].start, sentences[last].end)
+    return score, evidence.support(read[first].sentence.start, read[last].sentence.end)
 
 
-def _is_whole(support: Support, given: Given) -> bool:
+def _is_whole(start: int, end: int, evidence: Evidence) -> bool:
     """Whether nothing of its sentences was left out: the words around a copy may limit or negate it."""
-    text, offset = given.passage.text, given.source.chunk.span.start
-    start, end = support.span.start - offset, support.span.end - offset
-    touched = [s for s in split_sentences(text) if s.start < end and start < s.end]
+    text = evidence.given.passage.text
+    touched = [s for s in evidence.sentences if s.start < end and start < s.end]
     around = [text[touched[0].start : start], text[end : touched[-1].end]] if touched else []
-    return not any(re.search(r"\w", part) for part in around)
-
-
-def _supports(
-    claim: Content, figures: Sequence[Content], sentences: Sequence[Content], around: Content
-) -> float | None:
-    """How well the sentences together support the claim, or None when they do not."""
-    if not claim.words:
-        return None
-    own = frozenset[str]().union(*(sentence.words for sentence in sentences))
-    numbers = around.numbers.union(*(sentence.numbers for sentence in sentences))
-    if not (claim.numbers <= numbers and claim.tokens <= own and claim.names <= own | around.words):
-        return None
-    if not all(any(figure.words <= sentence.words for sentence in sentences) for figure in figures):
-        return None
-    nearest = max(sentences, key=lambda sentence: len(claim.words & sentence.words))
-    if claim.negated != nearest.negated or claim.limits != nearest.limits:
-        return None
-    own_share = len(claim.words & own) / len(claim.words)
-    share = len(claim.words & (own | around.words)) / len(claim.words)
-    return own_share if share >= COVERAGE_MIN and own_share >= OWN_COVERAGE_MIN else None
-
-
-def _figures(text: str) -> tuple[Content, ...]:
-    """The clauses of a claim that give a number. One sentence must state each: number and what it is about.
-
-    "A tool allowance of 9 euros" below the heading "Travel" must not support "the travel allowance is 9 euros".
-    """
-    return tuple(clause for part in _CLAUSE_END.split(text) if (clause := content_of(part)).numbers)
-
-
-def _support(given: Given, start: int, end: int) -> Support:
-    offset = given.source.chunk.span.start
-    return Support(given.source, Span(offset + start, offset + end))
+    return not any(_WORD.search(part) for part in around)

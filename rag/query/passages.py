@@ -10,6 +10,7 @@ from rag.db.documents import Documents, attributes_of, tightening_of
 from rag.db.tables import ChunkRow, DocumentRow, VersionRow
 from rag.domain import Principal, Span
 from rag.errors import NotFound, PolicyUnreadable
+from rag.query.budget import count_chunks
 from rag.query.decide import Standing, check_all, plan_of, read_policy
 from rag.query.guard import inert
 from rag.query.parts import QueryParts
@@ -51,6 +52,7 @@ async def open_passage(
 
     Raises:
         NotFound: it does not exist, or she may not read it: the same words after the same work.
+        Limited: a budget of the day does not suffice.
         PolicyUnreadable, AuditUnavailable: then nothing is returned.
     """
     try:
@@ -70,6 +72,8 @@ async def open_passage(
     if loaded is None or not allowed:
         await write_record(parts, principal.tenant, "passage_refused", body)
         raise NotFound("There is no such passage, or none that you may read.")
+    given = {row.id: one for row, one in zip(loaded.chunks, loaded.labels[1:], strict=True)}
+    await count_chunks(parts, principal, given)
     ids = {"document": loaded.document.id, "version": loaded.version.id, "start": span.start, "end": span.end}
     await write_record(parts, principal.tenant, "passage", body | ids)
     text = loaded.version.text[span.start : span.end]

@@ -14,6 +14,7 @@ from rag.db.documents import LoadedChunk
 from rag.domain import Principal, ReadableChunk
 from rag.index.store import Query
 from rag.privacy.mask import MaskedText
+from rag.query.budget import count_chunks, labels_of
 from rag.query.clock import StageClock
 from rag.query.decide import check_chunks, other_tenants, plan_of, read_policy, still_readable
 from rag.query.found import Found, Retrieval
@@ -43,6 +44,7 @@ async def search(question: str, principal: Principal, parts: QueryParts, limit: 
 
     Raises:
         Misuse: the question cannot be taken.
+        Limited: a budget of the day does not suffice.
         PolicyUnreadable, IndexUnavailable, AuditUnavailable: then nothing is returned.
     """
     return (await find(question, principal, parts, limit)).chunks
@@ -55,6 +57,7 @@ async def find(question: str, principal: Principal, parts: QueryParts, limit: in
     with clock.stage("check"):
         standing = await still_readable(parts, principal, retrieval.snapshot, retrieval.chunks)
     with clock.stage("record"):
+        await count_chunks(parts, principal, labels_of(retrieval.chunks))
         await Recorder(parts, principal, retrieval).searched()
     return Found(retrieval.chunks, standing.snapshot.epoch, clock.timings())
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from rag.audit.log import AuditLog, AuditRef
+from rag.audit.chain import AuditRef
+from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody, UnfitRecord, canonical
 from rag.db.engine import Database
 

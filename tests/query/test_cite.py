@@ -5,7 +5,8 @@ import pytest
 from policies.rules import Attributes, Level
 from rag.domain import Chunk, ReadableChunk, Span
 from rag.query.cite import Draft, DraftReader, draft_of, verify
-from rag.query.prompt import Given, give
+from rag.query.evidence import Evidence
+from rag.query.prompt import give
 
 TEXT = (
     "The notice period for suppliers\nis 90 days. It begins on the first of a month, see [3]. "
@@ -13,13 +14,13 @@ TEXT = (
 )
 
 
-def passages(*texts: str, start: int = 100) -> tuple[Given, ...]:
+def passages(*texts: str, start: int = 100) -> tuple[Evidence, ...]:
     found = []
     for number, text in enumerate(texts):
         attributes = Attributes("acme", f"doc{number}", "sales", Level.PUBLIC)
         chunk = Chunk(f"chk{number}", f"doc{number}", "ver", 0, Span(start, start + len(text)), None, "", text)
         found.append(ReadableChunk(chunk, attributes, 1, "Supplier terms"))
-    return give(found, 10_000)
+    return tuple(map(Evidence, give(found, 10_000)))
 
 
 def read(*pieces: str, verbatim: bool = False) -> list[Draft]:
@@ -108,6 +109,12 @@ def test_a_copied_sentence_without_its_full_stop_is_supported() -> None:
     assert verify(draft, passages(TEXT), verbatim=False)[0].quote.startswith("Visitors must not park in the yard")
 
 
+def test_a_neighbour_that_adds_nothing_is_not_quoted() -> None:
+    text = "Visitors sign in at the desk. Goods must be weighed at the gate before they are stored. Lunch is at noon."
+    supports = verify(Draft("Goods must be weighed before they are stored.", (1,)), passages(text), verbatim=False)
+    assert [s.quote for s in supports] == ["Goods must be weighed at the gate before they are stored."]
+
+
 def test_every_named_passage_that_supports_a_claim_is_cited_and_no_other() -> None:
     copies = passages(TEXT, "Fish on Fridays.", TEXT)
     supports = verify(Draft("The notice period for suppliers is 90 days.", (1, 2, 3)), copies, verbatim=False)
@@ -115,7 +122,7 @@ def test_every_named_passage_that_supports_a_claim_is_cited_and_no_other() -> No
 
 
 def test_the_best_passage_is_given_even_if_it_must_be_cut_and_others_whole_or_not_at_all() -> None:
-    chunks = [given.source for given in passages("a" * 500, "b" * 500, "c" * 50)]
+    chunks = [one.given.source for one in passages("a" * 500, "b" * 500, "c" * 50)]
     lengths = [len(given.passage.text) for given in give(chunks, 600)]
     assert lengths == [500, 50]
     assert len(give(chunks, 200)[0].passage.text) < 200

@@ -50,4 +50,7 @@ async def _serve(settings: Settings, folder: DataFolder) -> None:
                 folder.announce(url)
             talk().print(f"Ringfence answers on {url}. Ctrl-C stops it.")
 
-        await run_server(uvicorn_config(create_app(parts)), listening, announce)
+        try:
+            await run_server(uvicorn_config(create_app(parts)), listening, announce)
+        finally:
+            await parts.audit.seal_all(parts.database)
