@@ -29,7 +29,7 @@ PUBLISHED_MACRO_F1 = 0.713
 FALSE_SUPPORT_MAX = 0.02
 HELD_OUT_TENTHS = 4
 LIMIT_FLOOR = 300
-"""Graded checkers are compared by gates from so many SciFact pairs: figures of fewer say little."""
+"""Gates are for runs of at least so many SciFact pairs: figures of fewer say little."""
 REGULARISATIONS = [0.01, 0.03, 0.1, 0.3, 1.0]
 CHECKERS = {
     "coverage": ("coverage",),
@@ -125,11 +125,13 @@ def _rate(passes: Sequence[bool]) -> float:
 def _gates(figures: dict[str, Json], checked: dict[str, Json], pairs: int) -> tuple[Gate, ...]:
     false_support = figures["altered_false_support_ratio"]
     assert isinstance(false_support, float)
-    gates = [Gate("altered_false_support_ratio", "at most", FALSE_SUPPORT_MAX, false_support)]
-    if pairs >= LIMIT_FLOOR:
-        value, bound = (_macro_f1(checked[name]) for name in ("signals", "cosine_coverage_numbers"))
-        gates.append(Gate("scifact_held_out.signals.macro_f1", "at least", bound, value))
-    return tuple(gates)
+    if pairs < LIMIT_FLOOR:
+        return ()
+    value, bound = (_macro_f1(checked[name]) for name in ("signals", "cosine_coverage_numbers"))
+    return (
+        Gate("altered_false_support_ratio", "at most", FALSE_SUPPORT_MAX, false_support),
+        Gate("scifact_held_out.signals.macro_f1", "at least", bound, value),
+    )
 
 
 def _macro_f1(figures: Json) -> float:
