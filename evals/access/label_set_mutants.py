@@ -16,7 +16,7 @@ Namer = Callable[[Iterable[Payload], Conditions], Every | None]
 
 def filter_by_label_sets(payloads: Iterable[Payload], compiled: Conditions) -> Every | None:
     """As the embedded store does it, which writes no other tenant's points."""
-    sets = LabelSets(compiled.tenant)
+    sets = LabelSets()
     sets.add(payload for payload in payloads if payload["tenant"] == compiled.tenant)
     return sets.filter_of(compiled)
 

@@ -58,7 +58,7 @@ class EmbeddedStore:
         # The engine does one thing at a time anyway. Under the lock, a filter by sets of labels is still true of
         # every point when its search runs.
         self._engine = threading.Lock()
-        self._label_sets = LabelSets(tenant)
+        self._label_sets = LabelSets()
         self._label_sets.add(label_sets_in(shard, LABEL_SETS_MAX + 1))
         self._publishing = asyncio.Lock()
 

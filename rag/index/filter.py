@@ -1,5 +1,6 @@
 """A plan as a filter: the tree that admits exactly the chunks that the plan does."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from policies.plan import LIST_MAX, Clause, Conditions, Grant
@@ -97,14 +98,15 @@ def _denied(clause: Clause) -> tuple[Node, ...]:
 def _restrictions(clause: Clause) -> tuple[Node, ...]:
     """Everything a clause asks for besides the level."""
     lists = (("department", clause.departments), ("document", clause.documents), ("shares", clause.shared_with))
-    found: list[Node] = [_one_of(key, values) for key, values in lists if values is not None]
+    found: list[Node] = [one_of(key, values) for key, values in lists if values is not None]
     found.extend(AnyOf("tags", (tag,)) for tag in sorted(clause.tags))
     if clause.owner is not None:
         found.append(AnyOf("owner", (clause.owner,)))
     return tuple(found)
 
 
-def _one_of(key: str, values: frozenset[str]) -> Node:
+def one_of(key: str, values: Iterable[str]) -> Node:
+    """Some value under `key` is one of `values`, however many they are. Raises ValueError for none."""
     conditions = any_of(key, values)
     return conditions[0] if len(conditions) == 1 else Some(conditions)
 

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from policies.plan import Clause, Conditions, Grant
-from policies.rules import Attributes, Level
+from policies.rules import Attributes
 from policies.survey.catalogue import Catalogue
-from rag.index.filter import access_filter
-from rag.index.payload import LABELS_KEY, SEAL, SEAL_KEY, attributes_in
+from rag.index.filter import access_filter, one_of
+from rag.index.payload import LABELS_KEY, attributes_in
 from rag.index.store import Payload
-from rag.index.tree import AnyOf, AtMost, Every, Node, Some, any_of
+from rag.index.tree import AtMost, Every, Some, any_of
 
 LABEL_SETS_MAX = 4000
 """Beyond so many, naming them costs more than the conditions of a plan."""
@@ -30,11 +30,10 @@ _ANY = "any"
 class LabelSets:
     """All sets of labels of one tenant's points."""
 
-    def __init__(self, tenant: str) -> None:
-        self._tenant = tenant
-        self._names: dict[Attributes, str] = {}
+    def __init__(self) -> None:
+        self._sets: dict[str, Attributes] = {}
         self._too_many = False
-        self._catalogue: Catalogue | None = None
+        self._catalogue: tuple[Catalogue, dict[Attributes, str]] | None = None
         self._filters: dict[int, tuple[Conditions, Every | None]] = {}
 
     @property
@@ -45,15 +44,15 @@ class LabelSets:
     def add(self, payloads: Iterable[Payload]) -> None:
         """Points with these payloads, checked already, are about to be written. Sets are never forgotten."""
         for payload in () if self._too_many else payloads:
-            labels = replace(attributes_in(payload), document=_ANY)
-            if labels in self._names:
+            name = str(payload[LABELS_KEY])
+            if name in self._sets:
                 continue
-            self._names[labels] = str(payload[LABELS_KEY])
+            self._sets[name] = replace(attributes_in(payload), document=_ANY)
             self._catalogue = None
             self._filters.clear()
-            if len(self._names) > LABEL_SETS_MAX:
+            if len(self._sets) > LABEL_SETS_MAX:
                 self._too_many = True
-                self._names.clear()
+                self._sets.clear()
                 return
 
     def filter_of(self, plan: Conditions) -> Every | None:
@@ -89,19 +88,16 @@ class LabelSets:
     def _of_sets(self, plan: Conditions, named: frozenset[str]) -> Every | None:
         """What is admitted of documents that no rule names."""
         bare = _without_documents(plan)
+        if bare is None:
+            return None
         if self._catalogue is None:
-            self._catalogue = Catalogue(self._names)
-        admitted = self._catalogue.entries(self._catalogue.admitted(bare)) if bare is not None else ()
+            self._catalogue = Catalogue(self._sets.values()), {labels: name for name, labels in self._sets.items()}
+        catalogue, names = self._catalogue
+        admitted = catalogue.entries(catalogue.admitted(bare))
         if not admitted:
             return None
-        must = (*self._one_of(admitted), AtMost("epoch", plan.epoch))
-        return Every(must, any_of("document", named) if named else ())
-
-    def _one_of(self, admitted: tuple[Attributes, ...]) -> tuple[Node, ...]:
-        if len(admitted) == len(self._names):
-            return AnyOf("tenant", (self._tenant,)), AnyOf(SEAL_KEY, (SEAL,)), AtMost("level", max(Level))
-        conditions = any_of(LABELS_KEY, (self._names[labels] for labels in admitted))
-        return (conditions[0] if len(conditions) == 1 else Some(conditions),)
+        only = one_of(LABELS_KEY, (names[labels] for labels in admitted))
+        return Every((only, AtMost("epoch", plan.epoch)), any_of("document", named) if named else ())
 
 
 def _of_documents(plan: Conditions, named: frozenset[str]) -> Every | None:
@@ -109,9 +105,7 @@ def _of_documents(plan: Conditions, named: frozenset[str]) -> Every | None:
     whole = access_filter(plan)
     if whole is None:
         return None
-    conditions = any_of("document", named)
-    only: Node = conditions[0] if len(conditions) == 1 else Some(conditions)
-    return Every((only, *whole.must), whole.must_not)
+    return Every((one_of("document", named), *whole.must), whole.must_not)
 
 
 def _without_documents(plan: Conditions) -> Conditions | None:

@@ -49,7 +49,7 @@ def open_at(folder: Path) -> EmbeddedStore:
 
 
 def test_a_tangle_of_rules_becomes_one_condition_on_labels_and_one_on_the_epoch() -> None:
-    sets = LabelSets("acme")
+    sets = LabelSets()
     sets.add([payload(OPEN), payload(CLOSED), payload(replace(OPEN, document="doc_3"))])
     tangled = reader(
         *(Rule("user:ann", "acme", "read", "hr", frozenset({f"t{n}"})) for n in range(20)),
@@ -64,7 +64,7 @@ def test_a_tangle_of_rules_becomes_one_condition_on_labels_and_one_on_the_epoch(
 
 
 def test_a_set_that_is_written_later_is_known_to_a_plan_that_was_asked_before() -> None:
-    sets = LabelSets("acme")
+    sets = LabelSets()
     sets.add([payload(CLOSED)])
     assert sets.filter_of(HR) is None
     sets.add([payload(OPEN)])

@@ -228,15 +228,18 @@ def test_what_got_into_the_index_unvalidated_is_admitted_by_no_filter(shards: Sh
 
 
 def test_a_point_whose_digest_is_not_of_its_labels_is_admitted_by_no_filter_of_label_sets(shards: Shards) -> None:
-    """The sound twin is, though it is one of many sets, by a filter that names its own."""
+    """Nor by that of somebody who may read every set there is. The sound twins are."""
     secret = payload_of(replace(open_document(), level=Level.SECRET), version="v", attribute_version=1, policy_epoch=1)
     written = [{**sound_payload()}, {**secret}]
     rule = Rule("user:ann", HOME, ACTION, level=Level.INTERNAL)
     compiled = plan(Snapshot(HOME, EPOCH, (rule,), ()), [Caller(HOME, "user:ann")], ACTION)
     assert isinstance(compiled, Conditions)
+    widest = plan(Snapshot(HOME, EPOCH, (Rule("user:ann", HOME, ACTION),), ()), [Caller(HOME, "user:ann")], ACTION)
+    assert isinstance(widest, Conditions)
     shards.replace([*written, *misnamed_payloads()])
     for shard in shards.named.values():
         assert shard.admitted(filter_by_label_sets(written, compiled)) == {chunk(0)}
+        assert shard.admitted(filter_by_label_sets(written, widest)) == {chunk(0), chunk(1)}
 
 
 def test_random_numbers_decide_nothing_but_what_is_tried() -> None:
