@@ -6,6 +6,7 @@ a stream, and a caller who leaves in the middle of it is neither.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from rag.generation.faults import Fault
 
@@ -28,6 +29,13 @@ class Breaker:
         if self._open_until is None:
             return True
         return not self._on_trial and self._clock() >= self._open_until
+
+    @property
+    def state(self) -> Literal["closed", "open", "half_open"]:
+        """`half_open` is due for, or in the middle of, the request that tries it."""
+        if self._open_until is None:
+            return "closed"
+        return "half_open" if self._on_trial or self.admits else "open"
 
     @property
     def why(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from rag.generation.faults import Refused
+from rag.generation.marks import marked_chars
 from rag.generation.messages import Message
 from rag.generation.protocol import GenerationRequest
 
@@ -61,7 +62,7 @@ def _without(request: GenerationRequest, chars: int, counted: Count, max_tokens:
     kept = list(request.passages)
     while chars > 0 and len(kept) > 1:
         gone = kept.pop()
-        chars -= len(gone.title) + len(gone.text)
+        chars -= marked_chars(gone.title) + marked_chars(gone.text)
     if chars > 0:
         best = kept.pop() if kept else None
         if best is None or len(best.text) <= chars:

@@ -20,6 +20,7 @@ KEEP_ALIVE_S = 2.0
 """Below the 5 s after which vLLM closes an idle connection: else a question meets one that is just being closed."""
 COUNT_BYTES_MAX = 8_388_608
 """vLLM sends the ids of all tokens with their count: some 800,000 of them."""
+State = Literal["ready", "resting", "breaker_half_open", "breaker_open", "unhealthy"]
 WITHOUT_HEALTH = frozenset({404, 405, 501})
 """A server, or a proxy before it, that has no `/health`: it answers, so it is there."""
 
@@ -87,6 +88,17 @@ class ModelServer:
     def usable(self) -> bool:
         """Whether a new request may be sent now."""
         return self.healthy and self._breaker.admits and self.rests_s == 0
+
+    @property
+    def state(self) -> State:
+        """In one word, the first that holds."""
+        if not self.healthy:
+            return "unhealthy"
+        if self._breaker.state == "open":
+            return "breaker_open"
+        if self._breaker.state == "half_open":
+            return "breaker_half_open"
+        return "resting" if self.rests_s > 0 else "ready"
 
     @property
     def rests_s(self) -> float:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import httpx
@@ -47,6 +47,10 @@ class ModelServers:
         bound = math.ceil(LOAD_RATIO * share)
         weight = {server: digest_of([server.url, *beginning]) for server in usable}
         return sorted(usable, key=lambda server: (server.in_flight >= bound, weight[server]))
+
+    def __iter__(self) -> Iterator[ModelServer]:
+        """All of them, in the order of the settings."""
+        return iter(self._servers)
 
     def none_usable(self) -> Fault:
         """Why `in_order` is empty."""

@@ -7,6 +7,7 @@ closes the connection, which makes the server stop: vLLM aborts within half a se
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from rag.generation.layout import laid_out, numbers_back
 from rag.generation.messages import Message, build_messages, load_prompts
 from rag.generation.model_server import Body, ModelServer
 from rag.generation.model_servers import ModelServers
-from rag.generation.pieces import renumbered, without_not_found
+from rag.generation.pieces import renumbered, unmarked, without_not_found
 from rag.generation.protocol import GenerationRequest
 from rag.settings import GeneratorSettings
 
@@ -54,7 +55,8 @@ class _Asked:
 class OpenAIGenerator:
     """Streams from `POST {base_url}/chat/completions`. Retries only before the first piece of an answer.
 
-    `clock` counts seconds for breakers and rests; `sleep` waits for them.
+    `clock` counts seconds for breakers and rests; `sleep` waits for them. `faults` of the servers are counted by kind,
+    `retries` are rounds after the first.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class OpenAIGenerator:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._servers = ModelServers(settings, clock)
+        self.servers = ModelServers(settings, clock)
+        self.faults: Counter[str] = Counter()
+        self.retries = 0
         self._settings = settings
         self._prompts = load_prompts()
         self._sleep = sleep
@@ -78,7 +82,7 @@ class OpenAIGenerator:
         return False
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
-        self._servers.watch_health()
+        self.servers.watch_health()
         chars_left = self._max_tokens(request) * CHARS_PER_TOKEN_MAX
         try:
             async with AsyncExitStack() as stack:
@@ -92,7 +96,7 @@ class OpenAIGenerator:
             raise GeneratorUnavailable(f"The model server {cause}; no answer was made. {cause.advice}") from cause
 
     async def close(self) -> None:
-        await self._servers.close()
+        await self.servers.close()
 
     async def _open(self, request: GenerationRequest, stack: AsyncExitStack) -> AsyncGenerator[str, None]:
         """The pieces of an answer that has begun; what must be closed afterwards is put on `stack`."""
@@ -104,14 +108,18 @@ class OpenAIGenerator:
             stop=stop_after_attempt(self._settings.attempts) | stop_before_delay(limit_s),
             wait=_wait_s,
             sleep=self._sleep,
+            before_sleep=self._count_retry,
             reraise=True,
         )
         return await rounds(self._round, asked, stack)
 
+    def _count_retry(self, _state: RetryCallState) -> None:
+        self.retries += 1
+
     async def _round(self, asked: _Asked, stack: AsyncExitStack) -> AsyncGenerator[str, None]:
         """The pieces of the first server that begins to answer. Each that may be asked is asked once."""
         faults: list[Fault] = []
-        for server in self._servers.in_order(asked.request):
+        for server in self.servers.in_order(asked.request):
             if server in asked.broken:
                 continue
             try:
@@ -119,13 +127,14 @@ class OpenAIGenerator:
             except Fault as fault:
                 _log.warning("model_server=%s fault=%s: it %s", server.name, type(fault).__name__, fault)
                 faults.append(fault)
+                self.faults[type(fault).__name__] += 1
                 if isinstance(fault, BadStream):
                     asked.broken.add(server)
                 if len(asked.broken) >= BROKEN_MAX or (isinstance(fault, Refused) and not fault.elsewhere):
                     raise
                 if asyncio.get_running_loop().time() >= asked.deadline:
                     raise
-        raise _most_hopeful(faults or [self._servers.none_usable()])
+        raise _most_hopeful(faults or [self.servers.none_usable()])
 
     async def _attempt(self, server: ModelServer, asked: _Asked, stack: AsyncExitStack) -> AsyncGenerator[str, None]:
         async with AsyncExitStack() as attempt:
@@ -138,7 +147,8 @@ class OpenAIGenerator:
             except TimeoutError:
                 raise BadStream(f"sent nothing within {self._settings.first_token_timeout_s:g} s") from None
             await stack.enter_async_context(attempt.pop_all())
-            return renumbered(self._timed(first, pieces), numbers_back(fitted.passages))
+            own = unmarked(self._timed(first, pieces), fitted.mark)
+            return renumbered(own, numbers_back(fitted.passages))
         raise AssertionError("unreachable: the stack swallows no exception")
 
     async def _fitted(self, server: ModelServer, request: GenerationRequest) -> GenerationRequest:

@@ -32,6 +32,24 @@ async def without_not_found(pieces: AsyncGenerator[str, None]) -> AsyncGenerator
                 held = None
 
 
+async def unmarked(pieces: AsyncGenerator[str, None], mark: str) -> AsyncGenerator[str, None]:
+    """The same text without the data mark and the blank after it, for a model that copied them with a passage.
+
+    The end of a piece that may be the beginning of a mark is held back.
+    """
+    whole = f"{mark} "
+    held = ""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            text = (held + piece).replace(whole, "")
+            kept = next((n for n in range(min(len(mark), len(text)), 0, -1) if text.endswith(mark[:n])), 0)
+            text, held = text[: len(text) - kept], text[len(text) - kept :]
+            if text := text.replace(mark, ""):
+                yield text
+    if held := held.replace(mark, ""):
+        yield held
+
+
 async def renumbered(pieces: AsyncGenerator[str, None], numbers: dict[str, str]) -> AsyncGenerator[str, None]:
     """The same text with the numbers of markers replaced. One that no passage has becomes 0, which means none.
 

@@ -7,17 +7,23 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.generation.marks import UNKEYED_MARK
+
 CUT = "\u2026"
 """Ends a text that reached its limit of tokens: what stands before it may be half a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A readable chunk as a generator sees it: numbered from 1, reading face."""
+    """A readable chunk as a generator sees it: numbered from 1, reading face.
+
+    `noticed` where it contains text that speaks to a model.
+    """
 
     number: int
     title: str = field(repr=False)
     text: str = field(repr=False)
+    noticed: bool = False
 
 
 class SentenceSimilarity(Protocol):
@@ -36,6 +42,8 @@ class SentenceSimilarity(Protocol):
 class GenerationRequest:
     """`passages` come best first. `cache_salt` separates prefix caches of different readers' rights.
 
+    `mark` stands before every line of retrieved text in a prompt; no answer contains it.
+
     `similarity` compares as the asker's tenant does, knowing its index faces; without it a generator uses its own.
     """
 
@@ -44,6 +52,7 @@ class GenerationRequest:
     max_tokens: int
     temperature: float
     cache_salt: str = field(repr=False)
+    mark: str = field(default=UNKEYED_MARK, repr=False)
     similarity: SentenceSimilarity | None = field(default=None, repr=False)
 
 

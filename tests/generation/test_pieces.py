@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag.generation.pieces import renumbered, without_not_found
+from rag.generation.pieces import renumbered, unmarked, without_not_found
 
 NUMBERS = {"1": "3", "2": "1", "3": "2"}
 
@@ -49,3 +49,9 @@ async def test_a_piece_is_held_back_only_while_it_may_be_a_marker() -> None:
 async def test_not_found_is_no_piece_wherever_it_is_cut(cuts: list[int]) -> None:
     assert await joined(without_not_found(pieces_of('"Not found."', cuts))) == ""
     assert await joined(without_not_found(pieces_of("Notes are kept.", cuts))) == "Notes are kept."
+
+
+@given(st.lists(st.integers(0, 40), max_size=8))
+async def test_a_copied_data_mark_is_gone_wherever_the_text_is_cut(cuts: list[int]) -> None:
+    text = "^abcd1234 It is so. ^abcd1234 2^a = x^abcd"
+    assert await joined(unmarked(pieces_of(text, cuts), "^abcd1234")) == "It is so. 2^a = x^abcd"

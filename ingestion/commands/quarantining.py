@@ -1,0 +1,110 @@
+"""`ringfence documents quarantine`, `release` and `reject`: documents that speak to a model, for a person to decide."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from ingestion.commands.printing import plain
+from ingestion.commands.shared import (
+    DocumentArgument,
+    DryRunOption,
+    JsonOption,
+    TenantOption,
+    checked_name,
+    opened,
+    operator_name,
+)
+from ingestion.publishing import publish_documents
+from ingestion.quarantine import Decision, Quarantine, Waiting
+from rag.errors import Misuse
+from rag.settings import Settings, load_settings
+
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why: kept with the decision.")]
+
+
+def quarantine(tenant: TenantOption, as_json: JsonOption = False) -> None:
+    """What waits for a decision: masked path, what was noticed, and where. Never its text."""
+    waiting = asyncio.run(_waiting(load_settings(), checked_name(tenant, "tenant")))
+    if as_json:
+        typer.echo(json.dumps({"quarantine": [_record(one) for one in waiting]}, ensure_ascii=False))
+        return
+    table = Table(Column("document", no_wrap=True), "path", "noticed", "where", "older version")
+    for one in waiting:
+        where = "; ".join(_place(place) for place in one.places)
+        older = "visible" if one.previous_visible else "none"
+        table.add_row(one.document, plain(one.path), ", ".join(one.codes), plain(where), older)
+    Console().print(table)
+
+
+def release(
+    document: DocumentArgument,
+    tenant: TenantOption,
+    reason: ReasonOption,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a document visible that was held back. It is not held again while its content is the same."""
+    _decide(document, tenant, Decision.RELEASED, reason, dry_run=dry_run, as_json=as_json)
+
+
+def reject(
+    document: DocumentArgument,
+    tenant: TenantOption,
+    reason: ReasonOption,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Never make this content of a document visible. Another content is looked at anew."""
+    _decide(document, tenant, Decision.REJECTED, reason, dry_run=dry_run, as_json=as_json)
+
+
+def _decide(document: str, tenant: str, decision: Decision, reason: str, *, dry_run: bool, as_json: bool) -> None:
+    if not reason.strip():
+        raise Misuse("--reason is empty: say why, for those who look at the decision later.")
+    settings, name = load_settings(), checked_name(tenant, "tenant")
+    published = asyncio.run(_decided(settings, name, document, decision, reason.strip(), dry_run=dry_run))
+    if as_json:
+        done = {"document": document, "decision": decision.value, "dry_run": dry_run, "published": dict(published)}
+        typer.echo(json.dumps(done))
+    else:
+        typer.echo(f"{document} {'would be ' if dry_run else ''}{decision.value}.")
+
+
+async def _decided(
+    settings: Settings, tenant: str, document: str, decision: Decision, reason: str, *, dry_run: bool
+) -> Mapping[str, int]:
+    async with opened(settings) as database:
+        # A dry run does the same in a session that is never committed.
+        async with database.reading() if dry_run else database.unit_of_work() as session:
+            dim = await Quarantine(session, tenant).decide(document, decision, operator_name(), reason)
+        if dry_run or decision is Decision.REJECTED:
+            return {}
+        return await publish_documents(settings, database, dim, tenant)
+
+
+async def _waiting(settings: Settings, tenant: str) -> list[Waiting]:
+    async with opened(settings) as database, database.reading() as session:
+        return await Quarantine(session, tenant).waiting()
+
+
+def _record(one: Waiting) -> dict[str, Any]:
+    return {
+        "document": one.document,
+        "version": one.version,
+        "path": one.path,
+        "source": one.source,
+        "codes": list(one.codes),
+        "places": [dict(place) for place in one.places],
+        "since": one.since.isoformat(timespec="seconds"),
+        "previous_visible": one.previous_visible,
+    }
+
+
+def _place(place: Mapping[str, Any]) -> str:
+    page = f"page {place['page']}" if place["page"] else ""
+    return " ".join(part for part in (page, place["heading"]) if part) or "text"

@@ -1,0 +1,140 @@
+"""Documents held back because they speak to a model: which, why, and what a person decides about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rag.audit.log import AuditLog
+from rag.db.tables import ChunkRow, DocumentRow, QuarantineDecisionRow, QuarantinedRow, VersionRow
+from rag.domain import digest_of
+from rag.errors import NotFound
+
+_FLOAT_BYTES = 4
+
+
+class Decision(StrEnum):
+    """What was decided about one content of one document."""
+
+    RELEASED = "released"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A document in quarantine. `path` is masked; `places` are page, masked heading and codes, never text."""
+
+    document: str
+    version: str
+    path: str = field(repr=False)
+    source: str
+    codes: tuple[str, ...]
+    places: Sequence[Mapping[str, Any]] = field(repr=False)
+    since: datetime
+    previous_visible: bool
+
+
+async def decision_on(session: AsyncSession, tenant: str, document: str, content: str) -> Decision | None:
+    """What was decided about this content of this document, if anything."""
+    row = await session.get(QuarantineDecisionRow, (tenant, document, content))
+    return None if row is None else Decision(row.decision)
+
+
+class Quarantine:
+    """The quarantine of one tenant. Takes a session, never commits."""
+
+    def __init__(self, session: AsyncSession, tenant: str) -> None:
+        self._session = session
+        self._tenant = tenant
+
+    async def waiting(self) -> list[Waiting]:
+        """All that wait for a decision, ordered by masked path."""
+        statement = (
+            select(DocumentRow, VersionRow.id, VersionRow.created_at, QuarantinedRow)
+            .join(VersionRow, VersionRow.document == DocumentRow.id)
+            .join(QuarantinedRow, QuarantinedRow.version == VersionRow.id)
+            .where(DocumentRow.tenant == self._tenant, VersionRow.state == "quarantined")
+            .order_by(DocumentRow.path, DocumentRow.id)
+        )
+        return [
+            Waiting(
+                document=document.id,
+                version=version,
+                path=document.path,
+                source=document.source,
+                codes=tuple(held.flags),
+                places=held.places,
+                since=since,
+                previous_visible=document.current_version is not None,
+            )
+            for document, version, since, held in await self._session.execute(statement)
+        ]
+
+    async def decide(self, document: str, decision: Decision, author: str, reason: str) -> int:
+        """Release what is held of a document, to be published next, or reject it. Recorded in the audit log.
+
+        Returns the dimension of its vectors: the index wants it, and no model has to be loaded for it.
+
+        Raises:
+            NotFound: nothing of the document is in quarantine.
+        """
+        version, held = await self._held(document)
+        if decision is Decision.RELEASED:
+            dim = await self._release(document, version, held)
+        else:
+            dim = 0
+            version.state = "rejected"
+            await self._session.execute(delete(ChunkRow).where(ChunkRow.version == version.id))
+        await self._session.merge(
+            QuarantineDecisionRow(
+                tenant=self._tenant,
+                document=document,
+                content_digest=version.content_digest,
+                decision=decision.value,
+                author=author,
+                reason=reason,
+                decided_at=datetime.now(UTC),
+            )
+        )
+        await self._session.flush()
+        body = {
+            "subject": author,
+            "decision": decision.value,
+            "document": document,
+            "version": version.id,
+            "codes": list(held.flags),
+            "reason": digest_of(["quarantine", reason]).hex(),
+        }
+        await AuditLog().append(self._session, self._tenant, "quarantine", body)
+        return dim
+
+    async def _held(self, document: str) -> tuple[VersionRow, QuarantinedRow]:
+        statement = (
+            select(VersionRow, QuarantinedRow)
+            .join(QuarantinedRow, QuarantinedRow.version == VersionRow.id)
+            .where(
+                VersionRow.tenant == self._tenant, VersionRow.document == document, VersionRow.state == "quarantined"
+            )
+        )
+        found = (await self._session.execute(statement)).first()
+        if found is None:
+            raise NotFound(
+                f"Tenant {self._tenant!r} has nothing of a document {document!r} in quarantine. "
+                "`ringfence documents quarantine` lists what is."
+            )
+        version, held = found
+        return version, held
+
+    async def _release(self, document: str, version: VersionRow, held: QuarantinedRow) -> int:
+        row = await self._session.get_one(DocumentRow, document)
+        row.title, row.media_type, row.flags = held.title, held.media_type, list(held.flags)
+        row.updated_at = datetime.now(UTC)
+        version.state = "staged"
+        await self._session.delete(held)
+        first = select(ChunkRow.dense).where(ChunkRow.version == version.id).limit(1)
+        dense = await self._session.scalar(first)
+        return len(dense or b"") // _FLOAT_BYTES
