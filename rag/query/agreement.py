@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rag.generation.words import NEGATIONS, STOPWORDS, TOKEN, number_of, pieces_of, stem, word_set
+from rag.query.objections import Objection
 from rag.query.opposites import opposites_of
 
 _MONTHS = "january february march april may june july august september october november december"
@@ -94,9 +95,9 @@ def particulars_of(text: str) -> Particulars:
     )
 
 
-def agree(claim: Particulars, sentences: Sequence[Particulars]) -> bool:
-    """Whether nothing in the sentences, read together, tells against the claim."""
-    return not any(differ(claim, sentences) for differ in DISAGREEMENTS.values())
+def disagreement(claim: Particulars, sentences: Sequence[Particulars]) -> Objection | None:
+    """The first thing in the sentences, read together, that tells against the claim."""
+    return next((objection for objection, differ in DISAGREEMENTS.items() if differ(claim, sentences)), None)
 
 
 def _stem_of(piece: str, word: str) -> str | None:
@@ -230,11 +231,11 @@ def _swapped(claim: Particulars, sentences: Sequence[Particulars]) -> bool:
     return any(_swapped_names(claim, one) or _swapped_numbers(claim, one) for one in sentences)
 
 
-DISAGREEMENTS: Mapping[str, Callable[[Particulars, Sequence[Particulars]], bool]] = {
-    "swapped": _swapped,
-    "measured": _otherwise_measured,
-    "bounded": _otherwise_bounded,
-    "denied": _otherwise_denied,
-    "opposed": _opposed,
+DISAGREEMENTS: Mapping[Objection, Callable[[Particulars, Sequence[Particulars]], bool]] = {
+    Objection.ROLES: _swapped,
+    Objection.UNIT: _otherwise_measured,
+    Objection.BOUND: _otherwise_bounded,
+    Objection.DENIED: _otherwise_denied,
+    Objection.OPPOSITE: _opposed,
 }
 """How a claim may disagree with sentences, and what tells."""

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from policies.rules import Attributes, Level
 from rag.db.usage import Usage, Used
 from rag.domain import Principal, ReadableChunk
@@ -99,14 +101,17 @@ async def _take(
     if not budgets:
         return
     restricted = [chunk for chunk, label in labels.items() if _is_restricted(label, limits)]
+
+    async def take(session: AsyncSession) -> None:
+        for budget in budgets:
+            usage = Usage(session, principal.tenant, budget.subject, now.date())
+            counted = restricted if budget.chunks is not None else ()
+            used = await usage.add(tokens if budget.tokens is not None else 0, counted)
+            budget.refuse_above(used, now)
+            await usage.forget_older()
+
     try:
-        async with parts.database.unit_of_work() as session:
-            for budget in budgets:
-                usage = Usage(session, principal.tenant, budget.subject, now.date())
-                counted = restricted if budget.chunks is not None else ()
-                used = await usage.add(tokens if budget.tokens is not None else 0, counted)
-                budget.refuse_above(used, now)
-                await usage.forget_older()
+        await parts.database.write(take)
     except Limited as refusal:
         await write_record(parts, principal.tenant, "limited", who(principal) | {"code": refusal.code})
         raise
@@ -130,9 +135,11 @@ async def _give_back(parts: QueryParts, principal: Principal, tokens: int, day: 
 
 
 async def _correct(parts: QueryParts, tenant: str, budgets: list[_Budget], tokens: int, day: date) -> None:
-    async with parts.database.unit_of_work() as session:
+    async def correct(session: AsyncSession) -> None:
         for budget in budgets:
             await Usage(session, tenant, budget.subject, day).add(tokens)
+
+    await parts.database.write(correct)
 
 
 def _budgets(principal: Principal, limits: LimitSettings) -> list[_Budget]:

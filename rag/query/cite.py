@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rag.generation.protocol import CUT
 from rag.generation.sentences import split_sentences
 from rag.query.evidence import Evidence, Support
+from rag.query.objections import Objection
 from rag.query.statement import Statement
 
 Found = tuple[float, Support]
@@ -98,6 +99,22 @@ def verify(draft: Draft, evidence: Sequence[Evidence], *, verbatim: bool) -> tup
     return tuple(support for _, support in supports)
 
 
+def why_not(draft: Draft, evidence: Sequence[Evidence], *, verbatim: bool) -> Objection:
+    """What told against a claim that `verify` found no support for, by the sentences that came nearest to it."""
+    if not evidence:
+        return Objection.NO_PASSAGES
+    if verbatim:
+        return Objection.NOT_VERBATIM
+    statement = Statement.of(draft.text)
+    objections = [
+        objection
+        for passage in evidence
+        for first, last in _windows(passage)
+        if (objection := statement.objection(passage.read[first : last + 1], passage.around)) is not None
+    ]
+    return max(objections, key=lambda objection: objection.place, default=Objection.WORDS)
+
+
 def _verbatim_finder(text: str) -> Find:
     """The text as it stands in the passage, whatever white space lies between its words."""
     words = text.split()
@@ -115,6 +132,9 @@ def _supporting_finder(text: str) -> Find:
     statement = Statement.of(text)
 
     def find(evidence: Evidence) -> Found | None:
+        if len(words) < 2:
+            # A word by itself states nothing: it is what planted text asks for ("reply with ... only").
+            return None
         place = evidence.find(words) if len(words) > 2 else None
         if place is not None and _is_whole(*place, evidence):
             return 1.0, evidence.support(*place)
@@ -128,8 +148,7 @@ def _best_window(statement: Statement, evidence: Evidence) -> Found | None:
         return None
     read = evidence.read
     best: tuple[float, int, int] | None = None
-    windows = [(first, last) for first in range(len(read)) for last in (first, first + 1) if last < len(read)]
-    for first, last in windows:
+    for first, last in _windows(evidence):
         score = statement.supported_by(read[first : last + 1], evidence.around)
         # A single sentence wins over a pair that adds nothing.
         if score is not None and (best is None or score > best[0] + 1e-9):
@@ -138,6 +157,12 @@ def _best_window(statement: Statement, evidence: Evidence) -> Found | None:
         return None
     score, first, last = best
     return score, evidence.support(read[first].sentence.start, read[last].sentence.end)
+
+
+def _windows(evidence: Evidence) -> list[tuple[int, int]]:
+    """The sentences of a passage one by one, and each two in a row, as first and last."""
+    read = evidence.read
+    return [(first, last) for first in range(len(read)) for last in (first, first + 1) if last < len(read)]
 
 
 def _is_whole(start: int, end: int, evidence: Evidence) -> bool:

@@ -14,12 +14,17 @@ from policies.plan import Plan, PlanTooLarge, plan
 from policies.rules import Attributes, Caller, InvalidRule
 from policies.snapshot import Snapshot
 from policies.store import PolicyError
-from rag.db.documents import Documents, LoadedChunk
+from policies.tenancy import every_tenant
+from rag.db.documents import Documents, LoadedChunk, epoch_and_labels
 from rag.domain import Principal, ReadableChunk
 from rag.errors import IndexUnavailable, PolicyUnreadable, Unavailable
 from rag.query.parts import QueryParts
 
 _log = logging.getLogger(__name__)
+
+DECIDED_AT_ONCE = 16
+"""More decisions are made in a thread. So few take at most some milliseconds, mostly none as they are remembered, and
+would wait in a thread's queue behind what takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,13 @@ async def read_policy(parts: QueryParts, session: AsyncSession, tenant: str) -> 
         PolicyUnreadable: rules or epoch cannot be read; then nothing is answered.
     """
     try:
-        return await parts.snapshots.get(session, tenant)
+        snapshot = await parts.snapshots.get(session, tenant)
     except (PolicyError, SQLAlchemyError, OSError) as cause:
+        parts.metrics.policy_read(tenant, None)
         _log.error("policy_unreadable tenant=%s cause=%s", tenant, type(cause).__name__)
         raise _unreadable() from cause
+    parts.metrics.policy_read(tenant, snapshot.epoch)
+    return snapshot
 
 
 def plan_of(snapshot: Snapshot, principal: Principal, action: str = "read") -> Plan:
@@ -80,6 +88,12 @@ async def load_labels(session: AsyncSession, tenant: str, chunks: Collection[str
         return await Documents(session).labels_of_chunks(tenant, chunks)
 
 
+async def load_document_labels(session: AsyncSession, tenant: str, documents: Collection[str]) -> dict[str, Attributes]:
+    """The attributes of whole documents. Raises as `load_chunks`."""
+    with _readable_labels(tenant):
+        return await Documents(session).labels_of_documents(tenant, documents)
+
+
 @contextmanager
 def _readable_labels(tenant: str) -> Iterator[None]:
     try:
@@ -93,7 +107,10 @@ async def check_all(
     snapshot: Snapshot, callers: Sequence[Caller], action: str, attributes: Collection[Attributes]
 ) -> dict[Attributes, Decision]:
     """One decision for each distinct set of attributes: chunks of one document mostly share theirs."""
-    return await asyncio.to_thread(check_each, snapshot, callers, action, attributes)
+    distinct = frozenset(attributes)
+    if len(distinct) <= DECIDED_AT_ONCE:
+        return check_each(snapshot, callers, action, distinct)
+    return await asyncio.to_thread(check_each, snapshot, callers, action, distinct)
 
 
 async def check_chunks(
@@ -115,8 +132,9 @@ async def check_chunks(
 async def other_tenants(parts: QueryParts, tenant: str, chunks: Collection[str]) -> frozenset[str]:
     """Those of `chunks` that are another tenant's. Raises as `check_chunks`."""
     try:
-        async with parts.database.reading() as session:
-            return await Documents(session).others(tenant, chunks)
+        with every_tenant():
+            async with parts.database.glance() as session:
+                return await Documents(session).others(tenant, chunks)
     except (SQLAlchemyError, OSError) as cause:
         raise _unreadable() from cause
 
@@ -130,12 +148,15 @@ async def still_readable(
         PolicyChanged: something used is gone, or no longer readable.
         PolicyUnreadable: it cannot be told.
     """
-    async with parts.database.reading() as session:
+    with _readable_labels(principal.tenant):
+        ids = [found.chunk.id for found in used]
+        epoch, attributes = await epoch_and_labels(parts.database, principal.tenant, ids)
+    if type(epoch) is int and epoch == decided.epoch and _as_decided(used, attributes):
+        return Standing(decided, attributes)
+    async with parts.database.glance() as session:
         snapshot = await read_policy(parts, session, principal.tenant)
         attributes = await load_labels(session, principal.tenant, [found.chunk.id for found in used])
-    same_policy = snapshot.epoch == decided.epoch
-    same_labels = all(attributes.get(found.chunk.id) == found.attributes for found in used)
-    if same_policy and same_labels:
+    if snapshot.epoch == decided.epoch and _as_decided(used, attributes):
         return Standing(snapshot, attributes)
     gone = [found.chunk.id for found in used if found.chunk.id not in attributes]
     decisions = await check_all(snapshot, principal.callers, "read", list(attributes.values()))
@@ -144,6 +165,10 @@ async def still_readable(
         parts.metrics.policy_changed.inc()
         raise PolicyChanged()
     return Standing(snapshot, attributes)
+
+
+def _as_decided(used: Sequence[ReadableChunk], attributes: Mapping[str, Attributes]) -> bool:
+    return all(attributes.get(found.chunk.id) == found.attributes for found in used)
 
 
 async def still_unmaskable(

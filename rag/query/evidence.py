@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from rag.domain import ReadableChunk, Span
 from rag.generation.sentences import Kind, Sentence, split_sentences
 from rag.generation.words import Content, content_of
 from rag.query.agreement import Particulars, particulars_of
+from rag.query.guard import gives_orders
 from rag.query.prompt import Given, heading_of
 
 _WORD = re.compile(r"\S+")
@@ -56,10 +58,24 @@ class Evidence:
         return split_sentences(self.given.passage.text)
 
     @cached_property
+    def orders(self) -> list[Sentence]:
+        """The sentences that speak to a model, each with the one after it, which tends to say what to do."""
+        if not self.given.passage.noticed:
+            return []
+        texts = [sentence.of(self.given.passage.text) for sentence in self.sentences]
+        alone = [gives_orders(text) for text in texts]
+        found = {n + step for n, own in enumerate(alone) if own for step in (0, 1)}
+        for n, (first, second) in enumerate(pairwise(texts)):
+            # An order that begins in a sentence and ends in the next is found in neither.
+            if not (alone[n] or alone[n + 1]) and gives_orders(f"{first}\n{second}"):
+                found |= {n, n + 1}
+        return [sentence for n, sentence in enumerate(self.sentences) if n in found]
+
+    @cached_property
     def read(self) -> list[Read]:
-        """The sentences that can support a claim: headings and questions state nothing."""
+        """The sentences that can support a claim: headings, questions and orders to a model state nothing."""
         text = self.given.passage.text
-        said = [(s, s.of(text)) for s in self.sentences if s.kind is not Kind.HEADING]
+        said = [(s, s.of(text)) for s in self.sentences if s.kind is not Kind.HEADING and s not in self.orders]
         return [Read(s, content_of(t), particulars_of(t)) for s, t in said if not t.endswith("?")]
 
     @cached_property
@@ -72,10 +88,16 @@ class Evidence:
         return self.around.numbers.union(*(one.content.numbers for one in self.read))
 
     def find(self, words: Sequence[str]) -> tuple[int, int] | None:
-        """Where these words stand in a row, whatever white space lies between them: the first such place."""
+        """Where these words stand in a row, whatever white space lies between them: the first such place.
+
+        None also where that is part of an order to a model: it is neither evidence nor to be passed on.
+        """
         joined = " ".join(words)
         at = self._joined.find(joined) if words else -1
-        return (self._offsets[at], self._offsets[at + len(joined) - 1] + 1) if at >= 0 else None
+        if at < 0:
+            return None
+        start, end = self._offsets[at], self._offsets[at + len(joined) - 1] + 1
+        return None if any(s.start < end and start < s.end for s in self.orders) else (start, end)
 
     def support(self, start: int, end: int) -> Support:
         offset = self.given.source.chunk.span.start

@@ -1,11 +1,13 @@
 """What retrieval hands to the rest of the path."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from policies.plan import Plan
 from policies.snapshot import Snapshot
-from rag.domain import ReadableChunk, Timings
+from rag.domain import GuardCodes, ReadableChunk, Timings
 from rag.privacy.tenant import TenantPrivacy
+from rag.query.guard import guard_codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Retrieval:
     """How the chunks were found: the policy and the plan of that moment, and who was refused what.
 
     `question` is the reading face: masked. `refused` are chunks that the index returned and the check refused.
+    `noticed` are codes of what in the question speaks to a model, `flagged` those of the chunks that do, by id.
     """
 
     question: str = field(repr=False)
@@ -30,3 +33,12 @@ class Retrieval:
     plan: Plan
     chunks: tuple[ReadableChunk, ...] = field(repr=False)
     refused: tuple[str, ...] = ()
+    noticed: tuple[str, ...] = ()
+    flagged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    neighbours: Mapping[str, tuple[ReadableChunk, ...]] = field(default_factory=dict, repr=False)
+    """By chunk, what may be read of what stands beside it, in the order of the text."""
+
+    @property
+    def guard(self) -> GuardCodes:
+        """What an answer may say of it: nothing of chunks that this reader may not read is in it."""
+        return guard_codes(self.noticed, self.flagged.values())

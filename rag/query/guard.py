@@ -8,9 +8,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from rag.domain import GuardCodes, ReadableChunk
 from rag.errors import Misuse
+from rag.injection.detect import codes_of
+from rag.injection.findings import Code
 from rag.privacy.unmask import stand_ins_in
 
+_NO_ORDERS = frozenset({Code.EXFILTRATION.value, Code.HIDDEN.value})
 _INVISIBLE_ALLOWED = "\n\r\t"
 _REMOVED = "[link removed]"
 _ANGLE, _BREAK = "\u2039", "] "
@@ -30,6 +34,22 @@ _URL = re.compile(
 _LEADING_MARKUP = re.compile(r"^(?:#{1,6}\s+|>\s*)+")
 _AFTER_URL = ".,;:!?\"')]}"
 _ROUNDS = 8
+
+
+def noticed(chunks: Iterable[ReadableChunk]) -> dict[str, tuple[str, ...]]:
+    """The codes of each chunk that speaks to a model, by its id; computed anew, whatever ingestion said of it."""
+    found = {one.chunk.id: codes_of((one.title, one.chunk.heading, one.chunk.text)) for one in chunks}
+    return {chunk: codes for chunk, codes in found.items() if codes}
+
+
+def gives_orders(text: str) -> bool:
+    """Whether a text tells a model what to do. Links and invisible characters alone do not."""
+    return any(code not in _NO_ORDERS for code in codes_of((text,)))
+
+
+def guard_codes(question: tuple[str, ...], chunks: Iterable[tuple[str, ...]]) -> GuardCodes:
+    """Codes of the question and of the chunks, each once, sorted."""
+    return GuardCodes(question, tuple(sorted({code for codes in chunks for code in codes})))
 
 
 def check_question(question: str, chars_max: int) -> str:

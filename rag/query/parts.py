@@ -13,8 +13,11 @@ from rag.generation.protocol import Generator
 from rag.index.lexical import LexicalEncoder
 from rag.index.store import VectorStore
 from rag.privacy.tenant import Privacy
+from rag.query.account import Account
 from rag.query.metrics import QueryMetrics, private_metrics
+from rag.query.scorer import NoScorer, SupportScorer
 from rag.settings import Settings
+from rag.telemetry.tracing import NO_TRACING, Tracing
 
 
 class TenantStores(Protocol):
@@ -44,6 +47,8 @@ class QueryParts:
     settings: Settings
     fallback: Generator | None = None
     metrics: QueryMetrics = field(default_factory=private_metrics)
+    scorer: SupportScorer = field(default_factory=NoScorer)
+    tracing: Tracing = NO_TRACING
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Options:
     limit: int | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    account: Account | None = None
+    """Filled as the question is answered; at the end it holds what its reader may have explained."""
 
 
 DEFAULTS = Options()

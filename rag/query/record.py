@@ -9,6 +9,7 @@ from typing import Any
 from policies.plan import Clause, DenyAll, Plan
 from rag.domain import Answer, Principal, ReadableChunk, digest_of
 from rag.errors import AuditUnavailable
+from rag.query.account import Reader
 from rag.query.found import Retrieval
 from rag.query.parts import QueryParts
 
@@ -40,7 +41,12 @@ class Recorder:
         """Before the first claim leaves: who asks, and what the generator was given. Written once."""
         if not self.opened:
             body = {"answer": self._answer_id, "model": _fit(model), "considered": _chunks(considered)}
-            await self._write("question", self._question() | body)
+            try:
+                await self._write("question", self._question() | body)
+            except asyncio.CancelledError:
+                # Whoever stops waiting does not stop what has begun: it may be written, and must not stay open.
+                self.opened = True
+                raise
             self.opened = True
 
     async def unmasked(self, given_back: Collection[str], document: str) -> None:
@@ -57,12 +63,20 @@ class Recorder:
             "epoch": answer.epoch,
             "model": _fit(answer.model),
             "shown": shown,
-            "claims": len(answer.claims),
+            "claims": sum(claim.supported for claim in answer.claims),
+            "unsupported": sum(not claim.supported for claim in answer.claims),
             "level": int(answer.level),
             "digest": self._digest("answer text", answer.text),
             "stages_ms": {name: round(ms, 3) for name, ms in answer.timings.stages},
         }
         await self._write("answer", self._who() | body)
+
+    async def explained(self, reader: Reader) -> None:
+        """Before an explanation is given: who looks at whose answer, or, without an answer, at whose search."""
+        administrator = reader.administrator
+        through = [caller.subject for caller in (administrator.callers or ())[1:]]
+        body = {"answer": self._answer_id, "key": reader.key, "reader": administrator.name, "through": through}
+        await self._write("explain", self._who() | body)
 
     async def stopped(self, code: str) -> None:
         """An answer that was begun and not finished. Nothing leaves any more, so a failure here is only logged."""
@@ -85,6 +99,7 @@ class Recorder:
             "plan": plan_digest(retrieval.plan),
             "denied": isinstance(retrieval.plan, DenyAll),
             "question": self._digest("question", retrieval.question),
+            "guard": {"question": list(retrieval.guard.question), "passages": list(retrieval.guard.passages)},
             "refused": list(retrieval.refused[:REFUSED_LISTED_MAX]),
             "refused_count": len(retrieval.refused),
         }
@@ -100,8 +115,7 @@ async def write_record(parts: QueryParts, tenant: str, kind: str, body: Mapping[
         AuditUnavailable: whatever the reason.
     """
     try:
-        async with parts.database.unit_of_work() as session:
-            await parts.audit.append(session, tenant, kind, body)
+        await parts.database.write(lambda session: parts.audit.append(session, tenant, kind, body))
     except Exception as cause:
         raise AuditUnavailable(
             "The audit record could not be written, so nothing was answered. Retry; `ringfence doctor` checks the log."

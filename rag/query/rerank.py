@@ -4,6 +4,7 @@ Reciprocal rank fusion joins the two branches without comparing their scores, wh
 SciFact it is better than either branch alone (nDCG@10 .723 against .679 and .652).
 """
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -30,14 +31,24 @@ def similarities(hits: Hits) -> Mapping[str, float]:
     return {hit.chunk: hit.score for hit in hits.dense}
 
 
-def rerank(question: str, chunks: Sequence[ReadableChunk]) -> tuple[ReadableChunk, ...]:
-    """The chunks best first; `question` is the reading face, as their text is."""
+def rerank(question: str, chunks: Sequence[ReadableChunk], limit: int | None = None) -> tuple[ReadableChunk, ...]:
+    """The chunks best first, or the best `limit` of them; `question` is the reading face, as their text is.
+
+    With a limit, those are not read whose fused score is too low for any words to lift them among the best.
+    """
     wanted = content_of(question)
-    scored = [
-        replace(found, score=found.score * (1 + WORDS_WEIGHT * coverage(wanted, content_of(_face(found)))))
-        for found in chunks
-    ]
-    return tuple(sorted(scored, key=lambda found: (-found.score, found.chunk.id)))
+    scored: list[ReadableChunk] = []
+    best: list[float] = []
+    for found in sorted(chunks, key=lambda found: -found.score):
+        if limit is not None and len(best) == limit and (not best or found.score * (1 + WORDS_WEIGHT) < best[0]):
+            break
+        score = found.score * (1 + WORDS_WEIGHT * coverage(wanted, content_of(_face(found))))
+        scored.append(replace(found, score=score))
+        if limit is not None:
+            heapq.heappush(best, score)
+            if len(best) > limit:
+                heapq.heappop(best)
+    return tuple(sorted(scored, key=lambda found: (-found.score, found.chunk.id)))[:limit]
 
 
 def _face(found: ReadableChunk) -> str:

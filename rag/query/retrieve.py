@@ -5,24 +5,29 @@ guard -> plan -> mask -> search with the filter in every branch -> check each hi
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from policies.plan import Conditions, DenyAll
 from policies.snapshot import Snapshot
 from rag.db.documents import LoadedChunk
 from rag.domain import Principal, ReadableChunk
-from rag.index.store import Query
-from rag.privacy.mask import MaskedText
+from rag.index.store import Hits, Query
+from rag.injection.detect import codes_of
+from rag.privacy.masked import MaskedText
+from rag.query.account import Account
 from rag.query.budget import count_chunks, labels_of
 from rag.query.clock import StageClock
 from rag.query.decide import check_chunks, other_tenants, plan_of, read_policy, still_readable
+from rag.query.explanation import explain
+from rag.query.facts import plan_facts
 from rag.query.found import Found, Retrieval
-from rag.query.guard import check_question
+from rag.query.guard import check_question, noticed
 from rag.query.known import known_values
 from rag.query.parts import QueryParts
 from rag.query.record import Recorder
 from rag.query.rerank import fuse, rerank, similarities
+from rag.telemetry.names import data_source, embeddings
 
 _log = logging.getLogger(__name__)
 
@@ -32,11 +37,18 @@ REFETCH_FACTOR = 4
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One search, checked. `more` is True when the index may hold further candidates."""
+    """One search, checked. `more` is True when the index may hold further candidates.
+
+    `current` are the hits that are visible chunks of the tenant, `others` those that are another tenant's.
+    """
 
     chunks: tuple[ReadableChunk, ...] = field(repr=False)
     refused: tuple[str, ...]
     more: bool
+    hits: Hits = field(repr=False)
+    fused: Mapping[str, float] = field(repr=False)
+    current: Mapping[str, LoadedChunk] = field(repr=False)
+    others: frozenset[str] = field(repr=False)
 
 
 async def search(question: str, principal: Principal, parts: QueryParts, limit: int) -> tuple[ReadableChunk, ...]:
@@ -50,26 +62,45 @@ async def search(question: str, principal: Principal, parts: QueryParts, limit: 
     return (await find(question, principal, parts, limit)).chunks
 
 
-async def find(question: str, principal: Principal, parts: QueryParts, limit: int) -> Found:
-    """`search`, with the epoch it was decided at and the time it took."""
-    clock = StageClock()
-    retrieval = await retrieve(question, principal, parts, limit, clock)
-    with clock.stage("check"):
-        standing = await still_readable(parts, principal, retrieval.snapshot, retrieval.chunks)
-    with clock.stage("record"):
-        await count_chunks(parts, principal, labels_of(retrieval.chunks))
-        await Recorder(parts, principal, retrieval).searched()
-    return Found(retrieval.chunks, standing.snapshot.epoch, clock.timings())
+async def find(
+    question: str, principal: Principal, parts: QueryParts, limit: int, account: Account | None = None
+) -> Found:
+    """`search`, with the epoch it was decided at and the time it took; `account` is filled where there is one."""
+    with StageClock(parts.tracing, "find") as clock:
+        retrieval = await retrieve(question, principal, parts, limit, clock, account)
+        with clock.stage("check"):
+            standing = await still_readable(parts, principal, retrieval.snapshot, retrieval.chunks)
+        with clock.stage("record"):
+            await count_chunks(parts, principal, labels_of(retrieval.chunks))
+            await (recorder := Recorder(parts, principal, retrieval)).searched()
+        if account is not None:
+            with clock.stage("explain"):
+                explanation = await explain(account, retrieval, principal, parts, found=bool(retrieval.chunks))
+                await recorder.explained(account.reader)
+            account.explanation = explanation
+        return Found(retrieval.chunks, standing.snapshot.epoch, clock.timings())
 
 
-async def retrieve(question: str, principal: Principal, parts: QueryParts, limit: int, clock: StageClock) -> Retrieval:
+async def retrieve(
+    question: str,
+    principal: Principal,
+    parts: QueryParts,
+    limit: int,
+    clock: StageClock,
+    account: Account | None = None,
+) -> Retrieval:
     """The path up to the reranked chunks. Whoever calls it writes the record."""
+    clock.count("check", hits=0, allowed=0, refused=0)
     with clock.stage("guard"):
         text = check_question(question, parts.settings.service.question_chars_max)
+        codes = codes_of([text])
+        parts.metrics.noticed("question", codes)
     with clock.stage("plan"):
-        async with parts.database.reading() as session:
+        async with parts.database.glance() as session:
             snapshot = await read_policy(parts, session, principal.tenant)
         decided = plan_of(snapshot, principal)
+    if clock.traced:
+        clock.tell("plan", plan_facts(decided, snapshot.epoch))
     with clock.stage("mask"):
         async with parts.database.reading() as session:
             privacy = await parts.privacy.for_tenant(session, principal.tenant)
@@ -77,16 +108,29 @@ async def retrieve(question: str, principal: Principal, parts: QueryParts, limit
         masked = await asyncio.to_thread(privacy.mask_question, text, known)
     if isinstance(decided, DenyAll):
         # Nothing may be read, so nothing is asked: not even how long the index would take says anything.
-        return Retrieval(masked.reading, privacy, snapshot, decided, ())
+        return Retrieval(masked.reading, privacy, snapshot, decided, (), noticed=codes)
+    clock.tell("embed", embeddings(parts.embedder.name, parts.embedder.dim))
     with clock.stage("embed"):
         query = await asyncio.to_thread(_query, masked, parts)
     candidates = max(parts.settings.index.candidates, limit)
     batch = await _search_checked(query, principal, parts, snapshot, decided, candidates, clock)
-    if len(batch.chunks) < limit and batch.more:
+    again = len(batch.chunks) < limit and batch.more
+    if again:
         batch = await _search_checked(query, principal, parts, snapshot, decided, candidates * REFETCH_FACTOR, clock)
     with clock.stage("rerank"):
-        chunks = rerank(masked.reading, batch.chunks)[:limit]
-    return Retrieval(masked.reading, privacy, snapshot, decided, chunks, batch.refused)
+        ranked = rerank(masked.reading, batch.chunks, limit if account is None else None)
+        chunks = ranked[:limit]
+    if account is not None:
+        account.searched(batch.hits, batch.fused, batch.current, batch.others, rounds=2 if again else 1)
+        account.reranked(ranked, len(chunks))
+    clock.count("rerank", chunks=len(chunks))
+    parts.metrics.search_chunks.observe(len(chunks))
+    with clock.stage("guard"):
+        # Text made for it takes some milliseconds a chunk: not in the loop, where everybody would wait.
+        flagged = await asyncio.to_thread(noticed, chunks)
+        for found in flagged.values():
+            parts.metrics.noticed("passage", found)
+    return Retrieval(masked.reading, privacy, snapshot, decided, chunks, batch.refused, codes, flagged)
 
 
 def _query(masked: MaskedText, parts: QueryParts) -> Query:
@@ -103,20 +147,24 @@ async def _search_checked(
     candidates: int,
     clock: StageClock,
 ) -> _Batch:
+    clock.tell("search", data_source(principal.tenant))
     with clock.stage("search"):
         store = await parts.stores.get(principal.tenant)
         hits = await store.search(decided, query, limit=candidates)
     with clock.stage("check"):
         scores = fuse(hits)
         current, allowed = await check_chunks(parts, snapshot, principal, scores)
-    await _report_unknown([chunk for chunk in scores if chunk not in current], principal.tenant, parts)
+    others = await _report_unknown([chunk for chunk in scores if chunk not in current], principal.tenant, parts)
     refused = tuple(chunk for chunk in scores if chunk in current and chunk not in allowed)
     _report_refused(refused, current, principal.tenant, snapshot.epoch, parts)
+    parts.metrics.search_hits.observe(len(scores))
+    clock.count("check", hits=len(scores), allowed=len(allowed), refused=len(refused))
     cosine = similarities(hits)
     chunks = tuple(
         _readable(current[chunk], score, cosine.get(chunk, 0.0)) for chunk, score in scores.items() if chunk in allowed
     )
-    return _Batch(chunks, refused, more=max(len(hits.dense), len(hits.lexical)) >= candidates)
+    more = max(len(hits.dense), len(hits.lexical)) >= candidates
+    return _Batch(chunks, refused, more, hits, scores, current, others)
 
 
 def _readable(found: LoadedChunk, score: float, similarity: float) -> ReadableChunk:
@@ -130,15 +178,19 @@ def _readable(found: LoadedChunk, score: float, similarity: float) -> ReadableCh
     )
 
 
-async def _report_unknown(chunks: Sequence[str], tenant: str, parts: QueryParts) -> None:
-    """Count hits that are no visible chunks of the tenant: replaced or removed ones, or, an alarm, another tenant's."""
+async def _report_unknown(chunks: Sequence[str], tenant: str, parts: QueryParts) -> frozenset[str]:
+    """Count hits that are no visible chunks of the tenant: replaced or removed ones, or, an alarm, another tenant's.
+
+    Returns those of another tenant.
+    """
     if not chunks:
-        return
+        return frozenset()
     others = await other_tenants(parts, tenant, chunks)
     parts.metrics.dropped_stale.inc(len(chunks) - len(others))
     parts.metrics.dropped_by_check.inc(len(others))
     for chunk in sorted(others):
         _log.error("index_returned_another_tenants_chunk tenant=%s chunk=%s", tenant, chunk)
+    return others
 
 
 def _report_refused(

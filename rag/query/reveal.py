@@ -104,7 +104,7 @@ async def open_permitted(permits: Mapping[str, Permit], privacy: TenantPrivacy, 
     """The originals of permitted tokens. One that was erased, or whose kind is redacted, has none."""
     if not permits:
         return Revealed({}, {}, frozenset())
-    async with parts.database.reading() as session:
+    async with parts.database.glance() as session:
         originals = await privacy.vault.open(session, permits, without=privacy.redacted)
     by_document: defaultdict[str, set[str]] = defaultdict(set)
     for token in originals:

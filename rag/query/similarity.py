@@ -57,7 +57,7 @@ async def tenant_similarity(privacy: TenantPrivacy, texts: Iterable[str], parts:
     tokens = {token.text for text in texts for token in tokens_in(text)}
     if not tokens:
         return EmbedderSimilarity(parts.embedder)
-    async with parts.database.reading() as session:
+    async with parts.database.glance() as session:
         originals = await privacy.vault.open(session, tokens)
     faces = await asyncio.to_thread(lambda: {t: privacy.index_face_of_reading(t, originals) for t in originals})
 

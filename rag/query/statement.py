@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rag.generation.words import Content, content_of, word_set
-from rag.query.agreement import Particulars, agree, particulars_of
+from rag.query.agreement import Particulars, disagreement, particulars_of
 from rag.query.evidence import Evidence, Read
+from rag.query.objections import Objection
 
 COVERAGE_MIN = 0.70
 """Share of a claim's content words that the supporting sentences and their heading must hold."""
@@ -42,16 +43,28 @@ class Statement:
 
     def supported_by(self, sentences: Sequence[Read], around: Content) -> float | None:
         """How well the sentences together, under their heading, support it, 0..1; None when they do not."""
-        claim = self.content
-        if not claim.words or not self._draws_on_each(sentences):
+        if self.objection(sentences, around) is not None:
             return None
+        own = frozenset[str]().union(*(one.content.words for one in sentences))
+        return len(self.content.words & own) / len(self.content.words)
+
+    def objection(self, sentences: Sequence[Read], around: Content) -> Objection | None:
+        """The first thing that tells against these sentences as support, in the order of `Objection`; None: nothing."""
+        claim = self.content
+        if not claim.words:
+            return Objection.EMPTY
+        if not self._draws_on_each(sentences):
+            return Objection.JOINED
         own = frozenset[str]().union(*(one.content.words for one in sentences))
         own_share = len(claim.words & own) / len(claim.words)
         share = len(claim.words & (own | around.words)) / len(claim.words)
         if share < COVERAGE_MIN or own_share < OWN_COVERAGE_MIN:
-            return None
-        supported = self._same_particulars([one.content for one in sentences], own, around)
-        return own_share if supported and agree(self.particulars, [one.particulars for one in sentences]) else None
+            return Objection.WORDS
+        told = self._other_particulars([one.content for one in sentences], own, around)
+        if told not in (None, Objection.FIGURE):
+            return told
+        # A number that stands elsewhere is often one with another unit or bound, which says more.
+        return disagreement(self.particulars, [one.particulars for one in sentences]) or told
 
     def _draws_on_each(self, sentences: Sequence[Read]) -> bool:
         """False where a second sentence lends nothing but a name or a number: it is then about something else.
@@ -67,18 +80,27 @@ class Statement:
                 return False
         return True
 
-    def _same_particulars(self, sentences: Sequence[Content], own: frozenset[str], around: Content) -> bool:
+    def _other_particulars(
+        self, sentences: Sequence[Content], own: frozenset[str], around: Content
+    ) -> Objection | None:
         claim = self.content
         numbers = around.numbers.union(*(sentence.numbers for sentence in sentences))
         opening = self.particulars.opening
-        if not (claim.numbers <= numbers and claim.tokens <= own and claim.names <= own | around.words):
-            return False
-        if opening is not None and opening not in own | around.words:
-            return False
-        if not all(any(figure.words <= sentence.words for sentence in sentences) for figure in self.figures):
-            return False
         nearest = max(sentences, key=lambda sentence: len(claim.words & sentence.words))
-        return claim.negated == nearest.negated and claim.limits == nearest.limits
+        # Told one by one, so that the cheap ones spare the work of the others.
+        if not claim.numbers <= numbers:
+            return Objection.NUMBER
+        if not claim.tokens <= own:
+            return Objection.TOKEN
+        if not claim.names <= own | around.words:
+            return Objection.NAME
+        if opening is not None and opening not in own | around.words:
+            return Objection.SUBJECT
+        if not all(any(figure.words <= sentence.words for sentence in sentences) for figure in self.figures):
+            return Objection.FIGURE
+        if claim.negated != nearest.negated:
+            return Objection.NEGATION
+        return Objection.LIMIT if claim.limits != nearest.limits else None
 
 
 def _figures(text: str) -> tuple[Content, ...]:

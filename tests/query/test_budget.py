@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy import text as sql
 
 from policies.rules import Attributes, Level
+from policies.tenancy import bind
 from rag.db.engine import Database, open_database
 from rag.db.usage import UsageRow, UsedChunkRow
 from rag.domain import Span
@@ -127,6 +128,7 @@ async def test_which_chunks_are_restricted_is_a_setting(
 async def test_processes_share_a_budget_which_survives_their_end(company: Company, database_url: str) -> None:
     """Of eight at once in two processes, as many get through as the budget has room for."""
     parts = limited(company, person_restricted_chunks_per_day=5)
+    bind(TENANT)
     replicas = [await open_database(database_url) for _ in range(2)]
 
     async def show(number: int, database: Database) -> bool:

@@ -53,6 +53,8 @@ def plainly(claim: str, evidence: Evidence) -> tuple[float, int, int] | None:
     text = evidence.given.passage.text
     sentences = split_sentences(text)
     words = claim.split()
+    if len(words) < 2:  # a word by itself states nothing
+        return None
     copy = re.search(r"\s+".join(map(re.escape, words)), text) if len(words) > 2 else None
     if copy is not None:
         touched = [s for s in sentences if s.start < copy.end() and copy.start() < s.end]
