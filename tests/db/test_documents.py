@@ -245,3 +245,19 @@ async def test_chunks_are_found_by_their_ids_however_many_documents_the_tenant_h
             steps = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all()
             assert steps[0].detail.startswith("SEARCH chunk USING INDEX sqlite_autoindex_chunk_1 (id=?)"), steps
             assert all("(id=?)" in step.detail for step in steps if step.detail.startswith("SEARCH")), steps
+
+
+async def test_what_stands_beside_a_chunk_is_of_its_own_version_and_in_order(any_database: Database) -> None:
+    chunks = [chunk(start=n, end=n + 1) for n in range(5)]
+    for number, row in enumerate(chunks):
+        row.id, row.ordinal = f"chk_{number}", number
+    older = version()
+    older.id = "ver_0"
+    elsewhere = chunk()
+    elsewhere.id, elsewhere.version, elsewhere.ordinal = "chk_old", "ver_0", 1
+    await store(any_database, document(), version(), older, *reversed(chunks), elsewhere)
+    async with any_database.reading() as session:
+        documents = Documents(session)
+        beside = await documents.beside("acme", ["chk_0", "chk_3"], 1)
+        assert beside == {"chk_0": ["chk_1"], "chk_3": ["chk_2", "chk_4"]}
+        assert await documents.beside("other", ["chk_0"], 1) == {}

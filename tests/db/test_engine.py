@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import StatementError
 
 from policies.tables import ChangeRow, EpochRow
+from policies.tenancy import bind
 from rag.db.engine import Database, open_database
 from rag.errors import Unavailable
 
@@ -72,6 +73,7 @@ async def test_a_reading_session_does_not_wait_for_a_writer(database: Database) 
 
 
 async def test_two_processes_worth_of_engines_see_each_others_commits(database_url: str) -> None:
+    bind("a")
     first, second = await open_database(database_url), await open_database(database_url)
     try:
         async with first.unit_of_work() as session:

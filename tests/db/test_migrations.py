@@ -1,21 +1,25 @@
 """Migrations lead to exactly the tables that the code uses, and back to nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from policies.tables import Base
+from policies.tables import Base, EpochRow
+from policies.tenancy import every_tenant
+from rag.db.engine import open_database
 from rag.db.migrate import alembic_config, upgrade
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    created = create_async_engine(database_url)
+async def engine(blank_database_url: str) -> AsyncIterator[AsyncEngine]:
+    created = create_async_engine(blank_database_url)
     yield created
     await created.dispose()
 
@@ -72,6 +76,19 @@ async def test_stricter_chunks_of_the_first_release_are_marked(engine: AsyncEngi
         await connection.run_sync(upgrade_to("head"))
         marked = set(await connection.scalars(text("SELECT id FROM chunk WHERE stricter")))
     assert marked == {"level", "wall"}
+
+
+def test_there_is_one_newest_revision() -> None:
+    assert len(ScriptDirectory.from_config(alembic_config()).get_heads()) == 1
+
+
+async def test_processes_that_start_at_once_migrate_one_after_the_other(blank_database_url: str) -> None:
+    """Each connection is another process's as far as the database can tell."""
+    opened = await asyncio.gather(*(open_database(blank_database_url) for _ in range(3)))
+    with every_tenant():
+        for database in opened:
+            assert await database.rows(select(EpochRow), {}) == []
+            await database.close()
 
 
 async def test_downgrading_removes_every_table(engine: AsyncEngine) -> None:
