@@ -1,10 +1,12 @@
 """The real application on a real server with a real database; only the path of a question may be a stand-in."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,16 @@ from rag.domain import (
 )
 from rag.errors import NotFound
 from rag.identity.authenticate import IdentityParts
-from rag.identity.keys import Scope
+from rag.identity.keys import USUAL, Scope
 from rag.identity.store import ApiKeys
 from rag.identity.tokens import TokenVerifier
+from rag.privacy.guesses import load_model
+from rag.query.account import Account
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
 from rag.query.unmasking import GivenBack
-from rag.settings import ServiceSettings, Settings
+from rag.settings import IngestionSettings, ServiceSettings, Settings, SourceSettings
 from tests.api import administered
 from tests.api.administered import Speaker
 
@@ -71,6 +75,7 @@ class ScriptedPath:
     )
     asked: list[tuple[str, Principal, Options]] = field(default_factory=list)
     opened: list[tuple[str, str, Span, Principal]] = field(default_factory=list)
+    failure: Exception | None = None
     hang_after: int | None = None
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     passage: OpenedPassage = PASSAGE
@@ -93,8 +98,10 @@ class ScriptedPath:
         finally:
             self.closed.set()
 
-    async def search(self, question: str, principal: Principal, limit: int) -> Found:
+    async def search(self, question: str, principal: Principal, limit: int, account: Account | None = None) -> Found:
         self.asked.append((question, principal, Options(limit=limit)))
+        if self.failure is not None:
+            raise self.failure
         if principal.person in self.finds_nothing:
             return Found((), 7, Timings((("search", 1.0),)))
         chunk = Chunk("chk_a", "doc_a", "ver_a", 0, Span(10, 34), 2, "Leave", "Annual leave is 28 days.")
@@ -113,6 +120,21 @@ class ScriptedPath:
         return GivenBack(document, dict.fromkeys(tokens, PASSAGE.text), ())
 
 
+_load_model = cache(load_model)
+_TLS = ssl.create_default_context()
+"""Read once: each client would read the certificates of the world anew, which no test uses."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_language_model() -> Iterator[None]:
+    """Commands that run in this process share the language model, which takes a second to load. Whoever loads it
+    verifies its files first, every time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("recognize", "explain"):
+            patch.setattr(f"rag.privacy.{module}.load_model", _load_model)
+        yield
+
+
 @pytest.fixture
 def path() -> ScriptedPath:
     return ScriptedPath()
@@ -120,7 +142,12 @@ def path() -> ScriptedPath:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, service=ServiceSettings(requests_per_minute=1000, body_bytes_max=20_000))
+    sources = {name: SourceSettings(tenant=name, folder=tmp_path) for name in ("acme", "globex")}
+    return Settings(
+        data_dir=tmp_path,
+        ingestion=IngestionSettings(sources=sources),
+        service=ServiceSettings(requests_per_minute=1000, body_bytes_max=20_000),
+    )
 
 
 @pytest.fixture
@@ -178,7 +205,7 @@ async def bearers(database: Database) -> Bearers:
             bob=await made("user:bob"),
             assistant=await made("assistant:helpdesk"),
             naming_assistant=await made("assistant:helpdesk", may_name_people=True),
-            administrator=await made("user:root", administrator=True),
+            administrator=await made("user:root", administrator=True, scopes=USUAL | {Scope.JOBS}),
             ada=await made("user:ada"),
             dora=await made("user:dora"),
             editor=await made("assistant:editor", may_name_people=True),
@@ -194,7 +221,7 @@ async def serving(parts: AppParts) -> AsyncIterator[str]:
     """The application on a free loopback port, over a real socket. Yields its root URL."""
     listening = open_socket("127.0.0.1", 0)
     started = asyncio.Event()
-    server = QuietServer(uvicorn_config(create_app(parts)), started.set)
+    server = QuietServer(uvicorn_config(create_app(parts), parts.settings.service), started.set)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     async with asyncio.timeout(10):
         await started.wait()
@@ -214,7 +241,7 @@ async def url(parts: AppParts) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as opened:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10, verify=_TLS) as opened:
         yield opened
 
 

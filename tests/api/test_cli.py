@@ -178,11 +178,15 @@ def test_doctor_shows_origins_hides_secrets_and_finds_an_open_key_file(
     assert origins["service.jwt_secret"] == ("set", "environment")
     states = {check["check"]: check["state"] for check in report["checks"]}
     assert states["database"] == states["embedding model"] == states["language model"] == states["generator"] == "ok"
+    assert states["support model"] == "ok"
     key = data_dir / "master.key"
     key.write_text("x")
     key.chmod(stat.S_IRUSR | stat.S_IRGRP)
+    monkeypatch.setenv("RINGFENCE_GENERATOR__SUPPORT_MODEL", str(data_dir))
     broken = json.loads(run(capsys, "doctor", "--json", expect=1))
-    assert [check["check"] for check in broken["checks"] if check["state"] == "failed"] == ["master key"]
+    failed = {check["check"]: check["detail"] for check in broken["checks"] if check["state"] == "failed"}
+    assert list(failed) == ["master key", "support model"]
+    assert "RINGFENCE_GENERATOR__SUPPORT_SHA256" in failed["support model"]
 
 
 def test_settings_that_make_no_sense_are_one_line(

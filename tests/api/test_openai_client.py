@@ -115,6 +115,13 @@ async def test_refusals_raise_the_clients_own_classes(url: str, bearers: Bearers
         (bearers.assistant, {}, openai.PermissionDeniedError, "person_required"),
         (bearers.person, {"model": "gpt-4o"}, openai.NotFoundError, "model_not_found"),
         (bearers.person, {"n": 2}, openai.BadRequestError, "unsupported_parameter"),
+        (bearers.person, {"stop": ["."]}, openai.BadRequestError, "unsupported_parameter"),
+        (bearers.person, {"tool_choice": "required"}, openai.BadRequestError, "unsupported_parameter"),
+        (bearers.person, {"logit_bias": {"7": 1}}, openai.BadRequestError, "unsupported_parameter"),
+        (bearers.person, {"modalities": ["audio"]}, openai.BadRequestError, "unsupported_parameter"),
+        (bearers.person, {"extra_body": {"top_k": 3}}, openai.BadRequestError, "unknown_parameter"),
+        (bearers.person, {"extra_body": {"stream_options": {"x": 3}}}, openai.BadRequestError, "unknown_parameter"),
+        (bearers.person, {"temperature": "warm"}, openai.BadRequestError, "invalid_request"),
         (bearers.person, {"temperature": 9}, openai.BadRequestError, "invalid_request"),
         (bearers.person, {"max_tokens": 0}, openai.BadRequestError, "invalid_request"),
         (bearers.person, {"messages": []}, openai.BadRequestError, "invalid_request"),
@@ -147,6 +154,33 @@ async def test_refusals_raise_the_clients_own_classes(url: str, bearers: Bearers
                     )
                 assert refusal.value.code == code
                 assert refusal.value.request_id
+                if expected is openai.BadRequestError:
+                    assert refusal.value.param == _param(changes)
+
+
+def _param(changes: dict[str, object]) -> str:
+    """The field that was changed, with its place in the field around it."""
+    (name, value), *_ = changes.items()
+    if name != "extra_body":
+        return name
+    assert isinstance(value, dict)
+    (name, inner), *_ = value.items()
+    return f"{name}.{next(iter(inner))}" if isinstance(inner, dict) else str(name)
+
+
+async def test_what_asks_for_nothing_is_taken(url: str, bearers: Bearers, path: ScriptedPath) -> None:
+    """Frameworks send OpenAI's parameters with their defaults, and turns as they got them."""
+    defaults: dict[str, object] = {
+        "n": 1, "tools": [], "tool_choice": "auto", "functions": [], "logprobs": False, "logit_bias": {}, "stop": None,
+        "modalities": ["text"], "response_format": {"type": "text"}, "top_p": 1, "seed": 7, "frequency_penalty": 0,
+        "presence_penalty": 0, "parallel_tool_calls": True, "store": False, "service_tier": "auto", "verbosity": "low",
+    }  # fmt: skip
+    async with official(url, bearers.person) as client:
+        first = await client.chat.completions.create(model="ringfence", messages=QUESTION)
+        turns = [*QUESTION, first.choices[0].message.model_dump(), *QUESTION]
+        again = await client.chat.completions.create(model="ringfence", messages=turns, **defaults)  # type: ignore[call-overload]
+    assert again.choices[0].message.content == TEXT
+    assert len(path.asked) == 2
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -43,8 +43,17 @@ async def test_me_says_whom_the_service_takes_the_caller_for(client: httpx.Async
 
 
 async def test_the_body_never_says_who_asks(client: httpx.AsyncClient, bearers: Bearers, path: ScriptedPath) -> None:
-    body = chat("Leave?") | {"user": "user:bob", "person": "user:bob", "tenant": "other", "metadata": {"as": "bob"}}
+    body = chat("Leave?") | {"user": "user:bob", "metadata": {"as": "bob"}}
     assert (await client.post("/v1/chat/completions", json=body, headers=bearing(bearers.person))).status_code == 200
+    for claim in ("person", "tenant"):
+        claimed = await client.post("/v1/chat/completions", json=body | {claim: "bob"}, headers=bearing(bearers.person))
+        assert claimed.status_code == 400
+        assert claimed.json()["error"] | {"message": ""} == {
+            "message": "",
+            "type": "invalid_request_error",
+            "param": claim,
+            "code": "unknown_parameter",
+        }
     refused = await client.post("/v1/chat/completions", json=body, headers=bearing(bearers.naming_assistant))
     assert refused.json()["error"]["code"] == "person_required"
     assert [principal.person for _, principal, _ in path.asked] == ["user:ann"]

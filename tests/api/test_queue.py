@@ -204,6 +204,28 @@ async def test_whole_answers_and_failed_ones_give_their_place_back(
             assert (await client.post(**question(bearers.person, stream=stream))).status_code == 200
 
 
+async def test_a_search_waits_in_the_same_queue_and_gives_its_place_back(
+    parts: AppParts, bearers: Bearers, path: ScriptedPath
+) -> None:
+    """It works on the same embedder, index and database as an answer: else a flood of searches would starve answers."""
+    path.hang_after = 0
+    few = narrow(parts, answers_at_once=1, queue_wait_s=0.05)
+    async with serving(few) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
+        search: dict[str, Any] = {"json": {"query": "leave"}, "headers": {"Authorization": f"Bearer {bearers.bob}"}}
+        for _ in range(2):
+            assert (await client.post("/v1/search", **search)).status_code == 200
+        held = asyncio.create_task(client.post(**question(bearers.person, stream=False)))
+        async with asyncio.timeout(5):
+            while len(path.asked) < 3:  # noqa: ASYNC110 - the far side has no event to wait on
+                await asyncio.sleep(0.005)
+        refused = await client.post("/v1/search", **search)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "answers_at_once")
+        held.cancel()
+        async with asyncio.timeout(5):
+            await path.closed.wait()
+        assert (await client.post("/v1/search", **search)).status_code == 200
+
+
 async def test_budgets_that_cannot_be_read_are_no_answer(
     client: httpx.AsyncClient, bearers: Bearers, path: ScriptedPath
 ) -> None:

@@ -2,15 +2,22 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
+from rich.console import Console
 
 from rag import cli
 from rag.api.app import create_app
+from rag.api.commands.asking import over_http
+from rag.api.commands.explanation import print_explanation
 from rag.api.composition import open_parts
 from rag.api.parts import AppParts
 from rag.audit.log import AuditLog
@@ -20,6 +27,7 @@ from rag.identity.credentials import Credentials
 from rag.settings import Settings, load_settings
 from tests.api.conftest import serving
 from tests.api.test_cli import COMMANDS
+from tests.api.test_metrics import documented
 
 QUESTION = [{"role": "user", "content": "What is the maximum discount for a customer?"}]
 DOCUMENTS = {
@@ -98,11 +106,42 @@ async def test_two_people_get_what_each_may_read_by_every_surface(parts: AppPart
                 "parts": {"policy": True, "index": True},
             }
             assert (await client.post("v1/index/publish")).json()["versions"] == 0
-            assert "ringfence_hits_refused_by_check_total 0.0" in (await client.get(f"{url}/metrics")).text
+            metrics = (await client.get(f"{url}/metrics")).text
+            assert "ringfence_hits_refused_by_check_total 0.0" in metrics
+            served = set(re.findall(r"^# TYPE (ringfence_\w+) (?:counter|gauge|histogram)$", metrics, re.MULTILINE))
+            assert {name for name in served if not name.endswith("_created")} == documented().keys()
+            assert "ringfence_claims_verified_total 2.0" in metrics
+            assert "ringfence_index_points 2.0" in metrics
     async with parts.database.reading() as session:
         verified = await AuditLog().verify(session, "acme")
     assert verified.intact
     assert verified.checked > 6
+
+
+async def test_the_command_prints_why_an_answer_is_as_it_is(parts: AppParts, settings: Settings) -> None:
+    """For bob, who may not read what answers: the document that does is not even named, and the rules say why."""
+    headers = {"Authorization": f"Bearer {DataFolder(settings.data_dir).operator_key()}", "X-Ringfence-Tenant": "acme"}
+    pieces: list[str] = []
+    said: dict[str, str] = {}
+    async with serving(parts) as url:
+        for name, person, show in (("ann", "ann", None), ("stream", "ann", pieces.append), ("bob", "bob", None)):
+            named = headers | {"X-Ringfence-Person": person}
+            asked = partial(over_http, url, QUESTION[0]["content"], named, show, explain=True)
+            said[name] = printed((await asyncio.to_thread(asked))["ringfence"]["explain"])
+    assert "15 percent" in "".join(pieces)
+    assert "group:sales may read all documents of sales" in said["ann"]
+    assert "The maximum discount for a customer is 15 percent" in said["ann"]
+    assert "supported" in said["ann"]
+    assert said["stream"] == said["ann"]
+    assert "sales" not in said["bob"]
+    assert "role:employee may read all documents of staff" in said["bob"]
+
+
+def printed(explanation: Mapping[str, Any]) -> str:
+    """Every cell on one line."""
+    console = Console(file=StringIO(), width=400)
+    print_explanation(explanation, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]  # the buffer above
 
 
 async def test_a_policy_edit_holds_on_the_next_question_and_on_old_links(parts: AppParts, settings: Settings) -> None:

@@ -22,9 +22,11 @@ REQUESTS = {
     "create_chat_completion": ("POST", "/v1/chat/completions"),
     "search": ("POST", "/v1/search"),
     "list_models": ("GET", "/v1/models"),
+    "mcp": ("POST", "/mcp"),
     "unmask": ("POST", "/api/v1/privacy/unmask"),
     "policy": ("GET", "/api/v1/policy"),
     "publish": ("POST", "/api/v1/index/publish"),
+    "list_jobs": ("GET", "/api/v1/jobs"),
     "scim": ("GET", "/scim/v2/Users"),
     "me": ("GET", "/api/v1/me"),
 }
@@ -52,7 +54,7 @@ def test_every_route_that_knows_its_caller_says_what_a_key_must_be_meant_for(par
 async def test_a_key_with_one_scope_reaches_that_scopes_routes_alone(
     scope: Scope, client: httpx.AsyncClient, database: Database
 ) -> None:
-    administrator = scope is Scope.PUBLISH
+    administrator = scope in (Scope.PUBLISH, Scope.JOBS)
     async with database.unit_of_work() as session:
         new = await ApiKeys(session).create(
             tenant="acme",

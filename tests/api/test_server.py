@@ -44,7 +44,9 @@ async def test_a_signal_ends_the_service_without_an_error(number: signal.Signals
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     started = asyncio.Event()
-    running = asyncio.create_task(run_server(uvicorn_config(create_app(parts)), listening, started.set))
+    running = asyncio.create_task(
+        run_server(uvicorn_config(create_app(parts), parts.settings.service), listening, started.set)
+    )
     async with asyncio.timeout(20):
         await started.wait()
         async with httpx.AsyncClient() as client:

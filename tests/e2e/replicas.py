@@ -3,6 +3,7 @@
 import base64
 import json
 import sqlite3
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -17,6 +18,8 @@ from tests.e2e.conftest import CommandLine, Service, serving
 from tests.e2e.held_model import HeldModel
 
 Message: TypeAlias = dict[str, str]
+_TLS = ssl.create_default_context()
+"""Read once: httpx reads the certificates of the world anew for each connection, which none of these uses."""
 
 TENANT = "acme"
 REASON = ("--tenant", TENANT, "--reason", "test")
@@ -143,7 +146,7 @@ class Reader:
     def _request(self, method: str, path: str, body: object) -> AbstractContextManager[httpx.Response]:
         """A connection of its own each time: none is left open when a replica stops."""
         return httpx.stream(
-            method, f"{self.url}{path}", json=body, headers=dict(self.headers), timeout=60, trust_env=False
+            method, f"{self.url}{path}", json=body, headers=dict(self.headers), timeout=60, trust_env=False, verify=_TLS
         )
 
 
@@ -184,11 +187,11 @@ class Replicas:
         return Reader(service.url, headers)
 
     def policy(self, *line: str) -> None:
-        self.command("policy", *line, *REASON)
+        self.command.here("policy", *line, *REASON)
 
     def rule_of_group_legal(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The lines that remove the group's rule and add it again."""
-        rules = self.command.json("policy", "list", "--tenant", TENANT)["rules"]
+        rules = self.command.json_here("policy", "list", "--tenant", TENANT)["rules"]
         assert isinstance(rules, list)
         (found,) = [rule["id"] for rule in rules if rule["subject"] == "group:legal"]
         return ("remove", found), RULE_OF_GROUP_LEGAL
@@ -246,8 +249,8 @@ def two_replicas(root: Path, shared: Shared, model: HeldModel) -> Iterator[Repli
     for folder in (first, second, command):
         folder.data_dir.parent.mkdir()
     (root / "policy.yaml").write_text(POLICY)
-    command("policy", "load", str(root / "policy.yaml"), *REASON)
-    first("ingest", str(documents), "--tenant", TENANT)
+    command.here("policy", "load", str(root / "policy.yaml"), *REASON)
+    first.here("ingest", str(documents), "--tenant", TENANT)
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         starting = [pool.submit(stack.enter_context, serving(folder)) for folder in (first, second)]
         services = tuple(started.result() for started in starting)

@@ -74,10 +74,10 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
     command = CommandLine(root / "data", (("RINGFENCE_TENANT", "acme"),))
-    command("policy", "load", str(root / "policy.yaml"), "--reason", "a reason of old")
-    command("ingest", str(root / "documents"))
-    documents: Any = command.json("documents", "list")["documents"]
-    rules: Any = command.json("policy", "list")["rules"]
+    command.here("policy", "load", str(root / "policy.yaml"), "--reason", "a reason of old")
+    command.here("ingest", str(root / "documents"))
+    documents: Any = command.json_here("documents", "list")["documents"]
+    rules: Any = command.json_here("policy", "list")["rules"]
     ids = {rule["subject"]: rule["id"] for rule in rules}
     with serving(command) as service:
         yield {

@@ -46,7 +46,7 @@ def open_index(company: CommandLine) -> EmbeddedStore:
     return open_embedded(folder, tenant=TENANT, dim=DIM, conditions_max=Settings().index.conditions_max)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)  # may wait for another worker that ingests the company
 async def test_four_ways_to_decide_agree_for_everybody_on_everything(company: CommandLine) -> None:
     snapshot, labels = await policy_and_labels(company)
     whole_policy = Oracle(snapshot.rules, snapshot.links)

