@@ -3,35 +3,23 @@
 import codecs
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from encodings.aliases import aliases
 
-from lxml import etree
-
-from ingestion.parse import html, mail, markdown, pdf, plain, table, word
-from ingestion.parse.confine import Limits
+from ingestion.parse import archive, mail, pdf, slides, word, workbook
 from ingestion.parse.document import Extracted, Reason, Refused
-from ingestion.parse.sniff import Kind, kind_of
-
-Extract = Callable[[bytes, int], Extracted]
-
-EXTRACTORS: dict[Kind, Extract] = {
-    Kind.PLAIN: plain.extract,
-    Kind.MARKDOWN: markdown.extract,
-    Kind.HTML: html.extract,
-    Kind.PDF: pdf.extract,
-    Kind.WORD: word.extract,
-    Kind.TABLE: table.extract,
-    Kind.MAIL: mail.extract,
-}
+from ingestion.parse.formats import read
+from ingestion.parse.pieces import Pieces
+from rag.hidden_content import HiddenKind
 
 _SAMPLES: tuple[tuple[str, bytes], ...] = (
     (".md", b"# T\n\na | b\n--|--\n1 | 2\n"),
     (".txt", b"text \xe4\xf6\xfc in some encoding, long enough to be guessed from the bytes alone"),
     (".html", b"<html><body><p hidden>x</p><p>y</p></body></html>"),
     (".csv", b"a,b\n1,2\n"),
-    (".eml", b"From: a@b\nSubject: =?utf-8?q?t?=\nContent-Type: text/plain; charset=utf-8\n\nx\n"),
+    (".json", b'{"a": [1.5]}'),
     (".txt", b"\x89PNG\r\n\x1a\n\x00"),
 )
 
@@ -41,43 +29,52 @@ def preload() -> None:
     for encoding in {*aliases.values(), "utf_8_sig"}:
         with suppress(LookupError):  # those of other systems
             codecs.lookup(encoding)
-    for suffix, sample in (*_SAMPLES, (".pdf", pdf.sample()), (".docx", word.sample())):
-        parse(sample, suffix, chars_max=1000)
+    made = (
+        (".pdf", pdf.sample()),
+        (".docx", word.sample()),
+        (".pptx", slides.sample()),
+        (".xlsx", workbook.sample()),
+        (".eml", mail.sample()),
+        (".mbox", b"From a@b\n" + mail.sample()),
+        (".zip", archive.sample()),
+    )
+    for suffix, sample in (*_SAMPLES, *made):
+        parse(sample, suffix, chars_max=1000, indexed=frozenset(HiddenKind))
 
 
-def parse(data: bytes, suffix: str, *, chars_max: int) -> dict[str, object]:
+def parse(data: bytes, suffix: str, *, chars_max: int, indexed: frozenset[HiddenKind]) -> dict[str, object]:
     """The result as the parent reads it: what was extracted, or why it was refused."""
+    pieces = Pieces(chars_max, read, indexed)
     try:
-        return _extracted(EXTRACTORS[kind_of(data, suffix)](data, chars_max))
+        return _extracted(pieces.done(read(data, suffix, pieces)))
     except Refused as refusal:
-        return _refused(refusal.reason, refusal.detail)
+        return _refused(refusal)
     except MemoryError:
-        return _refused(Reason.MEMORY, "")
-    except RecursionError:
-        return _refused(Reason.TOO_DEEP, "")
-    except etree.LxmlError as cause:
-        deep = "depth" in str(cause).lower()
-        return _refused(Reason.TOO_DEEP if deep else Reason.BROKEN, type(cause).__name__)
-    except Exception as cause:  # noqa: BLE001 - whatever a library raises on hostile bytes is one refused document
-        return _refused(Reason.BROKEN, type(cause).__name__)
+        return _refused(Refused(Reason.MEMORY))
 
 
-def work(document: int, result: int, suffix: str, limits: Limits, *, filesystem_cut: bool) -> None:
+def work(document: int, result: int, request: Mapping[str, object], cut: Sequence[str]) -> None:
+    """Do what the parent asks with the document, and write the answer: a line of JSON, then bytes if it asked for some.
+
+    `cut` says what was taken from this process, for the report.
+    """
     with os.fdopen(document, "rb") as source:
-        data = source.read()
-    answer = {**parse(data, suffix, chars_max=limits.text_chars_max), "filesystem_cut": filesystem_cut}
+        answer, payload = archive.served(source, request) if request["task"] != "parse" else (None, b"")
+        if answer is None:
+            indexed = frozenset(HiddenKind(kind) for kind in str(request["indexed"]).split())
+            chars_max = int(str(request["text_chars_max"]))
+            answer = parse(source.read(), str(request["suffix"]), chars_max=chars_max, indexed=indexed)
+    line = json.dumps({**answer, "cut": list(cut)}, ensure_ascii=False).encode("utf-8", "replace")
     with os.fdopen(result, "wb") as sink:
-        sink.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace"))
+        sink.write(line + b"\n")
+        sink.write(payload)
 
 
 def _extracted(extracted: Extracted) -> dict[str, object]:
-    return {
-        "media_type": extracted.media_type,
-        "title": extracted.title,
-        "pieces": [[piece.text, piece.heading, piece.page] for piece in extracted.pieces],
-        "notes": list(extracted.notes),
-    }
+    wire = asdict(extracted)
+    wire["pieces"] = [[piece.text, piece.heading, piece.page, piece.part, piece.beside] for piece in extracted.pieces]
+    return wire
 
 
-def _refused(reason: Reason, detail: str) -> dict[str, object]:
-    return {"reason": str(reason), "detail": detail}
+def _refused(refusal: Refused) -> dict[str, object]:
+    return {"reason": str(refusal.reason), "detail": refusal.detail}

@@ -4,16 +4,37 @@
 works with: text with its heading path and its stricter labels. Standard library only: the child imports this.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from policies.rules import Tightening
+from rag.hidden_content import HiddenKind
 
 DEPTH_MAX = 100
 """Nesting that no honest document reaches. libxml2 drops everything below 256 levels without a word."""
 ARCHIVE_BYTES_MAX = 200_000_000
 """Really decompressed bytes of one container."""
 ARCHIVE_MEMBERS_MAX = 5_000
+PARTS_MAX = 1_000
+"""Attachments, enclosed messages and archive members that one document may hold, at all depths together."""
+PART_DEPTH_MAX = 8
+"""Documents within documents."""
+HEADING_MAX = 12
+"""Depth of headings: six of a document, and those that name the parts it stands in."""
+
+
+NAMED_BY_FILE = frozenset(
+    (
+        "application/json",
+        "application/jsonl",
+        "application/mbox",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/zip",
+        "text/x-source",
+    )
+)
+"""Media types of which the first heading is one of many and no title."""
 
 
 class Reason(StrEnum):
@@ -37,6 +58,7 @@ class Reason(StrEnum):
     BAD_MARKER = "bad_marker"
     UNREADABLE = "unreadable"
     MASKING_FAILED = "masking_failed"
+    KEPT_OUT = "kept_out"
 
 
 WHAT_IT_MEANS: dict[Reason, str] = {
@@ -58,6 +80,7 @@ WHAT_IT_MEANS: dict[Reason, str] = {
     Reason.BAD_MARKER: "a [ringfence ...] marker in the text is not valid",
     Reason.UNREADABLE: "the file could not be opened",
     Reason.MASKING_FAILED: "personal data in the file could not be masked",
+    Reason.KEPT_OUT: "the document was deleted meanwhile and is kept out",
 }
 
 
@@ -77,21 +100,36 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text as the child found it. `heading` is 1 to 6 for a heading, 0 for anything else."""
+    """Text as the child found it. `heading` is 1 to HEADING_MAX for a heading, 0 for anything else.
+
+    `part` is 0 for the document's own text and another number for each document within it. `beside` is text whose place
+    among the others is not where it belongs: notes, comments, headers, hidden text.
+    """
 
     text: str = field(repr=False)
     heading: int = 0
     page: int | None = None
+    part: int = 0
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a format says about a document as a whole. `title` is empty where it has none."""
+
+    media_type: str
+    title: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """All the child reports about a document. `title` is empty where the format has none."""
+    """All the child reports about a document. `hidden` counts what a reader of it would not see, by kind."""
 
     media_type: str
     title: str = field(repr=False)
     pieces: tuple[Piece, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    hidden: Mapping[HiddenKind, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +150,5 @@ class ParsedDocument:
     media_type: str
     blocks: tuple[Block, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    hidden: Mapping[HiddenKind, int] = field(default_factory=dict)
+    """How many passages a reader of the document would not see, by kind, whatever was done with them."""

@@ -1,13 +1,15 @@
-"""HTML: what a reader of the page sees. Hidden text is dropped: it is a leak and a way to plant instructions."""
+"""HTML: what a reader of the page sees. Text that the page hides is hidden content."""
 
 import re
+from collections.abc import Iterator
 
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
-from ingestion.parse.document import DEPTH_MAX, Extracted, Reason, Refused
-from ingestion.parse.pieces import Pieces
+from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
+from ingestion.parse.pieces import IN_A_NAME, Names, Pieces, refuse_markers
 from ingestion.parse.plain import decode
+from rag.hidden_content import HiddenKind
 
 
 def _tags(*lines: str) -> frozenset[str]:
@@ -31,28 +33,32 @@ _NOT_COUNTED = _tags(
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)(?:[^<>]*?(/?))>")
 _HIDING = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0*(?:\.0+)?\s*(?:;|$|!)"
-    r"|font-size\s*:\s*0*(?:\.0+)?\s*(?:px|pt|em|rem|%)?\s*(?:;|$|!)",
+    r"|font-size\s*:\s*0*(?:\.0+)?\s*(?:px|pt|em|rem|%)?\s*(?:;|$|!)"
+    r"|(?:left|top|text-indent)\s*:\s*-\d{3,}",
     re.I,
 )
+_COLOR = re.compile(r"(?<![-\w])color\s*:\s*([^;!]+)", re.I)
+_BACKGROUND = re.compile(r"background(?:-color)?\s*:\s*([^;!]+)", re.I)
+_WHITE = frozenset(("white", "#fff", "#ffffff", "rgb(255,255,255)", "rgba(255,255,255,1)", "transparent"))
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _SIMPLE_SELECTOR = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)?(?:([.#])([\w-]+))?")
 
 
-def extract(data: bytes, chars_max: int) -> Extracted:
-    pieces = Pieces(chars_max)
+def extract(data: bytes, pieces: Pieces) -> Head:
     title = collect(_text(data), pieces)
-    return pieces.done("text/html", title)
+    return Head("text/html", title)
 
 
 def collect(text: str, pieces: Pieces) -> str:
     """Append the visible text of a page or fragment; returns the page's title.
 
     Raises:
-        Refused: too_deep.
+        Refused: too_deep, bad_marker.
     """
     if not text.strip():
         return ""
     _refuse_depth(text)
+    refuse_markers(_comments(text), "in a comment")
     # Characters that XML cannot carry end the parser's reading of the page; comments carry no visible text.
     parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
@@ -71,6 +77,16 @@ def _text(data: bytes) -> str:
         except (LookupError, UnicodeDecodeError):
             pass  # a wrong declaration is common; the bytes decide
     return decode(data)
+
+
+def _comments(text: str) -> Iterator[str]:
+    """One pass, however many are left open."""
+    at = text.find("<!--")
+    while at >= 0:
+        end = text.find("-->", at)
+        end = len(text) if end < 0 else end
+        yield text[at:end]
+        at = text.find("<!--", end)
 
 
 def _refuse_depth(text: str) -> None:
@@ -101,6 +117,7 @@ class _Page:
                 self._leave(element)
                 continue
             if not isinstance(element.tag, str) or self._hidden(element):
+                self._unseen(element)
                 self._buffer.append(self._flow(element.tail))
                 continue
             if element.tag == "table" and not element.xpath(".//table"):
@@ -140,17 +157,20 @@ class _Page:
             self._pieces.add(text, heading=heading)
 
     def _table(self, table: HtmlElement) -> None:
-        names: list[str] = []
+        names = Names[list[str]]()
         for row in table.iter("tr"):
             if any(self._hidden(one) for one in (row, *row.iterancestors())):
+                self._unseen(row)
                 continue
-            cells = [self._visible(cell) for cell in row if cell.tag in ("td", "th") and not self._hidden(cell)]
-            if not names and len(cells) > 1:
-                names = cells
+            cells = [self._visible(cell) for cell in row if cell.tag in ("td", "th") and not self._unseen(cell)]
+            names.passed(cells)
+            if not names.now and len(cells) > 1:
+                refuse_markers(cells, IN_A_NAME)
+                names.now = cells
             else:
-                self._pieces.row(names, cells)
-        if names and len(list(table.iter("tr"))) == 1:
-            self._pieces.add("; ".join(names))
+                self._pieces.row(names.now or [], cells)
+        if names.now and len(list(table.iter("tr"))) == 1:
+            self._pieces.add("; ".join(names.now))
 
     def _visible(self, cell: HtmlElement) -> str:
         parts: list[str] = []
@@ -164,18 +184,58 @@ class _Page:
                 stack.append((element, True))
                 stack.extend((child, False) for child in reversed(element))
                 continue
+            else:
+                self._unseen(element)
             if element is not cell:
                 parts.append(element.tail or "")
         return " ".join("".join(parts).split())
 
+    def _unseen(self, element: HtmlElement) -> bool:
+        """Whether the page hides the element; if so, its text is counted. What is never text is not."""
+        if not isinstance(element.tag, str) or not self._hidden(element):
+            return False
+        if element.tag not in _NEVER_SHOWN:
+            self._pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, " ".join(_texts(element)))
+        return True
+
     def _hidden(self, element: HtmlElement) -> bool:
         if element.tag in _NEVER_SHOWN or "hidden" in element.attrib or element.get("aria-hidden") == "true":
             return True
-        if element.tag == "input" or _HIDING.search(element.get("style", "")):
+        style = element.get("style", "")
+        if element.tag == "input" or _HIDING.search(style) or _white_on_white(element, style):
             return True
         names = {element.tag, *(f".{name}" for name in element.get("class", "").split()), f"#{element.get('id', '')}"}
         names |= {f"{element.tag}{name}" for name in names if name[0] in ".#"}
         return not self._hidden_by_sheet.isdisjoint(names)
+
+
+def _texts(root: HtmlElement) -> Iterator[str]:
+    """The text below an element, without that of elements that never show any."""
+    stack: list[HtmlElement | str] = [root]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, str):
+            yield one
+            continue
+        below: list[HtmlElement | str] = []
+        if isinstance(one.tag, str) and one.tag not in _NEVER_SHOWN:
+            below += [one.text or "", *one]
+        stack.extend(reversed(below if one is root else [*below, one.tail or ""]))
+
+
+def _white_on_white(element: HtmlElement, style: str) -> bool:
+    """Whether it is white on paper that is white. Where a class or an id may colour the paper, nothing is assumed."""
+    color = _COLOR.search(style)
+    if not color or re.sub(r"\s+", "", color.group(1)).lower() not in _WHITE:
+        return False
+    for one in (element, *element.iterancestors()):
+        background = _BACKGROUND.search(one.get("style", ""))
+        if background or "bgcolor" in one.attrib:
+            paper = background.group(1) if background else one.get("bgcolor", "")
+            return re.sub(r"\s+", "", paper).lower() in _WHITE - {"transparent"}
+        if "class" in one.attrib or "id" in one.attrib:
+            return False
+    return True
 
 
 def _hidden_selectors(root: HtmlElement) -> frozenset[str]:

@@ -1,21 +1,27 @@
-"""PDF: the text of each page, with its number."""
+"""PDF: what each page shows, with its number, in reading order. Text that no page shows is hidden content."""
 
 import re
+from dataclasses import replace
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingestion.parse.document import Extracted, Reason, Refused
+from ingestion.parse import pdf_hidden
+from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.pdf_layout import Region, Run, is_laid_out, regions
 from ingestion.parse.pieces import Pieces, clean
 
 PAGES_MAX = 5_000
+RUNS_MAX = 5_000
+"""Stretches of text on a page that are put in order; a page with more is read as it comes."""
 _WRAPPED_FROM = 0.7
 """A line at least this long, compared with the longest of its page, goes on in the next one."""
 _ITEM = re.compile(r"(?:[-*\u2022\u2023\u25aa\u2013]|\d{1,3}[.)]|\(?[a-z]\))\s")
-_MARKER = re.compile(r"\[/?ringfence\b", re.I)
+_BROKEN_WORD = re.compile("[\ufffe\x02]\\s*\n?")
+_MARKER = re.compile(r"\[\s*/?\s*ringfence\b", re.I)
 
 
-def extract(data: bytes, chars_max: int) -> Extracted:
+def extract(data: bytes, pieces: Pieces) -> Head:
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as cause:
@@ -26,19 +32,59 @@ def extract(data: bytes, chars_max: int) -> Extracted:
         raise Refused(Reason.TOO_MUCH_TEXT, f"more than {PAGES_MAX} pages")
     if len(document) == 0:
         raise Refused(Reason.BROKEN, "no pages")
-    pieces = Pieces(chars_max)
-    without_text = 0
-    for index in range(len(document)):
-        page = document[index]
-        paragraphs = _paragraphs(page.get_textpage().get_text_range())
-        for paragraph in paragraphs:
-            pieces.add(paragraph, page=index + 1)
-        without_text += not paragraphs
+    without_text: list[int] = []
+    images = False
+    for number in range(1, len(document) + 1):
+        page = document[number - 1]
+        images |= pdf_hidden.take_out(page, number, pieces)
+        if not _page(page, number, pieces):
+            without_text.append(number)
         page.close()
-    if without_text == len(document):
-        raise Refused(Reason.IMAGE_ONLY)
-    notes = (f"{without_text} of {len(document)} pages hold no text",) if without_text else ()
-    return pieces.done("application/pdf", _title(document), notes=notes)
+    if len(without_text) == len(document):
+        raise Refused(Reason.IMAGE_ONLY, "" if images else "no page holds an image either")
+    if without_text:
+        pieces.note(f"no text on {_listed(without_text)} of {len(document)} pages")
+    return Head("application/pdf", _title(document))
+
+
+def _page(page: pypdfium2.PdfPage, number: int, pieces: Pieces) -> bool:
+    """Append what a page shows, in reading order; returns whether there was any."""
+    text = page.get_textpage()
+    found = False
+    whole = text.get_text_range()
+    # What is put in another order may leave the section that it was written in.
+    ordered = [] if _MARKER.search(whole) else _laid_out(text)
+    for region in ordered or [Region(lines=(whole,))]:
+        for paragraph in _paragraphs("\n".join(region.lines)):
+            pieces.add(paragraph, page=number)
+            found = True
+        names, rows = (list(region.rows[0]), region.rows[1:]) if region.rows else ([], ())
+        for row in rows:
+            pieces.row(names, list(row), page=number)
+            found = True
+    return found
+
+
+def _laid_out(text: pypdfium2.PdfTextPage) -> list[Region]:
+    """The page by columns and tables, if it has any. Words are asked for only then: they are what costs."""
+    count = text.count_rects()
+    if count > RUNS_MAX:
+        return []
+    places = [Run(*text.get_rect(index)) for index in range(count)]
+    if not is_laid_out(places):
+        return []
+    runs = (replace(place, text=_words(text, place)) for place in places)
+    return regions([run for run in runs if run.text])
+
+
+def _words(text: pypdfium2.PdfTextPage, place: Run) -> str:
+    found = text.get_text_bounded(place.left, place.bottom, place.right, place.top)
+    return " ".join(_BROKEN_WORD.sub("", found).split())
+
+
+def _listed(numbers: list[int]) -> str:
+    shown = " ".join(str(number) for number in numbers[:8])
+    return f"{shown} and {len(numbers) - 8} more" if len(numbers) > 8 else shown
 
 
 def _title(document: pypdfium2.PdfDocument) -> str:
@@ -49,7 +95,7 @@ def _title(document: pypdfium2.PdfDocument) -> str:
 
 def _paragraphs(text: str) -> list[str]:
     """Lines put together again where the page's width broke them: names must not stay cut in two."""
-    text = re.sub("[\ufffe\x02]\\s*\n?", "", text.replace("\r\n", "\n"))
+    text = _BROKEN_WORD.sub("", text.replace("\r\n", "\n"))
     lines = [clean(line) for line in text.split("\n")]
     longest = max((len(line) for line in lines), default=0)
     paragraphs: list[str] = []

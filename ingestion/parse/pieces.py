@@ -2,8 +2,24 @@
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Generic, TypeVar
 
-from ingestion.parse.document import Extracted, Piece, Reason, Refused
+from ingestion.parse.document import (
+    ARCHIVE_BYTES_MAX,
+    HEADING_MAX,
+    PART_DEPTH_MAX,
+    PARTS_MAX,
+    Extracted,
+    Head,
+    Piece,
+    Reason,
+    Refused,
+)
+from rag.hidden_content import HiddenKind
 
 # Control characters; and what is invisible on paper but not to a model or a recognizer: zero-width and
 # direction marks, soft hyphens, and the tag block, in which whole hidden sentences have been written.
@@ -11,8 +27,20 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
+# Sentences in the tag block. The few that follow a black flag are the flag of a region.
+_TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007e]{4,}")
 _SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
 _LINES = re.compile(r" ?(?:\r\n|[\n\r\x0c\x85\u2028\u2029]) ?")
+_MARKER = re.compile(r"\[\s*/?\s*ringfence", re.I)
+_OF_THE_WHOLE = (Reason.TOO_MUCH_TEXT, Reason.BAD_MARKER)
+"""What a part is refused for and its document with it: the budget is shared, and markers protect what follows."""
+IN_A_NAME = "in the name of a column"
+_SHOWN_AS = {HiddenKind.SPEAKER_NOTE: "Speaker note: ", HiddenKind.COMMENT: "Comment: "}
+
+T = TypeVar("T")
+
+Read = Callable[[bytes, str, "Pieces"], Head]
+"""Reads a document of any format, known by its suffix, into pieces; raises nothing but `Refused` and `MemoryError`."""
 
 
 def clean(text: str) -> str:
@@ -26,15 +54,62 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def refuse_markers(texts: Iterable[str], where: str) -> None:
+    """For text that is left out, or may be: a marker there would protect nothing of what its author meant.
+
+    Raises:
+        Refused: bad_marker.
+    """
+    if any("[" in text and _MARKER.search(_INVISIBLE.sub("", text)) for text in texts):
+        raise Refused(Reason.BAD_MARKER, where)
+
+
+class Names(Generic[T]):
+    """What names the columns of a table, as `now`. Names that a stricter section gave end with it."""
+
+    def __init__(self) -> None:
+        self.now: T | None = None
+        self._outside: list[T | None] = []
+
+    def passed(self, cells: Iterable[str]) -> None:
+        """Take note of a row: one that is a marker and nothing else begins or ends a section."""
+        filled = [cell for cell in cells if cell.strip()]
+        if len(filled) != 1 or "[" not in filled[0] or not _MARKER.match(one_line(filled[0])):
+            return
+        if one_line(filled[0])[1:].lstrip().startswith("/"):
+            self.now = self._outside.pop() if self._outside else None
+        else:
+            self._outside.append(self.now)
+
+
+def _verbatim(text: str) -> str:
+    """Like `clean`, for text in which indentation means something."""
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text)).expandtabs(4)
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+
+
 class Pieces:
-    """The text of one document so far."""
+    """The text of one document so far, with that of the documents within it."""
 
-    def __init__(self, chars_max: int) -> None:
+    def __init__(self, chars_max: int, read: Read, indexed: frozenset[HiddenKind] = frozenset()) -> None:
+        """`indexed`: the kinds of hidden text that are wanted; of the others only their number is kept."""
+        self.chars_max = chars_max
         self._left = chars_max
+        self._archive_left = ARCHIVE_BYTES_MAX
+        self._read = read
+        self._indexed = indexed
         self._pieces: list[Piece] = []
+        self._hidden: Counter[HiddenKind] = Counter()
+        self._notes: list[str] = []
+        self._unread: Counter[tuple[str, Reason]] = Counter()
+        self._parts = 0
+        self._part = 0
+        self._depth = 0
 
-    def add(self, text: str, *, heading: int = 0, page: int | None = None) -> None:
-        """Append; empty text is left out.
+    def add(
+        self, text: str, *, heading: int = 0, page: int | None = None, verbatim: bool = False, beside: bool = False
+    ) -> None:
+        """Append; empty text is left out. `beside`: see `Piece`.
 
         Raises:
             Refused: more text than allowed.
@@ -42,32 +117,125 @@ class Pieces:
         # Counted before cleaning too: cleaning a text that is too large already costs.
         if len(text) > 4 * self._left + 10_000:
             raise Refused(Reason.TOO_MUCH_TEXT)
-        text = one_line(text) if heading else clean(text)
+        for tags in _TAGS.findall(text):
+            self.add_hidden(HiddenKind.INVISIBLE_TEXT, "".join(chr(ord(char) - 0xE0000) for char in tags), page=page)
+        text = one_line(text) if heading else _verbatim(text) if verbatim else clean(text)
         if not text:
             return
         self._left -= len(text)
         if self._left < 0:
             raise Refused(Reason.TOO_MUCH_TEXT)
-        self._pieces.append(Piece(text, min(heading, 6), page))
+        depth = min(min(heading, 6) + self._depth, HEADING_MAX) if heading else 0
+        self._pieces.append(Piece(text, depth, page, self._part, beside))
+
+    def add_hidden(self, kind: HiddenKind, text: str, *, page: int | None = None) -> None:
+        """Count a passage that a reader would not see; append it where its kind is wanted.
+
+        Raises:
+            Refused: a marker in it. Left out, it would protect nothing; believed, it could end a visible section.
+        """
+        text = text.strip()
+        if not text:
+            return
+        refuse_markers((text,), "in hidden text")
+        self._hidden[kind] += 1
+        if kind in self._indexed:
+            self.add(_SHOWN_AS.get(kind, "") + text, page=page, beside=True)
+
+    def wants(self, kind: HiddenKind) -> bool:
+        """Whether hidden text of this kind is read; then it may have a heading."""
+        return kind in self._indexed
 
     def row(self, names: list[str], cells: list[str], *, page: int | None = None) -> None:
         """A table row as `Column: value; ...`, so that a value stands beside the name of what it is."""
-        filled = [(index, one_line(cell)) for index, cell in enumerate(cells)]
-        filled = [(index, cell) for index, cell in filled if cell]
+        self.fields(((_name(names, index), cell) for index, cell in enumerate(cells)), page=page)
+
+    def fields(self, pairs: Iterable[tuple[str, str]], *, page: int | None = None) -> None:
+        """Named values as `Name: value; ...`; a marker that stands alone is the marker."""
+        given = [(name, one_line(text)) for name, text in pairs]
+        refuse_markers((name for name, value in given if not value), IN_A_NAME)
+        filled = [(name, value) for name, value in given if value]
         if len(filled) == 1 and filled[0][1].startswith(("[ringfence", "[/ringfence")):
             self.add(filled[0][1], page=page)
             return
-        named = (f"{_name(names, index)}: {cell}" for index, cell in filled)
-        self.add("; ".join(named), page=page)
+        self.add("; ".join(f"{one_line(name).rstrip(':')}: {value}" for name, value in filled), page=page)
 
-    def done(self, media_type: str, title: str = "", *, notes: tuple[str, ...] = ()) -> Extracted:
+    def note(self, sentence: str) -> None:
+        """For the report: our own words and numbers, never text of the document."""
+        self._notes.append(sentence)
+
+    def unread(self, what: str, reason: Reason) -> None:
+        self._unread[what, reason] += 1
+
+    def inflated(self, count: int) -> None:
+        """Count really decompressed bytes, of all containers together.
+
+        Raises:
+            Refused: archive_bomb.
+        """
+        self._archive_left -= count
+        if self._archive_left < 0:
+            raise Refused(Reason.ARCHIVE_BOMB)
+
+    def attach(self, name: str, suffix: str, data: bytes, *, what: str) -> None:
+        """Read a document within this one, under a heading of its name. One that is refused is counted as unread.
+
+        Raises:
+            Refused: for what concerns the whole document.
+        """
+        unread = self._unread.total()
+        try:
+            with self.within(name):
+                self._read(data, suffix, self)
+        except Refused as refusal:
+            if refusal.reason in _OF_THE_WHOLE:
+                raise
+            if refusal.reason is not Reason.EMPTY or self._unread.total() == unread:
+                self.unread(what, refusal.reason)  # else it is empty for a reason that is told already
+
+    @contextmanager
+    def within(self, name: str) -> Iterator[None]:
+        """What is added inside is another document's: below its name, and out of reach of its markers' ends.
+
+        Raises:
+            Refused: too_deep, empty, or what was raised inside; then nothing of it is left.
+        """
+        self._parts += 1
+        if self._depth >= PART_DEPTH_MAX or self._parts > PARTS_MAX:
+            raise Refused(Reason.TOO_DEEP)
+        mark, hidden, outer = len(self._pieces), self._hidden.copy(), self._part
+        self.add(one_line(name)[:300], heading=1)
+        self._part = self._parts
+        self._depth += 1
+        try:
+            yield
+            if len(self._pieces) == mark + 1:
+                raise Refused(Reason.EMPTY)
+        except Refused:
+            del self._pieces[mark:]
+            self._hidden = hidden
+            raise
+        finally:
+            self._part = outer
+            self._depth -= 1
+
+    def done(self, head: Head) -> Extracted:
         """
         Raises:
             Refused: nothing was added.
         """
         if not self._pieces:
             raise Refused(Reason.EMPTY)
-        return Extracted(media_type, one_line(title)[:300], tuple(self._pieces), notes)
+        unread = (
+            f"{count} {what}{'s' * (count > 1)} not read {reason}" for (what, reason), count in self._unread.items()
+        )
+        notes = tuple(dict.fromkeys([*self._notes, *unread]))[:20]
+        return Extracted(head.media_type, one_line(head.title)[:300], tuple(self._pieces), notes, dict(self._hidden))
+
+
+def safe_name(name: str, fallback: str) -> str:
+    """The last part of a name that a sender chose: for a heading, never for a file."""
+    return one_line(PurePosixPath(name.replace("\\", "/")).name)[:200] or fallback
 
 
 def _name(names: list[str], index: int) -> str:

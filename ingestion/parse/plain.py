@@ -4,7 +4,7 @@ import re
 
 from charset_normalizer import from_bytes
 
-from ingestion.parse.document import Extracted, Reason, Refused
+from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.pieces import Pieces
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -45,8 +45,7 @@ def paragraphs(text: str) -> list[str]:
     return re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def extract(data: bytes, chars_max: int) -> Extracted:
-    pieces = Pieces(chars_max)
+def extract(data: bytes, pieces: Pieces) -> Head:
     for paragraph in paragraphs(decode(data)):
         pieces.add(paragraph)
-    return pieces.done("text/plain")
+    return Head("text/plain")

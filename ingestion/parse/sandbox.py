@@ -2,7 +2,6 @@
 
 import json
 import os
-import selectors
 import signal
 import socket
 import subprocess
@@ -11,54 +10,54 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Any, BinaryIO
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from ingestion.parse.confine import MESSAGE_BYTES_MAX, Limits
-from ingestion.parse.document import Extracted, ParsedDocument, Piece, Reason, Refused
+from ingestion.parse.document import (
+    ARCHIVE_MEMBERS_MAX,
+    Extracted,
+    ParsedDocument,
+    Piece,
+    Reason,
+    Refused,
+)
+from ingestion.parse.members import Member, Members, printable, why_skipped
+from ingestion.parse.pipes import exchange, pipe
 from ingestion.parse.structure import build
+from ingestion.parse.wire import Heard
 from rag.errors import Unavailable
+from rag.hidden_content import DROP_ALL, HiddenPolicy
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Part of what a stored version was made by: raise it when the same bytes would give other text."""
 START_S = 60.0
 GRACE_S = 5.0
 """The zygote kills at the wall-clock limit; this much later the zygote itself is taken for lost."""
 
+# Without NumPy, which the reader of workbooks would load for types that no cell has: it doubles the time to start.
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); sys.modules['numpy'] = None; "
     "from ingestion.parse.zygote import main; main(int(sys.argv[2]), sys.argv[3])"
 )
-
-_Short = Annotated[str, Field(max_length=300)]
-_PieceOnWire = tuple[str, Annotated[int, Field(ge=0, le=6)], Annotated[int, Field(ge=1)] | None]
-
-
-class _OnWire(BaseModel):
-    """What a child may say. It has read hostile bytes: it may say anything, so only this is heard."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    filesystem_cut: bool
-    media_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]{1,80}$")] = ""
-    title: _Short = ""
-    pieces: tuple[_PieceOnWire, ...] = ()
-    notes: Annotated[tuple[Annotated[str, Field(pattern=r"^[\w ]{1,80}$")], ...], Field(max_length=20)] = ()
-    reason: Reason | None = None
-    detail: Annotated[str, Field(pattern=r"^[ -~]{0,200}$")] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What this kernel let us take away. Limits and separate processes hold in any case."""
+    """What this kernel let us take away. Limits and separate processes hold in any case.
+
+    `means` names how: `network namespace` and `seccomp` cut the network, `chroot` and `landlock` the files.
+    """
 
     network_cut: bool
     filesystem_cut: bool
+    means: tuple[str, ...] = ()
 
 
 class Sandbox:
@@ -68,6 +67,10 @@ class Sandbox:
         self._limits = limits
         self._lock = threading.Lock()
         self._empty_folder = tempfile.TemporaryDirectory(prefix="ringfence-parse-")
+        # The whole filesystem of every child: what one could leave there, another could read.
+        Path(self._empty_folder.name).chmod(0o500)
+        # A zygote is killed when the thread that started it ends, so this thread does nothing else and stays.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="ringfence-parse")
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._network_cut = False
@@ -84,8 +87,10 @@ class Sandbox:
         """Known after the first document that a parser answered for."""
         return self._isolation
 
-    def parse(self, data: bytes, path: str) -> ParsedDocument:
+    def parse(self, data: bytes, path: str, hidden: HiddenPolicy = DROP_ALL) -> ParsedDocument:
         """Read a document. Of `path` only the ending and, for want of a title, the name matter.
+
+        Hidden text that the policy does not index never leaves the child; its kinds and numbers do.
 
         Raises:
             Refused: it is not to be indexed, and why.
@@ -93,36 +98,79 @@ class Sandbox:
         """
         if not data:
             raise Refused(Reason.EMPTY)
+        request = {
+            "task": "parse",
+            "suffix": PurePosixPath(path).suffix[:16].encode("ascii", "replace").decode(),
+            "indexed": " ".join(sorted(hidden.indexed)),
+        }
         with self._lock:
-            written, ending = self._run(data, PurePosixPath(path).suffix[:16])
-        return build(self._heard(written, ending), path)
+            heard, _ = self._heard(*self._run(request, data))
+        if sum(len(text) for text, *_ in heard.pieces) > self._limits.text_chars_max:
+            raise Refused(Reason.TOO_MUCH_TEXT)
+        pieces = tuple(Piece(*piece) for piece in heard.pieces)
+        return build(Extracted(heard.media_type, heard.title, pieces, heard.notes, heard.hidden), path)
+
+    def members(self, archive: BinaryIO) -> Members:
+        """What an archive holds: `archive` is an open regular file, which the child reads by itself.
+
+        Raises:
+            Refused: it is not to be read, and why; `archive_bomb` when its members are more than they may be.
+            Unavailable: parser processes cannot be started on this machine at all.
+        """
+        with self._lock:
+            heard, _ = self._heard(*self._run({"task": "members"}, archive))
+        # The same rule again on this side: what a child says is not believed.
+        kept = tuple(Member(*member) for member in heard.members if why_skipped(member[1]) is None)
+        return Members(kept, tuple((printable(name), reason) for name, reason in heard.skipped))
+
+    def member(self, archive: BinaryIO, index: int, bytes_max: int) -> bytes:
+        """The bytes of one member; one more than `bytes_max` where it has more.
+
+        Raises:
+            Refused: it cannot be read, and why.
+            Unavailable: parser processes cannot be started on this machine at all.
+        """
+        request = {"task": "member", "index": index, "bytes_max": bytes_max}
+        with self._lock:
+            _, payload = self._heard(*self._run(request, archive, answer_bytes_max=bytes_max + 10_000))
+        return payload
 
     def close(self) -> None:
         with self._lock:
             self._stop()
+            self._starter.shutdown()
             self._empty_folder.cleanup()
 
-    def _run(self, data: bytes, suffix: str) -> tuple[bytes, Mapping[str, Any]]:
-        """What a fresh child wrote, and how it ended."""
+    def _run(
+        self, request: Mapping[str, object], document: bytes | BinaryIO, *, answer_bytes_max: int | None = None
+    ) -> tuple[bytes, Mapping[str, Any]]:
+        """What a fresh child wrote, and how it ended. It is given bytes through a pipe, or an open file to read."""
         control = self._started()
+        limits = self._limits
         request = {
-            "suffix": suffix.encode("ascii", "replace").decode(),
-            "wall_s": self._limits.wall_s,
-            "cpu_s": self._limits.cpu_s,
-            "memory_bytes": self._limits.memory_bytes,
-            "text_chars_max": self._limits.text_chars_max,
+            **request,
+            "wall_s": limits.wall_s,
+            "cpu_s": limits.cpu_s,
+            "memory_bytes": limits.memory_bytes,
+            "text_chars_max": limits.text_chars_max,
         }
-        deadline = time.monotonic() + self._limits.wall_s + GRACE_S
+        # JSON writes a character in at most six bytes, and each piece or member costs a few more.
+        bytes_max = answer_bytes_max or max(8 * limits.text_chars_max, 2_000 * ARCHIVE_MEMBERS_MAX) + 100_000
+        deadline = time.monotonic() + limits.wall_s + GRACE_S
         try:
             with ExitStack() as pipes:
-                document_out, document_in = _pipe(pipes)
-                result_out, result_in = _pipe(pipes)
+                document_in: FileIO | None = None
+                if isinstance(document, bytes):
+                    document_out, document_in = pipe(pipes)
+                else:
+                    document_out = pipes.enter_context(FileIO(os.dup(document.fileno()), "rb"))
+                result_out, result_in = pipe(pipes)
                 socket.send_fds(control, [json.dumps(request).encode()], [document_out.fileno(), result_in.fileno()])
                 # Only the child may hold these ends: the end of its output is how we know that it is done.
                 document_out.close()
                 result_in.close()
-                # JSON writes a character in at most six bytes, and each piece costs a few more.
-                written = _exchange(document_in, data, result_out, 8 * self._limits.text_chars_max + 100_000, deadline)
+                data = document if isinstance(document, bytes) else b""
+                written = exchange(document_in, data, result_out, bytes_max, deadline)
             control.settimeout(max(0.1, deadline - time.monotonic()))
             ending: Mapping[str, Any] = json.loads(control.recv(MESSAGE_BYTES_MAX))
         except (OSError, ValueError):
@@ -133,24 +181,27 @@ class Sandbox:
             raise
         return written, ending
 
-    def _heard(self, written: bytes, ending: Mapping[str, Any]) -> Extracted:
+    def _heard(self, written: bytes, ending: Mapping[str, Any]) -> tuple[Heard, bytes]:
+        """The child's answer, and the bytes that it was asked for."""
         if ending["timed_out"] or ending["signal"] == signal.SIGXCPU:
             raise Refused(Reason.TIMED_OUT)
         if ending["signal"] or ending["status"] != 0:
             # A native library that gets no memory aborts; all that can be seen of it is how much it had.
             starved = ending["status"] == 77 or ending["peak_bytes"] > 0.5 * self._limits.memory_bytes
             raise Refused(Reason.MEMORY if starved else Reason.CRASHED)
+        line, _, payload = written.partition(b"\n")
         try:
-            heard = _OnWire.model_validate_json(written, strict=False)
+            heard = Heard.model_validate_json(line, strict=False)
         except ValidationError:
             raise Refused(Reason.CRASHED, "the parser process answered nonsense") from None
-        self._isolation = Isolation(self._network_cut, heard.filesystem_cut)
+        self._isolation = Isolation(
+            network_cut=self._network_cut or "seccomp" in heard.cut,
+            filesystem_cut="chroot" in heard.cut or "landlock" in heard.cut,
+            means=("network namespace",) * self._network_cut + heard.cut,
+        )
         if heard.reason is not None:
             raise Refused(heard.reason, heard.detail)
-        if sum(len(text) for text, _, _ in heard.pieces) > self._limits.text_chars_max:
-            raise Refused(Reason.TOO_MUCH_TEXT)
-        pieces = tuple(Piece(text, heading, page) for text, heading, page in heard.pieces)
-        return Extracted(heard.media_type, heard.title, pieces, heard.notes)
+        return heard, payload
 
     def _started(self) -> socket.socket:
         if self._control is not None and self._process is not None and self._process.poll() is None:
@@ -158,7 +209,8 @@ class Sandbox:
         self._stop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = self._starter.submit(
+                subprocess.Popen,
                 _command(theirs.fileno(), self._empty_folder.name),
                 env={},
                 pass_fds=[theirs.fileno()],
@@ -166,7 +218,7 @@ class Sandbox:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-            )
+            ).result()
         self._control = ours
         ours.settimeout(START_S)
         try:
@@ -196,43 +248,3 @@ def _command(control: int, empty_folder: str) -> list[str]:
     """
     places = [str(Path(place).resolve()) for place in sys.path]
     return [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, json.dumps(places), str(control), empty_folder]
-
-
-def _pipe(stack: ExitStack) -> tuple[FileIO, FileIO]:
-    """Read end and write end."""
-    reading, writing = os.pipe()
-    return stack.enter_context(FileIO(reading, "rb")), stack.enter_context(FileIO(writing, "wb"))
-
-
-def _exchange(to_child: FileIO, data: bytes, from_child: FileIO, bytes_max: int, deadline: float) -> bytes:
-    """Write `data` and read the answer at the same time, so that neither side waits for the other for ever.
-
-    Raises:
-        Refused: too_much_text, or timed_out when the child holds its end open past the deadline.
-    """
-    os.set_blocking(to_child.fileno(), False)
-    os.set_blocking(from_child.fileno(), False)
-    rest = memoryview(data)
-    answer = bytearray()
-    with selectors.DefaultSelector() as waiting:
-        waiting.register(to_child, selectors.EVENT_WRITE)
-        waiting.register(from_child, selectors.EVENT_READ)
-        while True:
-            ready = [key.fileobj for key, _ in waiting.select(max(0.0, deadline - time.monotonic()))]
-            if not ready:
-                raise Refused(Reason.TIMED_OUT)
-            if from_child in ready:
-                piece = from_child.read(1 << 20)
-                answer += piece or b""
-                if piece == b"":
-                    return bytes(answer)
-                if len(answer) > bytes_max:
-                    raise Refused(Reason.TOO_MUCH_TEXT)
-            if to_child in ready:
-                try:
-                    rest = rest[to_child.write(rest[: 1 << 20]) or 0 :]
-                except BrokenPipeError:
-                    rest = rest[:0]  # the child ended without reading all; its answer says why
-                if not rest:
-                    waiting.unregister(to_child)
-                    to_child.close()

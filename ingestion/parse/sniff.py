@@ -17,11 +17,25 @@ class Kind(Enum):
     HTML = "HTML"
     PDF = "PDF"
     WORD = "a Word document"
+    SLIDES = "a PowerPoint presentation"
+    WORKBOOK = "an Excel workbook"
     TABLE = "a CSV table"
+    JSON = "JSON"
+    JSON_LINES = "JSON lines"
+    CODE = "source code"
     MAIL = "an e-mail message"
+    MAILBOX = "a mailbox"
+    ARCHIVE = "an archive"
 
+
+_CODE = (
+    ".py .pyi .js .mjs .cjs .jsx .ts .tsx .java .kt .kts .scala .groovy .go .rs .c .h .cc .cpp .cxx .hh .hpp .cs .fs "
+    ".swift .m .rb .php .pl .pm .lua .r .jl .sh .bash .zsh .ps1 .bat .sql .proto .graphql .tf .cmake .gradle .dart "
+    ".ex .exs .erl .hs .clj .vb .yaml .yml .toml .ini .cfg .conf .properties .xml .xsd .css .scss .rst .tex"
+)
 
 BY_SUFFIX: dict[str, Kind] = {
+    **dict.fromkeys(_CODE.split(), Kind.CODE),
     ".txt": Kind.PLAIN,
     ".text": Kind.PLAIN,
     ".log": Kind.PLAIN,
@@ -32,14 +46,28 @@ BY_SUFFIX: dict[str, Kind] = {
     ".xhtml": Kind.HTML,
     ".pdf": Kind.PDF,
     ".docx": Kind.WORD,
+    ".pptx": Kind.SLIDES,
+    ".xlsx": Kind.WORKBOOK,
     ".csv": Kind.TABLE,
     ".tsv": Kind.TABLE,
+    ".json": Kind.JSON,
+    ".jsonl": Kind.JSON_LINES,
+    ".ndjson": Kind.JSON_LINES,
     ".eml": Kind.MAIL,
+    ".mbox": Kind.MAILBOX,
+    ".zip": Kind.ARCHIVE,
 }
 
 _HTML_START = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)
 _MAIL_START = re.compile(r"(?:From [^\n]*\n)?(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+", re.M)
 _MAIL_FIELD = re.compile(r"^(?:from|to|subject|date|received|message-id|mime-version)\s*:", re.I | re.M)
+_MAILBOX_START = re.compile(rb"From [^\n]*\n[!-9;-~]+:")
+_OFFICE = {
+    "word/document.xml": Kind.WORD,
+    "ppt/presentation.xml": Kind.SLIDES,
+    "xl/workbook.xml": Kind.WORKBOOK,
+}
+_BINARY = (Kind.PDF, Kind.ARCHIVE, *_OFFICE.values())
 _COMPOUND_FILE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
@@ -65,25 +93,25 @@ def _binary_kind(data: bytes, named: Kind | None) -> Kind | None:
     if data[:1024].lstrip(b"\x00\t\n\r \xef\xbb\xbf").startswith(b"%PDF-"):
         return Kind.PDF
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        if _is_word(data, named):
-            return Kind.WORD
-        raise Refused(Reason.UNSUPPORTED_TYPE if named is None else Reason.WRONG_TYPE, "it is another archive")
+        return _container(data, named)
     if data.startswith(_COMPOUND_FILE):
         # Office keeps a document with a password in a compound file that holds this stream.
         encrypted = "EncryptedPackage".encode("utf-16-le") in data
         raise Refused(Reason.ENCRYPTED if encrypted else _other(named), "it is an older Office file" * (not encrypted))
-    if named in (Kind.PDF, Kind.WORD) and not _is_text(data):
+    if named in _BINARY and not _is_text(data):
         raise Refused(Reason.WRONG_TYPE, _magic(data) or "the content is of no known type")
     return None
 
 
-def _is_word(data: bytes, named: Kind | None) -> bool:
+def _container(data: bytes, named: Kind | None) -> Kind:
+    """An Office document by its main part, else an archive."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return "word/document.xml" in archive.namelist()
+            names = set(archive.namelist())
     except (zipfile.BadZipFile, ValueError, EOFError, OSError):
         # A document cut short has no directory: it is broken rather than lying.
-        return named is Kind.WORD
+        return named if named in _BINARY and named is not Kind.PDF else Kind.ARCHIVE
+    return next((kind for part, kind in _OFFICE.items() if part in names), Kind.ARCHIVE)
 
 
 def _text_kind(data: bytes, named: Kind | None) -> Kind:
@@ -91,13 +119,15 @@ def _text_kind(data: bytes, named: Kind | None) -> Kind:
     if magic:
         raise Refused(_other(named), magic)
     text = decode(data)
-    if _HTML_START.match(text):
+    if _HTML_START.match(text) and named is not Kind.CODE:
         return Kind.HTML
+    if named is Kind.MAILBOX:
+        return Kind.MAILBOX if _MAILBOX_START.match(data.replace(b"\r\n", b"\n")) else Kind.PLAIN
     if named is Kind.MAIL:
         head = _MAIL_START.match(text.replace("\r\n", "\n").lstrip("\n"))
         return Kind.MAIL if head and _MAIL_FIELD.search(head.group()) else Kind.PLAIN
     # Any text may be Markdown, a table of one column, or a fragment of HTML.
-    return Kind.PLAIN if named in (None, Kind.PDF, Kind.WORD) else named
+    return Kind.PLAIN if named is None or named in _BINARY else named
 
 
 def _other(named: Kind | None) -> Reason:

@@ -7,6 +7,9 @@
 A marker stands on a line of its own, in any format. It can only take readers away; one left open runs to the
 document's end. Anything that looks like a marker and is not a valid one refuses the document: a section that
 somebody meant to protect must not become readable by a typing error.
+
+What is read beside its place, as footnotes and comments are, may belong to any section: it is as strict as all of them
+together.
 """
 
 import re
@@ -14,12 +17,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from ingestion.parse.document import Block, Extracted, ParsedDocument, Piece, Reason, Refused
+from ingestion.parse.document import NAMED_BY_FILE, Block, Extracted, ParsedDocument, Piece, Reason, Refused
 from policies.rules import COMPARTMENT_KIND, InvalidRule, Level, Tightening, subject_name
 
 _MARKER = re.compile(r"^[ \t]*(?:[-*][ \t]+)?\[(/?)ringfence\b([^\]\[]*)\][ \t]*$", re.M | re.I)
 _LOOKS_LIKE_ONE = re.compile(r"\[\s*/?\s*ringfence", re.I)
 _PAIR = re.compile(r"([a-z_]+)=(\S+)")
+
+
+_Section = tuple[Tightening, int]
+"""What an open section demands, and the part of the document that it was opened in."""
 
 
 @dataclass(slots=True)
@@ -40,19 +47,22 @@ def build(extracted: Extracted, path: str) -> ParsedDocument:
     if _LOOKS_LIKE_ONE.search(extracted.title):
         raise Refused(Reason.BAD_MARKER, "in the title")
     blocks = _Blocks()
-    sections: list[Tightening] = []
+    sections: list[_Section] = []
+    ever = _ever_opened(extracted.pieces)
     for text, marker, piece in _split(extracted.pieces):
         if marker is not None:
-            _turn(marker, sections)
+            _turn(marker, piece.part, sections)
         elif piece.heading:
             blocks.heading(piece.heading, text, _all(sections), piece.page)
         else:
-            blocks.text(text, _all(sections), piece.page)
+            here = [*sections, *(section for section in ever if section[1] == piece.part)] if piece.beside else sections
+            blocks.text(text, _all(here), piece.page)
     found = blocks.finish()
     if not found:
         raise Refused(Reason.EMPTY)
-    title = extracted.title or blocks.first_open_heading or _name_as_title(path)
-    return ParsedDocument(title, extracted.media_type, tuple(found), extracted.notes)
+    heading = "" if extracted.media_type in NAMED_BY_FILE else blocks.first_open_heading
+    title = extracted.title or heading or _name_as_title(path)
+    return ParsedDocument(title, extracted.media_type, tuple(found), extracted.notes, extracted.hidden)
 
 
 def _split(pieces: tuple[Piece, ...]) -> Iterator[tuple[str, re.Match[str] | None, Piece]]:
@@ -66,11 +76,25 @@ def _split(pieces: tuple[Piece, ...]) -> Iterator[tuple[str, re.Match[str] | Non
         yield piece.text[at:], None, piece
 
 
-def _turn(marker: re.Match[str], sections: list[Tightening]) -> None:
+def _ever_opened(pieces: tuple[Piece, ...]) -> list[_Section]:
+    """Every section of the document, closed ones as well."""
+    found: list[_Section] = []
+    for _, marker, piece in _split(pieces):
+        if marker is None:
+            continue
+        if piece.beside:
+            raise Refused(Reason.BAD_MARKER, "in a note, a header or a footer")
+        if not marker.group(1):
+            found.append((_tightening(marker.group(2)), piece.part))
+    return found
+
+
+def _turn(marker: re.Match[str], part: int, sections: list[_Section]) -> None:
     closing, inside = marker.groups()
     if not closing:
-        sections.append(_tightening(inside))
-    elif inside.strip() or not sections:
+        sections.append((_tightening(inside), part))
+    elif inside.strip() or not sections or sections[-1][1] != part:
+        # What was begun in a message is not for its attachment to end, nor the reverse.
         raise Refused(Reason.BAD_MARKER, "an end without a beginning")
     else:
         sections.pop()
@@ -96,11 +120,11 @@ def _names(value: str | None, kinds: tuple[str, ...]) -> frozenset[str]:
     return frozenset(subject_name(name, kinds=kinds) for name in value.split(",")) if value is not None else frozenset()
 
 
-def _all(sections: list[Tightening]) -> Tightening:
+def _all(sections: list[_Section]) -> Tightening:
     return Tightening(
-        level=max((section.level for section in sections), default=Level.PUBLIC),
-        compartments=frozenset().union(*(section.compartments for section in sections)),
-        denied_shares=frozenset().union(*(section.denied_shares for section in sections)),
+        level=max((section.level for section, _ in sections), default=Level.PUBLIC),
+        compartments=frozenset().union(*(section.compartments for section, _ in sections)),
+        denied_shares=frozenset().union(*(section.denied_shares for section, _ in sections)),
     )
 
 

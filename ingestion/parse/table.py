@@ -3,37 +3,46 @@
 import csv
 import io
 
-from ingestion.parse.document import Extracted, Reason, Refused
-from ingestion.parse.pieces import Pieces
+from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.pieces import IN_A_NAME, Names, Pieces, refuse_markers
 from ingestion.parse.plain import decode
 
 COLUMNS_MAX = 1_000
 _DELIMITERS = ",;\t|"
 
 
-def extract(data: bytes, chars_max: int) -> Extracted:
+def extract(data: bytes, pieces: Pieces) -> Head:
     text = decode(data)
-    csv.field_size_limit(chars_max + 1)
-    pieces = Pieces(chars_max)
-    names: list[str] = []
+    csv.field_size_limit(pieces.chars_max + 1)
+    said, text = _said_delimiter(text)
+    names = Names[list[str]]()
     rows = 0
-    for cells in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)):
+    for cells in csv.reader(io.StringIO(text, newline=""), delimiter=said or _delimiter(text)):
         if len(cells) > COLUMNS_MAX:
             raise Refused(Reason.BROKEN, f"a row has more than {COLUMNS_MAX} columns")
         if not any(cell.strip() for cell in cells):
             continue
-        if not names and not _is_marker(cells):
-            names = cells
+        names.passed(cells)
+        if not names.now and not _is_marker(cells):
+            refuse_markers(cells, IN_A_NAME)
+            names.now = cells
             continue
-        pieces.row(names, cells)
+        pieces.row(names.now or [], cells)
         rows += not _is_marker(cells)
-    if names and not rows:
-        pieces.add("; ".join(name for name in names if name.strip()))
-    return pieces.done("text/csv")
+    if names.now and not rows:
+        pieces.add("; ".join(name for name in names.now if name.strip()))
+    return Head("text/csv")
 
 
 def _is_marker(cells: list[str]) -> bool:
     return cells[0].strip().startswith(("[ringfence", "[/ringfence"))
+
+
+def _said_delimiter(text: str) -> tuple[str, str]:
+    """The delimiter that Excel's first line names (`sep=;`), if there is one, and the rest."""
+    first, _, rest = text.partition("\n")
+    said = first.strip().lower()
+    return (said[4], rest) if said.startswith("sep=") and len(said) == 5 else ("", text)
 
 
 def _delimiter(text: str) -> str:
@@ -41,7 +50,11 @@ def _delimiter(text: str) -> str:
     lines = [line for line in text[:20_000].splitlines()[:20] if line.strip() and not line.startswith("[")]
 
     def score(mark: str) -> tuple[bool, int]:
-        counts = [line.count(mark) for line in lines]
+        counts = [_outside_quotes(line).count(mark) for line in lines]
         return (bool(counts) and min(counts) == max(counts) > 0, sum(counts))
 
     return max(_DELIMITERS, key=score)
+
+
+def _outside_quotes(line: str) -> str:
+    return "".join(line.split('"')[::2])

@@ -23,8 +23,10 @@ from ingestion.parse.confine import (
     cut_network,
     die_with_parent,
     drop_capabilities,
+    landlock,
     limit,
 )
+from ingestion.parse.syscalls import refuse_dangerous_calls
 
 
 def main(control_fd: int, empty_folder: str) -> None:
@@ -63,11 +65,13 @@ def _child(request: dict[str, object], document: int, result: int, empty_folder:
             memory_bytes=int(str(request["memory_bytes"])),
             text_chars_max=int(str(request["text_chars_max"])),
         )
-        filesystem_cut = cut_filesystem(empty_folder)
+        cut = ["chroot"] * cut_filesystem(empty_folder)
         drop_capabilities()
         die_with_parent()
+        cut += ["landlock"] * landlock()
         limit(limits)
-        work(document, result, str(request["suffix"]), limits, filesystem_cut=filesystem_cut)
+        cut += ["seccomp"] * refuse_dangerous_calls()
+        work(document, result, request, cut)
         status = 0
     except MemoryError:
         status = 77

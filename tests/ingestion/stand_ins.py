@@ -16,7 +16,7 @@ from rag.domain import SparseVector, digest_of
 from rag.privacy import mask as masking
 from rag.privacy.faces import FaceMaker, offline_domains
 from rag.privacy.keys import MasterKey, TenantKeys, keyed_digest, tenant_keys
-from rag.privacy.mask import MaskedText
+from rag.privacy.masked import MaskedText
 from rag.privacy.recognize import Finding
 from rag.privacy.vault import Vault
 

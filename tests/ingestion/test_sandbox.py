@@ -4,11 +4,13 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from evals.hostile_files import hostile_files as hostile_files_of
 from ingestion.parse.confine import Limits
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.sandbox import Sandbox
@@ -69,18 +71,30 @@ def test_a_lost_parser_process_costs_one_document_at_most(sandbox: Sandbox) -> N
     assert sandbox.parse(GOOD, "good.md").blocks
 
 
+def test_the_parser_process_outlives_the_thread_that_read_the_first_document() -> None:
+    with Sandbox(LIMITS) as sandbox:
+        first = threading.Thread(target=sandbox.parse, args=(GOOD, "good.md"))
+        first.start()
+        first.join()
+        started = sandbox._process
+        assert sandbox.parse(GOOD, "good.md").blocks
+        assert sandbox._process is started
+
+
 def test_an_unreadable_answer_of_a_parser_process_is_not_believed(sandbox: Sandbox) -> None:
     ending = {"timed_out": False, "signal": 0, "status": 0, "peak_bytes": 0}
-    for answer in (b"", b"[]", b'{"filesystem_cut": true, "pieces": [["x", 9, null]]}', b'{"owner": "user:eve"}'):
+    too_deep = b'{"cut": [], "pieces": [["x", 99, null, 0, false]]}'
+    for answer in (b"", b"[]", too_deep, b'{"cut": [], "owner": "user:eve"}'):
         with pytest.raises(Refused) as caught:
             sandbox._heard(answer, ending)
         assert caught.value.reason is Reason.CRASHED
-    assert sandbox._heard(b'{"filesystem_cut": true, "pieces": [["x", 1, null]]}', ending).pieces
+    assert sandbox._heard(b'{"cut": [], "pieces": [["x", 1, null, 0, false]]}', ending)[0].pieces
 
 
 def test_the_parent_loads_no_parser_library() -> None:
     """A library that is not imported cannot be reached by what a document makes it do."""
-    code = "import ingestion.parse.sandbox, sys; print({'lxml','docx','pypdfium2','markdown_it'} & set(sys.modules))"
+    libraries = {"lxml", "docx", "pptx", "openpyxl", "pypdfium2", "markdown_it"}
+    code = f"import ingestion.parse.sandbox, sys; print({libraries} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "set()"
 
@@ -120,9 +134,69 @@ print(json.dumps([network, files, can(connect), can(lambda: os.stat("/etc")), ca
     assert not (files and escaped)
 
 
-def test_the_report_says_what_was_cut(sandbox: Sandbox) -> None:
+def test_the_report_says_what_was_cut_and_by_which_means(sandbox: Sandbox) -> None:
     sandbox.parse(GOOD, "good.md")
-    assert sandbox.isolation is not None
+    isolation = sandbox.isolation
+    assert isolation is not None
+    assert isolation.network_cut is bool({"network namespace", "seccomp"} & set(isolation.means))
+    assert isolation.filesystem_cut is bool({"chroot", "landlock"} & set(isolation.means))
+
+
+@pytest.mark.parametrize("means", ["seccomp", "landlock"])
+def test_each_means_cuts_by_itself_what_the_report_says_of_it(means: str, tmp_path: Path) -> None:
+    """Containers refuse namespaces and chroot; what is left must do alone."""
+    code = """
+import json, os, socket, sys
+from ingestion.parse.confine import Limits, landlock, limit
+from ingestion.parse.syscalls import refuse_dangerous_calls
+sys.stdout.flush()
+opened = os.open(sys.argv[2], os.O_RDONLY)
+limit(Limits(5, 5, 2_000_000_000, 1000))
+done = {"seccomp": refuse_dangerous_calls, "landlock": landlock}[sys.argv[1]]()
+def can(act):
+    try:
+        act()
+    except OSError:
+        return False
+    return True
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+os.write(1, json.dumps([
+    done, can(lambda: socket.socket().close()), can(fork), can(lambda: os.listdir("/")),
+    can(lambda: os.read(opened, 1)), can(lambda: os.fchmod(opened, 0o644)), can(lambda: os.utime(opened)),
+    can(lambda: os.setxattr(opened, "user.a", b"")),
+]).encode())
+"""
+    (archive := tmp_path / "a.zip").write_bytes(b"PK")
+    archive.chmod(0o600)
+    command = [sys.executable, "-c", code, means, str(archive)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    cut, opened_socket, forked, listed, read, *changed = json.loads(done.stdout)
+    assert read
+    if cut and means == "seccomp":
+        assert (opened_socket, forked, listed) == (False, False, True)
+        assert not any(changed)
+        assert archive.stat().st_mode & 0o777 == 0o600
+    if cut and means == "landlock":
+        assert (opened_socket, listed) == (True, False)
+
+
+def test_seeded_hostile_files_are_read_or_refused_and_none_is_quoted(tmp_path: Path) -> None:
+    """Whatever happens to a file, its text stands in no reason, and no library is missing in the child."""
+    reasons: list[str] = []
+    with Sandbox(Limits(4, 1, LIMITS.memory_bytes, LIMITS.text_chars_max)) as hurried:
+        for file in hostile_files_of(seed=3, count=26, without=("bomb",)):
+            (tmp_path / file.name).touch()
+            try:
+                hurried.parse(file.data, file.name)
+            except Refused as refusal:
+                assert file.canary not in f"{refusal} {refusal.sentence}"
+                reasons.append(str(refusal))
+    assert 5 < len(reasons) < 24
+    assert not [reason for reason in reasons if "crashed" in reason or "ModuleNotFound" in reason]
+    again = [one.data for one in hostile_files_of(seed=3, count=5)]
+    assert again == [one.data for one in hostile_files_of(seed=3, count=5)]
 
 
 def test_pages_are_numbered_and_lines_put_together(sandbox: Sandbox) -> None:

@@ -75,8 +75,19 @@ def parts_on(database: Database, sandbox: Sandbox, **settings: Any) -> Ingestion
     )
 
 
-_NOT_COMPARED = {"created_at", "updated_at", "sealed", "wrapped"}
-"""Times, and ciphertexts, which are never the same twice."""
+async def make_visible(database: Database, tenant: str) -> None:
+    """What publishing does to the tables: the index itself is another room's."""
+    async with database.unit_of_work() as session:
+        staged = VersionRow.tenant == tenant, VersionRow.state == "staged"
+        for version in await session.scalars(select(VersionRow).where(*staged)):
+            document = await session.get_one(DocumentRow, version.document)
+            for old in await session.scalars(select(VersionRow).where(VersionRow.id == document.current_version)):
+                old.state = "retired"
+            version.state, document.current_version = "published", version.id
+
+
+_NOT_COMPARED = {"created_at", "updated_at", "published_at", "ended_at", "source_revision", "sealed", "wrapped"}
+"""Times, what is kept only of files that are old enough, and ciphertexts, which are never the same twice."""
 
 
 async def state(database: Database) -> dict[str, list[str]]:

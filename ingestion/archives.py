@@ -1,0 +1,173 @@
+"""Archives of a source as folders: each member a document of its own, under the labels of the archive.
+
+The archive is opened in a parser process, as everything hostile is; here only its listing is known. A member's path
+is `ARCHIVE.zip/PATH`. An archive that cannot be read stands in the report with its reason, and its members are gone
+from the source. An archive within an archive is one document.
+"""
+
+import io
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Protocol
+
+from ingestion.parse.document import Reason, Refused
+from ingestion.parse.members import Member, Members
+from ingestion.sources.protocol import LabelledByPattern, Labels, Listing, Skipped, SourceItem, Unlabelled
+from rag.hidden_content import HiddenAction, HiddenKind
+
+SUFFIX = ".zip"
+_STEP = 1 << 20
+
+
+class Archives(Protocol):
+    """The part of a sandbox that opens archives."""
+
+    def members(self, archive: BinaryIO) -> Members: ...
+
+    def member(self, archive: BinaryIO, index: int, bytes_max: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemberItem:
+    """A document in an archive: a `SourceItem`."""
+
+    archive: SourceItem = field(repr=False)
+    member: Member
+    archives: Archives = field(repr=False)
+    bytes_max: int
+
+    @property
+    def path(self) -> str:
+        return f"{self.archive.path}/{self.member.path}"
+
+    @property
+    def identity(self) -> str:
+        return f"{self.archive.identity}/{self.member.path}"
+
+    @property
+    def revision(self) -> str:
+        return self.archive.revision and f"{self.archive.revision}/{self.member.index}"
+
+    @property
+    def size(self) -> int:
+        return self.member.size
+
+    @property
+    def modified_ns(self) -> int:
+        return self.archive.modified_ns
+
+    @property
+    def labels(self) -> Labels | Unlabelled:
+        if isinstance(self.archive, LabelledByPattern) and self.archive.singles_out(self.member.path):
+            # To merge the two would be a guess at what was meant; the looser of them would be a leak.
+            return Unlabelled("a pattern under files: labels it otherwise than its archive; unpack the archive")
+        return self.archive.labels
+
+    @property
+    def hidden(self) -> Mapping[HiddenKind, HiddenAction]:
+        return self.archive.hidden
+
+    def open(self) -> BinaryIO:
+        with _as_file(self.archive, self.bytes_max) as file:
+            return io.BytesIO(self.archives.member(file, self.member.index, self.bytes_max))
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedItem:
+    """An archive that cannot be listed: it fails in the report, with the reason."""
+
+    archive: SourceItem = field(repr=False)
+    refusal: Refused
+
+    @property
+    def path(self) -> str:
+        return self.archive.path
+
+    @property
+    def identity(self) -> str:
+        return self.archive.identity
+
+    @property
+    def revision(self) -> str:
+        """None: what could not be read is tried again."""
+        return ""
+
+    @property
+    def size(self) -> int:
+        return self.archive.size
+
+    @property
+    def modified_ns(self) -> int:
+        return self.archive.modified_ns
+
+    @property
+    def labels(self) -> Labels | Unlabelled:
+        return self.archive.labels
+
+    @property
+    def hidden(self) -> Mapping[HiddenKind, HiddenAction]:
+        return self.archive.hidden
+
+    def open(self) -> BinaryIO:
+        raise self.refusal
+
+
+def unpacked(listing: Listing, archives: Archives, bytes_max: int) -> Listing:
+    """The listing with archives replaced by what they hold. `bytes_max`: of an archive, and of each member."""
+    items: list[SourceItem] = []
+    skipped = list(listing.skipped)
+    for item in listing.items:
+        if not item.path.lower().endswith(SUFFIX):
+            items.append(item)
+            continue
+        try:
+            with _as_file(item, bytes_max) as file:
+                found = archives.members(file)
+        except Refused as refusal:
+            items.append(RefusedItem(item, refusal))
+            continue
+        except OSError as cause:
+            items.append(RefusedItem(item, Refused(Reason.UNREADABLE, type(cause).__name__)))
+            continue
+        items.extend(MemberItem(item, member, archives, bytes_max) for member in found.members)
+        skipped.extend(Skipped(f"{item.path}/{name}", reason) for name, reason in found.skipped)
+        if not found.members:
+            items.append(RefusedItem(item, Refused(Reason.EMPTY)))
+    items.sort(key=lambda item: item.path)
+    skipped.sort(key=lambda one: one.path)
+    return replace(listing, items=tuple(items), skipped=tuple(skipped))
+
+
+@contextmanager
+def _as_file(item: SourceItem, bytes_max: int) -> Iterator[BinaryIO]:
+    """The archive as a regular file, which a parser process can read by itself; spooled where a source has none.
+
+    Raises:
+        Refused: too_large.
+        OSError: as `SourceItem.open`.
+    """
+    if item.size > bytes_max:
+        raise Refused(Reason.TOO_LARGE)
+    with item.open() as opened:
+        if _is_real(opened):
+            yield opened
+            return
+        with tempfile.TemporaryFile() as spooled:
+            size = 0
+            while piece := opened.read(_STEP):
+                size += len(piece)
+                if size > bytes_max:
+                    raise Refused(Reason.TOO_LARGE)
+                spooled.write(piece)
+            spooled.flush()
+            yield spooled
+
+
+def _is_real(opened: BinaryIO) -> bool:
+    try:
+        opened.fileno()
+    except (OSError, AttributeError):
+        return False
+    return opened.seekable()

@@ -1,0 +1,186 @@
+"""Reading order of a PDF page: columns one after the other, tables by rows. A PDF itself knows only places.
+
+Geometry in points, origin at the bottom left. Standard library only.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+GAP = 1.2
+"""Cells of a line stand at least this many line heights apart; words of a sentence never do."""
+SPACE = 2.5
+"""Lines further apart than so many usual distances belong to different things."""
+LINES_MIN = 3
+"""Fewer lines beside each other are chance."""
+PROSE_CHARS = 25
+"""Mean length of a cell from which two cells side by side are columns of text and not of a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of text on one line."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+    text: str = field(default="", repr=False)
+
+    @property
+    def height(self) -> float:
+        return max(self.top - self.bottom, 1.0)
+
+
+Line = list[Run]
+"""Cells from left to right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Lines of text, or rows of a table."""
+
+    lines: tuple[str, ...] = field(default=(), repr=False)
+    rows: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
+
+
+def is_laid_out(runs: Sequence[Run]) -> bool:
+    """Whether enough stands beside each other for order to be a question. Asks for places only, not for text."""
+    return sum(len(line) > 1 for line in _lines(runs)) >= LINES_MIN
+
+
+def regions(runs: Sequence[Run]) -> list[Region]:
+    """The page in reading order; empty where neither columns nor tables are found: then lines as they come will do."""
+    found = list(_ordered(_lines(runs)))
+    return found if len(found) > 1 or any(region.rows for region in found) else []
+
+
+def _lines(runs: Sequence[Run]) -> list[Line]:
+    lines: list[Line] = []
+    for run in sorted(runs, key=lambda one: (-(one.top + one.bottom), one.left)):
+        if lines and _same_line(lines[-1][0], run):
+            lines[-1].append(run)
+        else:
+            lines.append([run])
+    return [_cells(sorted(line, key=lambda run: run.left)) for line in lines]
+
+
+def _same_line(one: Run, other: Run) -> bool:
+    middle = (other.top + other.bottom) / 2
+    return one.bottom <= middle <= one.top
+
+
+def _cells(line: Line) -> Line:
+    cells: Line = []
+    for run in line:
+        if cells and run.left - cells[-1].right < GAP * max(run.height, cells[-1].height):
+            last = cells[-1]
+            between = " " if run.left - last.right > 0.15 * run.height else ""
+            text = last.text + between + run.text
+            cells[-1] = Run(
+                last.left, min(last.bottom, run.bottom), max(last.right, run.right), max(last.top, run.top), text
+            )
+        else:
+            cells.append(run)
+    return cells
+
+
+def _ordered(lines: list[Line]) -> Iterator[Region]:
+    gutter = _gutter(lines)
+    if gutter is None:
+        if lines:
+            yield _as_text(lines)
+        return
+    pitch = _pitch(lines)
+    band: list[Line] = []
+    plain: list[Line] = []
+    for line in lines:
+        crossing = any(cell.left < gutter < cell.right for cell in line)
+        if band and (crossing or band[-1][0].bottom - line[0].bottom > SPACE * pitch):
+            yield from _band(band, plain, gutter)
+            band = []
+        (plain if crossing else band).append(line)
+    yield from _band(band, plain, gutter)
+    if len(plain) < len(lines):
+        yield from _ordered(plain)
+    else:
+        yield _as_text(plain)
+
+
+def _as_text(lines: list[Line]) -> Region:
+    return Region(lines=tuple(" ".join(cell.text for cell in line) for line in lines))
+
+
+def _pitch(lines: list[Line]) -> float:
+    """The usual distance from line to line."""
+    steps = sorted(above[0].bottom - below[0].bottom for above, below in pairwise(lines))
+    return max(steps[len(steps) // 2], 1.0) if steps else 1.0
+
+
+def _band(band: list[Line], plain: list[Line], gutter: float) -> Iterator[Region]:
+    """What stands left and right of the gutter, after the lines before it; empties `plain`."""
+    beside = [line for line in band if line[0].right <= gutter <= line[-1].left]
+    if len(beside) < LINES_MIN:
+        plain.extend(band)
+        return
+    prose = _is_prose(beside)
+    while band[0] not in beside and (prose or len(band[0]) == 1):
+        plain.append(band.pop(0))  # a heading or a short line above
+    after: list[Line] = []
+    edge = min(line[0].right for line in beside)
+    # What stands alone in another column than the first goes on with the cell above it.
+    while band[-1] not in beside and len(band[-1]) == 1 and band[-1][0].left < edge and not prose:
+        after.insert(0, band.pop())
+    yield from _ordered(plain)
+    plain[:] = after
+    if prose:
+        yield from _ordered([left for line in band if (left := [cell for cell in line if cell.right <= gutter])])
+        yield from _ordered([right for line in band if (right := [cell for cell in line if cell.left >= gutter])])
+    else:
+        yield Region(rows=_rows(band))
+
+
+def _is_prose(lines: list[Line]) -> bool:
+    lengths = [len(cell.text) for line in lines for cell in line]
+    return sum(lengths) / len(lengths) >= PROSE_CHARS and max(map(len, lines)) <= 4
+
+
+def _gutter(lines: list[Line]) -> float | None:
+    """The place that most lines leave free between two cells."""
+    gaps = [(one.right, other.left) for line in lines for one, other in pairwise(line)]
+    if len(gaps) < LINES_MIN:
+        return None
+    events = sorted([(left, -1) for left, _ in gaps] + [(right, 1) for _, right in gaps])
+    best, at, open_gaps = 0, 0.0, 0
+    for number, (place, kind) in enumerate(events):
+        open_gaps -= kind
+        if open_gaps > best:
+            best, at = open_gaps, (place + events[number + 1][0]) / 2
+    return at if best >= LINES_MIN else None
+
+
+def _rows(lines: list[Line]) -> tuple[tuple[str, ...], ...]:
+    """Cells by column; a line without a first cell goes on with the row above."""
+    columns = _columns(lines)
+    rows: list[list[str]] = []
+    for line in lines:
+        cells = [""] * len(columns)
+        for cell in line:
+            place = next(number for number, (_, right) in enumerate(columns) if cell.left <= right)
+            cells[place] = f"{cells[place]} {cell.text}".strip()
+        if rows and not cells[0]:
+            rows[-1] = [f"{above} {below}".strip() for above, below in zip(rows[-1], cells, strict=True)]
+        else:
+            rows.append(cells)
+    return tuple(tuple(row) for row in rows)
+
+
+def _columns(lines: list[Line]) -> list[tuple[float, float]]:
+    """Stretches of the page's width that cells cover, from left to right."""
+    columns: list[tuple[float, float]] = []
+    for cell in sorted((cell for line in lines for cell in line), key=lambda one: one.left):
+        if columns and cell.left <= columns[-1][1]:
+            columns[-1] = (columns[-1][0], max(columns[-1][1], cell.right))
+        else:
+            columns.append((cell.left, cell.right))
+    return columns

@@ -1,0 +1,95 @@
+"""JSON and JSON lines: keys are headings, records are rows of `path.to.field: value; ...`."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
+from ingestion.parse.pieces import IN_A_NAME, Pieces, refuse_markers
+from ingestion.parse.plain import decode
+
+_HEADINGS = 6
+"""Deeper objects are written with their path instead."""
+_ROW_CHARS_MAX = 4_000
+"""A record longer than this is read field by field."""
+
+
+def extract(data: bytes, pieces: Pieces) -> Head:
+    _walk(_loaded(decode(data)), pieces, 1)
+    return Head("application/json")
+
+
+def extract_lines(data: bytes, pieces: Pieces) -> Head:
+    for number, line in enumerate(decode(data).splitlines(), 1):
+        if line.strip():
+            try:
+                record = _loaded(line)
+            except Refused as refusal:
+                raise Refused(refusal.reason, f"line {number}") from None
+            _record(record, pieces)
+    return Head("application/jsonl")
+
+
+def _loaded(text: str) -> Any:
+    try:
+        # Numbers stay as they are written.
+        return json.loads(text.lstrip("\ufeff"), parse_float=str, parse_int=str)
+    except RecursionError:
+        raise Refused(Reason.TOO_DEEP) from None
+    except ValueError:
+        raise Refused(Reason.BROKEN, "it is not valid JSON") from None
+
+
+def _walk(value: Any, pieces: Pieces, depth: int) -> None:
+    if isinstance(value, dict) and depth <= _HEADINGS:
+        # Own values first: what stands below a heading belongs to it.
+        pieces.fields((key, _scalar(one)) for key, one in value.items() if not isinstance(one, dict | list))
+        for key, one in value.items():
+            if isinstance(one, dict | list) and one:
+                pieces.add(key, heading=depth)
+                _walk(one, pieces, depth + 1)
+    elif isinstance(value, list) and value and all(not isinstance(one, dict | list) for one in value):
+        for one in value:
+            pieces.add(f"- {_scalar(one)}")
+    elif isinstance(value, list):
+        for one in value:
+            _record(one, pieces)
+    else:
+        _record(value, pieces)
+
+
+def _record(value: Any, pieces: Pieces) -> None:
+    leaves = list(_leaves(value))
+    refuse_markers((path for path, text in leaves if not text.strip()), IN_A_NAME)
+    pairs = [(path, text) for path, text in leaves if text.strip()]
+    if sum(len(path) + len(text) for path, text in pairs) <= _ROW_CHARS_MAX:
+        pieces.fields((path or "value", text) for path, text in pairs)
+        return
+    for path, text in pairs:
+        pieces.add(f"{path}: {text}" if path else text)
+
+
+def _leaves(value: Any) -> Iterator[tuple[str, str]]:
+    """Each scalar with its path, in order; a list of scalars is one text."""
+    stack: list[tuple[str, Any, int]] = [("", value, 0)]
+    while stack:
+        path, one, depth = stack.pop()
+        if depth > DEPTH_MAX:
+            raise Refused(Reason.TOO_DEEP)
+        below: list[tuple[str, Any]] = []
+        if isinstance(one, dict):
+            below = [(f"{path}.{key}" if path else key, inner) for key, inner in one.items()]
+        elif isinstance(one, list) and any(isinstance(inner, dict | list) for inner in one):
+            below = [(f"{path}[{number}]", inner) for number, inner in enumerate(one, 1)]
+        elif isinstance(one, list):
+            yield path, ", ".join(_scalar(inner) for inner in one)
+        else:
+            yield path, _scalar(one)
+        stack.extend((name, inner, depth + 1) for name, inner in reversed(below))
+
+
+def _scalar(value: Any) -> str:
+    """As it is written; null is nothing."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)

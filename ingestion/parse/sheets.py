@@ -1,0 +1,175 @@
+"""One sheet of a workbook as it is stored: texts by place, what of it is hidden, and comments.
+
+Only cells that exist are visited: a sheet's size is its sender's claim. Formulas are read as the value that the
+program stored with them.
+"""
+
+import posixpath
+import zipfile
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lxml import etree
+from openpyxl.styles.numbers import BUILTIN_FORMATS, BUILTIN_FORMATS_MAX_SIZE
+from openpyxl.worksheet._reader import WorkSheetParser
+
+from ingestion.parse.document import Reason, Refused
+from ingestion.parse.numbers import shown
+
+CELLS_MAX = 2_000_000
+MERGED_MAX = 20_000
+_RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
+_NOTHING_SHOWN = (";;", ";;;")
+"""Formats that show no value whatever it is."""
+
+Row = dict[int, str]
+"""Text by column number."""
+
+
+@dataclass(slots=True)
+class Sheet:
+    """What is read of one sheet. `rows` in order, by their number; `comments` are texts."""
+
+    title: str = field(repr=False)
+    visible: bool
+    rows: dict[int, Row] = field(default_factory=dict, repr=False)
+    invisible: list[str] = field(default_factory=list, repr=False)
+    hidden_rows: set[int] = field(default_factory=set)
+    hidden_columns: list[range] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list, repr=False)
+
+    def column_is_hidden(self, column: int) -> bool:
+        return any(column in columns for columns in self.hidden_columns)
+
+
+def read_sheet(book: Any, sheet: Any, cells_left: int) -> Sheet:
+    """Read a sheet of a workbook that was opened `read_only` and `data_only`.
+
+    Raises:
+        Refused: more than `cells_left` cells.
+    """
+    read = Sheet(sheet.title, sheet.sheet_state == "visible")
+    styles = _Styles(book)
+    white: list[tuple[int, int]] = []
+    with book._archive.open(sheet._worksheet_path) as source:
+        parser = WorkSheetParser(
+            source,
+            sheet._shared_strings,
+            data_only=True,
+            epoch=book.epoch,
+            date_formats=book._date_formats,
+            timedelta_formats=book._timedelta_formats,
+        )
+        for _, cells in parser.parse():
+            for cell in cells:
+                style = styles.of(cell["style_id"])
+                text = shown(cell["value"], style.number_format) if cell["value"] is not None else ""
+                if not text.strip():
+                    continue
+                cells_left -= 1
+                if style.shows_nothing:
+                    read.invisible.append(text)
+                    continue
+                read.rows.setdefault(cell["row"], {})[cell["column"]] = text
+                if style.white_on_white:
+                    white.append((cell["row"], cell["column"]))
+            if cells_left < 0:
+                raise Refused(Reason.TOO_MUCH_TEXT, f"more than {CELLS_MAX} cells")
+    # A table's own style may colour the paper, which no cell tells.
+    for row, column in white if not parser.tables.tablePart else ():
+        read.invisible.append(read.rows[row].pop(column))
+    read.hidden_rows = {int(number) for number, given in parser.row_dimensions.items() if _hides(given)}
+    read.hidden_columns = [
+        range(int(given["min"]), int(given["max"]) + 1) for given in parser.column_dimensions.values() if _hides(given)
+    ]
+    _fill_merged(read, parser.merged_cells.mergeCell if parser.merged_cells else [])
+    read.comments = list(_comments(book._archive, sheet._worksheet_path))
+    return read
+
+
+def _hides(given: dict[str, str]) -> bool:
+    return given.get("hidden") in ("1", "true")
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    number_format: str = "General"
+    white_on_white: bool = False
+
+    @property
+    def shows_nothing(self) -> bool:
+        return self.number_format.replace(" ", "") in _NOTHING_SHOWN
+
+
+class _Styles:
+    """Styles of cells, each looked at once."""
+
+    def __init__(self, book: Any) -> None:
+        self._book = book
+        self._known: dict[int, _Style] = {}
+
+    def of(self, number: int) -> _Style:
+        if number not in self._known:
+            self._known[number] = self._look(number)
+        return self._known[number]
+
+    def _look(self, number: int) -> _Style:
+        try:
+            style = self._book._cell_styles[number]
+            color = self._book._fonts[style.fontId].color
+            filled = self._book._fills[style.fillId].fill_type is not None
+        except IndexError:
+            return _Style()
+        white = color is not None and (
+            (color.type == "rgb" and str(color.value).upper().endswith("FFFFFF"))
+            or (color.type == "theme" and color.value == 0)
+        )
+        return _Style(self._format(style.numFmtId), white and not filled)
+
+    def _format(self, number: int) -> str:
+        own = number - BUILTIN_FORMATS_MAX_SIZE
+        if 0 <= own < len(self._book._number_formats):
+            return str(self._book._number_formats[own])
+        return str(BUILTIN_FORMATS.get(number) or "General")
+
+
+def _fill_merged(read: Sheet, ranges: list[Any]) -> None:
+    """A value that spans rows stands in each of those that hold anything; one that spans columns, in each of its row.
+
+    So a label beside a group of rows, or above a group of columns, goes with all of them.
+    """
+    if len(ranges) > MERGED_MAX:
+        raise Refused(Reason.TOO_MUCH_TEXT, f"more than {MERGED_MAX} merged ranges")
+    present = sorted(read.rows)
+    filled = 0
+    for merged in ranges:
+        value = read.rows.get(merged.min_row, {}).get(merged.min_col)
+        if value is None:
+            continue
+        # Only the first row, which names columns, is filled to the right.
+        last = min(merged.max_col, merged.min_col + 100) if merged.min_row == present[0] else merged.min_col
+        for number in present[bisect_left(present, merged.min_row) : bisect_right(present, merged.max_row)]:
+            for column in range(merged.min_col, last + 1):
+                read.rows[number].setdefault(column, value)
+                filled += 1
+            if filled > CELLS_MAX:
+                raise Refused(Reason.TOO_MUCH_TEXT, f"more than {CELLS_MAX} cells")
+
+
+def _comments(archive: zipfile.ZipFile, sheet: str) -> Iterator[str]:
+    folder, name = posixpath.split(sheet)
+    relations = posixpath.join(folder, "_rels", f"{name}.rels")
+    if relations not in archive.namelist():
+        return
+    parser = etree.XMLParser(resolve_entities=False, no_network=True)
+    for relation in etree.fromstring(archive.read(relations), parser).iter(_RELATIONS):
+        if not relation.get("Type", "").endswith(("/comments", "/threadedComment")):
+            continue
+        target = posixpath.normpath(posixpath.join(folder, relation.get("Target", ""))).lstrip("/")
+        if target not in archive.namelist():
+            continue
+        root = etree.fromstring(archive.read(target), parser)
+        for comment in root.iter("{*}comment", "{*}threadedComment"):
+            yield "".join(str(one.text or "") for one in comment.iter("{*}t", "{*}text"))

@@ -1,0 +1,216 @@
+"""Deleting a document: it is gone everywhere that is ours, what others share stays, and what remains is said."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from ingestion.deleting import Deleted, delete_document, let_in
+from ingestion.parse.confine import Limits
+from ingestion.parse.document import ParsedDocument, Reason
+from ingestion.parse.sandbox import Sandbox
+from ingestion.parts import IngestionParts, Parser
+from ingestion.pipeline import ingest
+from ingestion.report import Change, Report
+from ingestion.sources.folder import FolderSource
+from policies.tables import Base
+from rag.audit.search import AuditFilter, find_records
+from rag.cli import main
+from rag.db.engine import Database, open_database
+from rag.db.tables import ChunkRow, DocumentRow, LineageRow, TombstoneRow, VaultRow, VersionRow
+from rag.errors import NotFound
+from rag.hidden_content import DROP_ALL, HiddenPolicy
+from rag.index.projection import Projection
+from tests.ingestion.worlds import TENANT, parts_on, write_folder
+
+FILES = {
+    "ringfence.yaml": "department: company\nlevel: internal\n",
+    "rent.md": "# Rent\n\nAnn Lee pays 4, says ann.lee@acme.example.\n",
+    "people.md": "# People\n\nAnn Lee is one of us.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def parts(database: Database, sandbox: Sandbox) -> IngestionParts:
+    return parts_on(database, sandbox)
+
+
+@pytest.fixture
+def any_parts(any_database: Database, sandbox: Sandbox) -> IngestionParts:
+    return parts_on(any_database, sandbox)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "docs").mkdir()
+    return write_folder(tmp_path / "docs", FILES)
+
+
+async def run(folder: Path, parts: IngestionParts) -> Report:
+    report = await ingest(FolderSource(folder, "docs"), TENANT, parts)
+    async with parts.database.unit_of_work() as session:
+        projection = Projection(session, TENANT)
+        for staged in await projection.staged():
+            assert await projection.flip(staged, 1)
+    return report
+
+
+async def document(parts: IngestionParts, path: str) -> str:
+    async with parts.database.reading() as session:
+        return (await session.scalars(select(DocumentRow.id).where(DocumentRow.path == path))).one()
+
+
+async def deleted(parts: IngestionParts, path: str, *, keep_out: bool = False) -> Deleted:
+    name = await document(parts, path)
+    async with parts.database.unit_of_work() as session:
+        return await delete_document(session, TENANT, name, author="operator:root", keep_out=keep_out)
+
+
+async def rows(parts: IngestionParts, table: type[Base]) -> int:
+    async with parts.database.reading() as session:
+        return await session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def changes(report: Report) -> dict[str, Change]:
+    return {one.path: one.change for one in report.outcomes}
+
+
+async def test_it_leaves_no_row_and_only_what_others_refer_to_stays_in_the_vault(
+    folder: Path, any_parts: IngestionParts
+) -> None:
+    parts = any_parts
+    await run(folder, parts)
+    async with parts.database.reading() as session:
+        chunk = (
+            await session.scalars(select(ChunkRow.id).join(DocumentRow).where(DocumentRow.path == "rent.md"))
+        ).one()
+    done = await deleted(parts, "rent.md")
+    assert (done.versions, done.chunks, len(done.originals), done.dim) == (1, 1, 1, 8)
+    for table in (DocumentRow, VersionRow, LineageRow, ChunkRow):
+        assert await rows(parts, table) == 1, "the other document's"
+    async with parts.database.reading() as session:
+        assert list(await session.scalars(select(TombstoneRow.chunk))) == [chunk], "the next publish takes it away"
+        assert set(await session.scalars(select(VaultRow.entity))) == {"PERSON"}, "the address was in no other document"
+        kinds = [one.kind for one in await find_records(session, TENANT, AuditFilter(document=done.document), limit=9)]
+    assert kinds == ["document_deleted"]
+    remains = {one.where: one.number for one in done.remains}
+    assert remains == {"audit log": 1, "vault": 1} | dict.fromkeys(("source", "backups", "exports", "callers"))
+    with pytest.raises(NotFound):
+        async with parts.database.unit_of_work() as session:
+            await delete_document(session, TENANT, done.document, author="operator:root")
+
+
+async def test_another_tenants_document_is_not_found_and_stays(folder: Path, parts: IngestionParts) -> None:
+    await run(folder, parts)
+    name = await document(parts, "rent.md")
+    with pytest.raises(NotFound):
+        async with parts.database.unit_of_work() as session:
+            await delete_document(session, "globex", name, author="operator:root")
+    assert await rows(parts, DocumentRow) == 2
+
+
+async def test_its_source_brings_it_back_unless_it_is_kept_out_and_then_until_it_is_let_in(
+    folder: Path, parts: IngestionParts
+) -> None:
+    await run(folder, parts)
+    first = await deleted(parts, "rent.md")
+    assert changes(await run(folder, parts))["rent.md"] is Change.NEW, "its source has it still"
+    again = await deleted(parts, "rent.md", keep_out=True)
+    assert again.document == first.document
+    kept = await run(folder, parts)
+    assert changes(kept) == {"people.md": Change.UNCHANGED}
+    assert [(one.path, one.reason) for one in kept.skipped if one.reason == "kept_out"] == [("rent.md", "kept_out")]
+    (folder / "rent.md").write_text("# Rent\n\nAnother text.\n")
+    assert "rent.md" not in changes(await run(folder, parts)), "whatever its content"
+    async with parts.database.unit_of_work() as session:
+        assert await let_in(session, TENANT, again.document, author="operator:root") == "docs"
+    assert changes(await run(folder, parts))["rent.md"] is Change.NEW
+
+
+class _Meanwhile:
+    """The real parser, while which something else happens."""
+
+    def __init__(self, parser: Parser, happens: Callable[[], None]) -> None:
+        self._parser = parser
+        self._happens = happens
+
+    def parse(self, data: bytes, path: str, hidden: HiddenPolicy = DROP_ALL) -> ParsedDocument:
+        self._happens()
+        return self._parser.parse(data, path, hidden)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+async def test_a_run_that_listed_it_before_it_was_deleted_does_not_write_it_again(
+    folder: Path, parts: IngestionParts
+) -> None:
+    await run(folder, parts)
+    (folder / "rent.md").write_text("# Rent\n\nAnother text.\n")
+    loop = asyncio.get_running_loop()
+
+    def happens() -> None:
+        asyncio.run_coroutine_threadsafe(deleted(parts, "rent.md", keep_out=True), loop).result(timeout=30)
+
+    report = await run(folder, replace(parts, parser=_Meanwhile(parts.parser, happens)))
+    assert [(one.path, one.reason) for one in report.failures] == [("rent.md", Reason.KEPT_OUT)]
+    assert await rows(parts, DocumentRow) == 1
+
+
+def test_the_command_publishes_says_what_remains_and_needs_a_yes(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RINGFENCE_DATA_DIR", str(tmp_path))
+    (tmp_path / "docs").mkdir()
+    folder = write_folder(tmp_path / "docs", FILES)
+
+    async def filled() -> str:
+        database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'ringfence.db'}")
+        parts = parts_on(database, sandbox)
+        await run(folder, parts)
+        name = await document(parts, "rent.md")
+        await database.close()
+        return name
+
+    name = asyncio.run(filled())
+    command = ("documents", "delete", name, "--tenant", TENANT)
+    assert main(command) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert main([*command, "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["index"] is None
+    assert main([*command, "--yes", "--keep-out", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["chunks"], done["originals"], done["index"], done["scrubbed"]) == (1, 1, "done", True)
+    assert main([*command, "--yes"]) == 1, "it is gone"
+    assert main(["documents", "kept-out", "--tenant", TENANT, "--json"]) == 0
+    assert [row["document"] for row in json.loads(capsys.readouterr().out)["kept_out"]] == [name]
+    assert main(["documents", "let-in", name, "--tenant", TENANT]) == 0
+    assert main(["documents", "let-in", name, "--tenant", TENANT]) == 1, "it is in"
+
+
+async def test_the_same_content_twice_is_two_documents_of_which_one_can_be_deleted(
+    folder: Path, parts: IngestionParts
+) -> None:
+    (folder / "legal").mkdir()
+    (folder / "legal" / "ringfence.yaml").write_text("department: legal\nlevel: secret\n")
+    (folder / "legal" / "rent.md").write_text(FILES["rent.md"])
+    await run(folder, parts)
+    async with parts.database.reading() as session:
+        found = list(await session.execute(select(DocumentRow.path, DocumentRow.level, ChunkRow.id).join(ChunkRow)))
+    assert {path: level for path, level, _ in found} == {"people.md": 1, "rent.md": 1, "legal/rent.md": 4}
+    assert len({chunk for *_, chunk in found}) == 3, "no chunk belongs to two documents"
+    assert not (await deleted(parts, "rent.md")).originals, "the other refers to them as well"
+    async with parts.database.reading() as session:
+        left = set(await session.scalars(select(DocumentRow.path).join(ChunkRow)))
+    assert left == {"people.md", "legal/rent.md"}
