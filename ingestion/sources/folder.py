@@ -3,7 +3,8 @@
 import os
 import re
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -13,26 +14,22 @@ from ingestion.sources.labels import (
     LABEL_FILE_BYTES_MAX,
     FolderLabels,
     InvalidLabels,
+    hidden_for,
     labels_for,
     parse_label_file,
+    singled_out,
 )
-from ingestion.sources.protocol import Labels, Listing, Skipped, Unlabelled
+from ingestion.sources.names import DEPTH_MAX, misnamed_label_file, name_reason, printable
+from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, Unlabelled, unreadable
 from policies.rules import plain_name
 from rag.domain import digest_of
 from rag.errors import Misuse
+from rag.hidden_content import HiddenAction, HiddenKind
 
-DEPTH_MAX = 64
-PATH_CHARS_MAX = 1024
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-
-_MISNAMED = re.compile(r"\.?ringfence\.ya?ml", re.IGNORECASE)
-"""What people write for `ringfence.yaml`: taken for a document, it would leave its folder under looser labels."""
+SETTLED_NS = 10 * 10**9
+"""A file written more recently than this may be written once more within one tick of its clock: it is read again."""
 
 Chain = tuple[FolderLabels | InvalidLabels, ...]
-
-
-class ChangedSinceListed(OSError):
-    """The file is no longer what was listed; the next run reads it with the labels of that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +41,26 @@ class FileItem:
     size: int
     modified_ns: int
     labels: Labels | Unlabelled
+    hidden: Mapping[HiddenKind, HiddenAction] = field(default_factory=dict)
+    revision: str = ""
+    changed_ns: int | None = None
+    """Where the labels come from the file's own permissions: when those, or anything else of it, last changed."""
+    chain: Chain = field(default=(), repr=False)
+    """The label files that gave its labels, root first."""
+
+    @property
+    def identity(self) -> str:
+        """A file that is renamed is another document: the number of a file is used again after it."""
+        return self.path
+
+    def singles_out(self, member: str) -> bool:
+        return singled_out(PurePosixPath(self.path), member, self.chain)
 
     def open(self) -> BinaryIO:
         file = _open_below(self.root, self.path)
         status = os.fstat(file.fileno())
-        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified_ns):
+        otherwise_permitted = self.changed_ns not in (None, status.st_ctime_ns)
+        if otherwise_permitted or (status.st_size, status.st_mtime_ns) != (self.size, self.modified_ns):
             # Its labels may have been changed with it, and those at hand are of the time of the listing.
             file.close()
             raise ChangedSinceListed("the file was written after it was listed")
@@ -61,8 +73,9 @@ class FolderSource:
     Raises `Misuse` where there is no such folder.
     """
 
-    def __init__(self, root: Path, name: str | None = None) -> None:
+    def __init__(self, root: Path, name: str | None = None, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._root = root.resolve()
+        self._now_ns = now_ns
         self.name = plain_name(name, "source") if name else default_name(self._root)
         self._require_folder()
 
@@ -72,8 +85,9 @@ class FolderSource:
                 f"{self._root} is not a folder that can be read; nothing was changed.", code="source_unreadable"
             )
 
-    def listing(self) -> Listing:
+    def listing(self, since: str = "") -> Listing:
         self._require_folder()
+        settled = self._now_ns() - SETTLED_NS
         items: list[FileItem] = []
         skipped: list[Skipped] = []
         notices: list[str] = []
@@ -85,8 +99,13 @@ class FolderSource:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue  # removed a moment ago
-                labels = labels_for(path, chain)
-                items.append(FileItem(self._root, str(path), status.st_size, status.st_mtime_ns, labels))
+                labels, hidden = labels_for(path, chain), hidden_for(path, chain)
+                revision = revision_of(status) if status.st_ctime_ns < settled else ""
+                items.append(
+                    FileItem(
+                        self._root, str(path), status.st_size, status.st_mtime_ns, labels, hidden, revision, chain=chain
+                    )
+                )
             if chain and isinstance(chain[-1], InvalidLabels):
                 notices.append(str(chain[-1]))
         for own in read:
@@ -111,10 +130,7 @@ class FolderSource:
                     entries = sorted(scan, key=lambda entry: entry.name)
             except OSError as cause:
                 # Not known to be empty: taking it for empty would remove its documents.
-                raise Misuse(
-                    f"The folder {folder} of the source cannot be listed ({cause.strerror}); nothing was changed.",
-                    code="source_unreadable",
-                ) from cause
+                raise unreadable(f"The folder {folder} of the source", cause.strerror) from cause
             own = self._label_file(folder, entries)
             if own is not None:
                 chain = (*chain, own)
@@ -124,7 +140,7 @@ class FolderSource:
             for entry in entries:
                 reason = _skip_reason(entry, folder)
                 if reason is not None:
-                    skipped.append(Skipped(_printable(folder / entry.name), reason))
+                    skipped.append(Skipped(printable(folder / entry.name), reason))
                 elif entry.is_dir(follow_symlinks=False):
                     waiting.append((folder / entry.name, chain))
                 elif entry.name != LABEL_FILE:
@@ -134,9 +150,9 @@ class FolderSource:
     def _label_file(
         self, folder: PurePosixPath, entries: list[os.DirEntry[str]]
     ) -> FolderLabels | InvalidLabels | None:
-        misnamed = [e.name for e in entries if _MISNAMED.fullmatch(e.name) and e.name != LABEL_FILE]
-        if misnamed:
-            return InvalidLabels(f"{folder / misnamed[0]} labels nothing under this name: call it {LABEL_FILE}")
+        misnamed = misnamed_label_file(folder, [entry.name for entry in entries])
+        if misnamed is not None:
+            return misnamed
         if all(entry.name != LABEL_FILE for entry in entries):
             return None
         name = str(folder / LABEL_FILE)
@@ -155,20 +171,21 @@ def default_name(root: Path) -> str:
     return f"{readable}-{digest_of([str(root)]).hex()[:8]}"
 
 
+def revision_of(status: os.stat_result) -> str:
+    """The time of change stands in it, which no one can set back as the time of writing can be."""
+    return f"{status.st_dev}-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+
+
 def _skip_reason(entry: os.DirEntry[str], folder: PurePosixPath) -> str | None:
     if entry.name.startswith("."):
         return "hidden"
     if entry.is_symlink():
         return "symlink"
-    if _UNSAFE.search(entry.name) or len(str(folder / entry.name)) > PATH_CHARS_MAX:
-        return "unsafe_name"
+    if (reason := name_reason(folder, entry.name)) is not None:
+        return reason
     if entry.is_dir(follow_symlinks=False):
         return "too_deep" if len(folder.parts) >= DEPTH_MAX else None
     return None if entry.is_file(follow_symlinks=False) else "special_file"
-
-
-def _printable(path: PurePosixPath) -> str:
-    return _UNSAFE.sub("?", str(path))[:PATH_CHARS_MAX]
 
 
 def _open_below(root: Path, path: str) -> BinaryIO:

@@ -5,6 +5,7 @@
     tags: [region:eu]
     owner: user:ann
     shares: [group:works-council]
+    hidden: {speaker_note: index, comment: quarantine}     # or one word for all kinds; see rag/hidden_content.py
     files:                       # overrides by file; a pattern without "/" matches the name at any depth
       "salaries*.csv":
         level: restricted
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from ingestion.sources.protocol import Labels, Unlabelled
 from policies.rules import COMPARTMENT_KIND, Attributes, InvalidRule, Level
+from rag.hidden_content import HiddenAction, HiddenKind
 
 LABEL_FILE = "ringfence.yaml"
 LABEL_FILE_BYTES_MAX = 64 * 1024
@@ -46,6 +48,13 @@ class PartialLabels(BaseModel):
     shares: tuple[str, ...] | None = None
     denied_shares: tuple[str, ...] | None = None
     compartments: tuple[str, ...] | None = None
+    hidden: dict[HiddenKind, HiddenAction] | None = None
+
+    @field_validator("hidden", mode="before")
+    @classmethod
+    def _for_all_kinds(cls, value: Any) -> Any:
+        """`hidden: drop` is short for the same action for every kind."""
+        return dict.fromkeys(HiddenKind, value) if isinstance(value, str) else value
 
     @field_validator("department", "owner", "tags", "shares", "denied_shares", "compartments")
     @classmethod
@@ -97,6 +106,9 @@ class FolderLabels:
 
     def layers_for(self, path: PurePosixPath) -> Iterable[PartialLabels]:
         yield self.content
+        yield from self.patterns_for(path)
+
+    def patterns_for(self, path: PurePosixPath) -> Iterable[PartialLabels]:
         relative = path.relative_to(self.folder)
         for pattern, labels in self.content.files.items():
             if fnmatchcase(str(relative) if "/" in pattern else path.name, pattern):
@@ -104,8 +116,13 @@ class FolderLabels:
                 yield labels
 
 
-def labels_for(path: PurePosixPath, chain: Iterable[FolderLabels | InvalidLabels]) -> Labels | Unlabelled:
-    """The labels of a file under the label files from the root (first) to its own folder (last)."""
+def labels_for(
+    path: PurePosixPath, chain: Iterable[FolderLabels | InvalidLabels], place: str = f"{LABEL_FILE} above it"
+) -> Labels | Unlabelled:
+    """The labels of a file under the label files from the root (first) to its own folder (last).
+
+    `place` says in the message where labels could stand.
+    """
     merged: dict[str, Any] = {}
     for link in chain:
         if isinstance(link, InvalidLabels):
@@ -114,9 +131,33 @@ def labels_for(path: PurePosixPath, chain: Iterable[FolderLabels | InvalidLabels
             merged.update({name: getattr(layer, name) for name in Labels.__slots__ if getattr(layer, name) is not None})
     missing = [name for name in ("department", "level") if name not in merged]
     if missing:
-        return Unlabelled(f"no {LABEL_FILE} above it gives {' and '.join(missing)}")
+        return Unlabelled(f"no {place} gives {' and '.join(missing)}")
     sets = {name: frozenset(merged.get(name, ())) for name in ("tags", "shares", "denied_shares", "compartments")}
     return Labels(department=merged["department"], level=merged["level"], owner=merged.get("owner", ""), **sets)
+
+
+def singled_out(archive: PurePosixPath, member: str, chain: Iterable[FolderLabels | InvalidLabels]) -> bool:
+    """Whether a pattern under `files:` would label a member of an archive otherwise than the archive is labelled."""
+    links = [link for link in chain if isinstance(link, FolderLabels)]
+    own = labels_for(archive, links)
+    if isinstance(own, Unlabelled):
+        return False
+    for layer in (layer for link in links for layer in link.patterns_for(archive / member)):
+        for name in Labels.__slots__:
+            value = getattr(layer, name)
+            if value is not None and (frozenset(value) if isinstance(value, tuple) else value) != getattr(own, name):
+                return True
+    return False
+
+
+def hidden_for(path: PurePosixPath, chain: Iterable[FolderLabels | InvalidLabels]) -> dict[HiddenKind, HiddenAction]:
+    """What the same label files say about hidden content, the nearer ones over the farther, kind by kind."""
+    merged: dict[HiddenKind, HiddenAction] = {}
+    for link in chain:
+        if not isinstance(link, InvalidLabels):
+            for layer in link.layers_for(path):
+                merged.update(layer.hidden or {})
+    return merged
 
 
 def parse_label_file(raw: bytes, name: str) -> LabelFile:

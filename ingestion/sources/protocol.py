@@ -1,9 +1,12 @@
 """What a source of documents is: it lists what there is and says how each document is labelled."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from policies.rules import Attributes, Level
+from rag.errors import Misuse
+from rag.hidden_content import HiddenAction, HiddenKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,25 @@ class Unlabelled:
 
 
 class SourceItem(Protocol):
-    """One document of a source. `path` is its identity there: the same path is the same document."""
+    """One document of a source."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Its name there, for people and for the parser; "/" between folders."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """By what the source knows it: the same identity is the same document. Its path, where nothing else is kept.
+
+        A source that has identities of its own keeps a document across renames.
+        """
+        ...
+
+    @property
+    def revision(self) -> str:
+        """Changes whenever the bytes do: a document of the revision at hand is not read. Empty: only reading tells."""
+        ...
 
     @property
     def size(self) -> int: ...
@@ -54,13 +72,32 @@ class SourceItem(Protocol):
     @property
     def labels(self) -> Labels | Unlabelled: ...
 
+    @property
+    def hidden(self) -> Mapping[HiddenKind, HiddenAction]:
+        """What the source says about hidden content of this document; the rest is `ingestion.hidden`'s to say."""
+        ...
+
     def open(self) -> BinaryIO:
-        """The document's bytes.
+        """The document's bytes, of the revision that was listed: its labels are of that time.
 
         Raises:
-            OSError: it is gone, or is no longer what was listed.
+            OSError: it is gone, or is no longer what was listed (`ChangedSinceListed`).
+            Refused: it stands in an archive that cannot be read.
         """
         ...
+
+
+@runtime_checkable
+class LabelledByPattern(Protocol):
+    """An item of a source whose patterns label single documents, which may stand in archives too."""
+
+    def singles_out(self, member: str) -> bool:
+        """Whether the source would label this member of the archive otherwise than the archive itself."""
+        ...
+
+
+class ChangedSinceListed(OSError):
+    """The document is no longer what was listed; the next run reads it with the labels of that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +110,18 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a source holds, ordered by path. `notices` are sentences for the operator."""
+    """What a source holds, ordered by path. `notices` are sentences for the operator.
+
+    A listing that is not `complete` holds only what is new since a cursor, in content, path or labels, and the
+    identities of what was `removed`; everything else is as it was. `cursor` is where the next one may begin.
+    """
 
     items: tuple[SourceItem, ...]
     skipped: tuple[Skipped, ...] = ()
     notices: tuple[str, ...] = ()
+    complete: bool = True
+    removed: tuple[str, ...] = field(default=(), repr=False)
+    cursor: str = ""
 
 
 class Source(Protocol):
@@ -88,10 +132,19 @@ class Source(Protocol):
         """Part of every document's identity; two places never share one."""
         ...
 
-    def listing(self) -> Listing:
-        """Everything there is now.
+    def listing(self, since: str = "") -> Listing:
+        """Everything there is now, or, from a source that can tell, what is new `since` the cursor of a listing.
+
+        What a source says of one document's readers, it said of the revision that it is listed with: else rights that
+        were given for other content could reach this one.
 
         Raises:
-            Misuse: the place itself cannot be read. A source that cannot be read is never taken for an empty one.
+            Misuse: the place itself cannot be read, code `source_unreadable`. A source that cannot be read is never
+                taken for an empty one.
         """
         ...
+
+
+def unreadable(what: str, why: object) -> Misuse:
+    """The refusal of every source that cannot be read. `why` never holds a secret."""
+    return Misuse(f"{what} cannot be read ({why}); nothing was changed.", code="source_unreadable")

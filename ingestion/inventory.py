@@ -1,0 +1,115 @@
+"""What a source holds and what was ingested from it before: the two sides that a run brings together."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ingestion.archives import MemberItem, RefusedItem, unpacked
+from ingestion.digests import identity_digest, pipeline_digest
+from ingestion.parse.document import Reason
+from ingestion.parts import IngestionParts, TenantMasking
+from ingestion.sources.protocol import Listing, Skipped, Source, SourceItem
+from ingestion.store import DocumentStore
+from rag.db.lineage import KeptOut
+from rag.db.tables import SourceCursorRow
+from rag.errors import Misuse
+from rag.hidden_content import HiddenPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """`known` are the identities of the documents ingested before; `made_by` is what this run makes versions by.
+
+    `kept_out` are the identities of those that were deleted and must not come back.
+    """
+
+    source: str
+    listing: Listing
+    privacy: TenantMasking = field(repr=False)
+    known: tuple[str, ...]
+    made_by: str
+    kept_out: frozenset[str] = frozenset()
+
+    def items(self) -> tuple[SourceItem, ...]:
+        """What the source lists, without what is kept out."""
+        if not self.kept_out:
+            return self.listing.items
+        return tuple(item for item in self.listing.items if not self._is_kept_out(item))
+
+    def skipped(self) -> tuple[Skipped, ...]:
+        """What the source lists and is not a document, and what is kept out."""
+        if not self.kept_out:
+            return self.listing.skipped
+        kept_out = (item for item in self.listing.items if self._is_kept_out(item))
+        return (*self.listing.skipped, *(Skipped(item.path, Reason.KEPT_OUT.value) for item in kept_out))
+
+    def _is_kept_out(self, item: SourceItem) -> bool:
+        return identity_digest(self.privacy, self.source, item.identity) in self.kept_out
+
+    def gone(self) -> Iterator[str]:
+        """The identities that the source no longer has, in the order of `known`."""
+        if self.listing.complete:
+            present = {identity_digest(self.privacy, self.source, item.identity) for item in self.listing.items}
+            yield from (digest for digest in self.known if digest not in present)
+        else:
+            removed = {identity_digest(self.privacy, self.source, one) for one in self.listing.removed}
+            yield from (digest for digest in self.known if digest in removed)
+
+    @property
+    def says_enough(self) -> bool:
+        """Whether a listing of what is new says all that changed.
+
+        It cannot say which members an archive has lost, nor whether an unknown identity that was removed is one.
+        """
+        if any(isinstance(item, MemberItem | RefusedItem) for item in self.listing.items):
+            return False
+        known = set(self.known)
+        return all(identity_digest(self.privacy, self.source, one) in known for one in self.listing.removed)
+
+
+async def take_inventory(
+    source: Source, tenant: str, parts: IngestionParts, *, dry_run: bool, allow_empty: bool, verify: bool = False
+) -> Inventory:
+    """List the source: what is new since the last run where that says enough, else and with `verify` everything.
+
+    Raises:
+        Misuse: the source cannot be read, or is empty although documents came from it (see `allow_empty`).
+    """
+    async with parts.database.reading() as session:
+        last = await session.get(SourceCursorRow, (tenant, source.name))
+    since = "" if last is None or verify else last.cursor
+    inventory = await _taken(source, since, tenant, parts, dry_run=dry_run)
+    if not inventory.listing.complete and not (
+        last is not None and last.made_by == inventory.made_by and inventory.says_enough
+    ):
+        inventory = await _taken(source, "", tenant, parts, dry_run=dry_run)
+    if inventory.known and inventory.listing.complete and not inventory.listing.items and not allow_empty:
+        raise Misuse(
+            f"The source {source.name!r} is empty, although documents were ingested from it. If they are all to be "
+            "removed, say so with --allow-empty; nothing was changed.",
+            code="source_empty",
+        )
+    return inventory
+
+
+async def _taken(source: Source, since: str, tenant: str, parts: IngestionParts, *, dry_run: bool) -> Inventory:
+    listing = await asyncio.to_thread(source.listing, since)
+    listing = await asyncio.to_thread(unpacked, listing, parts.parser, parts.settings.file_bytes_max)
+    # A dry run may make a key for a new tenant, but its session is never committed.
+    async with parts.database.reading() if dry_run else parts.database.unit_of_work() as session:
+        privacy = await parts.privacy.for_tenant(session, tenant)
+        known = tuple(await DocumentStore(session, tenant, source.name).path_digests())
+        kept_out = await KeptOut(session, tenant).path_digests(source.name)
+    hidden = HiddenPolicy(parts.settings.hidden).digest_part
+    made_by = pipeline_digest(parts, privacy.configuration, hidden)
+    return Inventory(source.name, listing, privacy, known, made_by, kept_out)
+
+
+async def keep_cursor(session: AsyncSession, tenant: str, inventory: Inventory) -> None:
+    """The next run may begin where this one ended: call it only when nothing of it is to be tried again."""
+    cursor, made_by = inventory.listing.cursor, inventory.made_by
+    if cursor:
+        await session.merge(SourceCursorRow(tenant=tenant, source=inventory.source, cursor=cursor, made_by=made_by))
+        await session.flush()

@@ -1,0 +1,90 @@
+"""Mailboxes on an IMAP server: `kind: imap`. Read only, over TLS.
+
+A message never changes, and its mailbox, UIDVALIDITY and UID name it for ever (RFC 9051, 2.3.1.1). One that is moved to
+another mailbox is another document there. Labels come from the configuration, by mailbox: `files: {"Board/*": ...}`.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ingestion.sources.configured import ConfiguredLabels
+from ingestion.sources.imap_session import FAILED, Account, Message, Session
+from ingestion.sources.labels import LabelFile
+from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Unlabelled, unreadable
+from policies.rules import plain_name
+from rag.hidden_content import HiddenAction, HiddenKind
+
+
+@dataclass(frozen=True, slots=True)
+class MessageItem:
+    """One message: a `SourceItem`."""
+
+    session: Session = field(repr=False)
+    mailbox: str
+    validity: int
+    message: Message
+    labels: Labels | Unlabelled
+    hidden: Mapping[HiddenKind, HiddenAction] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return path_of(self.mailbox, self.validity, self.message.uid)
+
+    @property
+    def identity(self) -> str:
+        return self.path
+
+    @property
+    def revision(self) -> str:
+        return "whole"
+
+    @property
+    def size(self) -> int:
+        return self.message.size
+
+    @property
+    def modified_ns(self) -> int:
+        return self.message.received_ns
+
+    def open(self) -> BinaryIO:
+        try:
+            return io.BytesIO(self.session.fetch(self.mailbox, self.validity, self.message.uid))
+        except ChangedSinceListed:
+            raise
+        except FAILED as cause:
+            raise OSError(f"the message could not be read ({type(cause).__name__})") from cause
+
+
+class ImapSource:
+    """The messages in `mailboxes`, named as the server names them; those marked as deleted are gone.
+
+    A mailbox that is not there makes the source unreadable: to remove its documents, take it out of `mailboxes`.
+    """
+
+    def __init__(self, name: str, account: Account, mailboxes: tuple[str, ...], labels: LabelFile) -> None:
+        self.name = plain_name(name, "source")
+        self._session = Session(account)
+        self._mailboxes = mailboxes
+        self._labels = labels
+
+    def listing(self, since: str = "") -> Listing:
+        configured = ConfiguredLabels(self._labels)
+        items: list[MessageItem] = []
+        for mailbox in self._mailboxes:
+            try:
+                validity, messages = self._session.messages(mailbox)
+            except FAILED as cause:
+                # Servers repeat in their answers what was asked of them: the mailbox, never the password.
+                what = f"The mailbox {mailbox} of the source {self.name!r}"
+                raise unreadable(what, type(cause).__name__) from cause
+            for message in messages:
+                labels, hidden = configured.of(path_of(mailbox, validity, message.uid))
+                items.append(MessageItem(self._session, mailbox, validity, message, labels, hidden))
+        items.sort(key=lambda item: item.path)
+        return Listing(tuple(items), notices=configured.notices())
+
+
+def path_of(mailbox: str, validity: int, uid: int) -> str:
+    return f"{mailbox}/{validity}-{uid}.eml"

@@ -1,0 +1,167 @@
+"""One connection to an IMAP server: mailboxes are opened read-only, and no message is marked as read."""
+
+import imaplib
+import re
+import ssl
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ingestion.sources.protocol import ChangedSinceListed
+
+TIMEOUT_S = 30.0
+FAILED = (imaplib.IMAP4.error, OSError, ValueError)
+"""What a session raises when the server is away, refuses, or answers in another form."""
+
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
+_UID = re.compile(rb"\bUID (\d+)")
+_SIZE = re.compile(rb"RFC822\.SIZE (\d+)")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where to log in. `ca_file` empty: the system's authorities. `tls` False only where that was said."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    ca_file: str = ""
+    tls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    uid: int
+    size: int
+    received_ns: int
+
+
+class Session:
+    """One connection to the server, opened when it is needed and used by one thread at a time."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._lock = threading.Lock()
+        self._client: imaplib.IMAP4 | None = None
+        self._selected = ("", 0)
+        self._leave: Callable[[], object] = bool
+
+    def messages(self, mailbox: str) -> tuple[int, list[Message]]:
+        """The UIDVALIDITY of a mailbox and its messages as they are now. Raises one of `FAILED`."""
+        return self._twice(lambda: self._listed(mailbox))
+
+    def fetch(self, mailbox: str, validity: int, uid: int) -> bytes:
+        """The bytes of a message. Raises one of `FAILED`."""
+        return self._twice(lambda: self._fetched(mailbox, validity, uid))
+
+    @staticmethod
+    def _twice(ask: Callable[[], R]) -> R:
+        """Servers end connections that were idle, as while a long document was parsed."""
+        try:
+            return ask()
+        except imaplib.IMAP4.abort:
+            return ask()
+
+    def _listed(self, mailbox: str) -> tuple[int, list[Message]]:
+        with self._lock, self._connected() as client:
+            count = self._select(client, mailbox)
+            if not count:
+                return self._selected[1], []
+            found = list(_messages(_ok(client.uid("FETCH", "1:*", "(UID FLAGS RFC822.SIZE INTERNALDATE)"))))
+            if len(found) < count:
+                raise ValueError("the server listed fewer messages than the mailbox holds")
+            return self._selected[1], [message for message in found if message is not None]
+
+    def _fetched(self, mailbox: str, validity: int, uid: int) -> bytes:
+        with self._lock, self._connected() as client:
+            if self._selected != (mailbox, validity):
+                self._select(client, mailbox)
+            if self._selected != (mailbox, validity):
+                raise ChangedSinceListed("the mailbox is another one under its old name")
+            for part in _ok(client.uid("FETCH", str(uid), "(BODY.PEEK[])")):
+                if isinstance(part, tuple):
+                    return bytes(part[1])
+            raise ChangedSinceListed("the message is gone")
+
+    def _connected(self) -> "_Using":
+        if self._client is None:
+            self._client = _opened(self._account)
+            self._leave = weakref.finalize(self, _leave, self._client)
+        return _Using(self, self._client)
+
+    def drop(self) -> None:
+        """Forget a connection on which something failed: the next use opens another."""
+        self._client, self._selected = None, ("", 0)
+        self._leave()
+
+    def _select(self, client: imaplib.IMAP4, mailbox: str) -> int:
+        """Open a mailbox read-only; how many messages are in it."""
+        self._selected = ("", 0)
+        [count] = _ok(client.select(f'"{mailbox}"', readonly=True))
+        [validity] = client.response("UIDVALIDITY")[1]
+        self._selected = mailbox, int(validity)
+        return int(count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Using:
+    """The connection while it is used."""
+
+    session: Session
+    client: imaplib.IMAP4
+
+    def __enter__(self) -> imaplib.IMAP4:
+        return self.client
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.session.drop()
+
+
+def _opened(account: Account) -> imaplib.IMAP4:
+    client: imaplib.IMAP4
+    if account.tls:
+        context = ssl.create_default_context(cafile=account.ca_file or None)
+        client = imaplib.IMAP4_SSL(account.host, account.port, ssl_context=context, timeout=TIMEOUT_S)
+    else:
+        client = imaplib.IMAP4(account.host, account.port, timeout=TIMEOUT_S)
+    try:
+        _ok(client.login(account.user, account.password))
+    except BaseException:
+        client.shutdown()
+        raise
+    return client
+
+
+def _leave(client: imaplib.IMAP4) -> None:
+    with suppress(OSError):  # closed by the other side
+        client.shutdown()
+
+
+def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
+    if answer[0] != "OK":
+        raise ValueError("the server refused")
+    return answer[1]
+
+
+def _messages(lines: list[Any]) -> Iterator[Message | None]:
+    """One entry for each message: None for one that is marked as deleted."""
+    for line in lines:
+        if not isinstance(line, bytes):
+            raise ValueError("the server answered in a form that is not read")
+        flags = _FLAGS.search(line)
+        rest = _FLAGS.sub(b"", line)
+        uid, size = _UID.search(rest), _SIZE.search(rest)
+        if uid is None or size is None or flags is None:
+            continue  # news about flags, which the server may send at any time
+        if rb"\deleted" in flags[1].lower().split():
+            yield None
+            continue
+        received = imaplib.Internaldate2tuple(rest)
+        yield Message(int(uid[1]), int(size[1]), int(time.mktime(received)) * 10**9 if received else 0)
