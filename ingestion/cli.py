@@ -9,6 +9,7 @@ from importlib import import_module
 _MODULES: Mapping[str, str] = {
     "ingest": "ingesting",
     "documents": "browsing",
+    "worker": "working",
     "scan": "privacy_scanning",
     "review": "privacy_reviewing",
 }

@@ -1,27 +1,52 @@
 """By what a document, and what was made of it, is known again."""
 
 from ingestion.chunk import CHUNKER_VERSION
+from ingestion.lineage import Makers
 from ingestion.parse.sandbox import PARSER_VERSION
 from ingestion.parts import IngestionParts, TenantMasking
-from ingestion.planted import PLANTED_VERSION
+from ingestion.sources.protocol import SourceItem
 from rag.db.tables import VersionRow
-from rag.domain import digest_of
+from rag.domain import content_id, digest_of
+from rag.injection.findings import DETECTOR_VERSION
 
 PIPELINE_VERSION = "1"
 
 
-def path_digest(privacy: TenantMasking, source: str, path: str) -> str:
-    return privacy.digest("path", source, path).hex()
+def identity_digest(privacy: TenantMasking, source: str, identity: str) -> str:
+    return privacy.digest("path", source, identity).hex()
 
 
-def pipeline_digest(parts: IngestionParts, configuration: str) -> str:
-    """By what a version was made; `configuration` is the tenant's, of masking. When it changes, all is made again."""
-    own = [configuration] if configuration else []
+def document_id(privacy: TenantMasking, source: str, identity: str) -> str:
+    return content_id("doc", privacy.digest("document", source, identity))
+
+
+def content_digest(privacy: TenantMasking, item: SourceItem, data: bytes) -> str:
+    """Of what is parsed: the bytes, and the name where a document can get another one."""
+    return privacy.digest("content", data, *_name_of(item)).hex()
+
+
+def revision_digest(privacy: TenantMasking, source: str, item: SourceItem) -> str:
+    """Of the source's revision; empty where it gives none."""
+    return privacy.digest("revision", source, item.revision, *_name_of(item)).hex() if item.revision else ""
+
+
+def _name_of(item: SourceItem) -> list[str]:
+    return [] if item.path == item.identity else [item.path]
+
+
+def pipeline_digest(parts: IngestionParts, configuration: str, hidden: str = "") -> str:
+    """By what a version was made. When it changes, the version is made again.
+
+    `configuration` is the tenant's, of masking; `hidden` is what is done with the document's hidden content.
+    """
+    # Nothing that is visible was let through by a laxer setting.
+    injection = "injection=quarantine" if parts.settings.injection == "quarantine" else ""
+    own = [part for part in (configuration, hidden, injection) if part]
     return digest_of(
         [
             PIPELINE_VERSION,
             PARSER_VERSION,
-            PLANTED_VERSION,
+            DETECTOR_VERSION,
             CHUNKER_VERSION,
             str(parts.settings.chunk_tokens),
             parts.masking_digest,
@@ -30,6 +55,23 @@ def pipeline_digest(parts: IngestionParts, configuration: str) -> str:
             *own,
         ]
     ).hex()
+
+
+def makers_of(parts: IngestionParts, hidden: str, made_by: str) -> Makers:
+    """`hidden` is what is done with the document's hidden content, as in `pipeline_digest`."""
+    return Makers(
+        made_by=made_by,
+        parser=PARSER_VERSION,
+        hidden_content=hidden,
+        injection_rules=DETECTOR_VERSION,
+        # It spells out the settings of masking, patterns of the company among them: a digest tells two apart as well.
+        recognizers=digest_of([parts.masking_digest]).hex(),
+        chunker=CHUNKER_VERSION,
+        chunk_tokens=parts.settings.chunk_tokens,
+        embedder=parts.embedder.name,
+        embedder_digest=parts.embedder.digest,
+        lexical_digest=parts.lexical.digest,
+    )
 
 
 def made_of(version: VersionRow | None, content: str, pipeline: str) -> bool:

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.parse.document import ParsedDocument
+from ingestion.parse.members import Members
 from ingestion.parse.sandbox import Isolation
 from rag.db.engine import Database
 from rag.domain import SparseVector
 from rag.embedding.protocol import Embedder
-from rag.privacy.mask import MaskedText
+from rag.hidden_content import HiddenPolicy
+from rag.privacy.masked import MaskedText
 from rag.privacy.vault import Vault
 from rag.settings import IngestionSettings
 
@@ -45,7 +47,11 @@ class Parser(Protocol):
     @property
     def isolation(self) -> Isolation | None: ...
 
-    def parse(self, data: bytes, path: str) -> ParsedDocument: ...
+    def parse(self, data: bytes, path: str, hidden: HiddenPolicy = ...) -> ParsedDocument: ...
+
+    def members(self, archive: BinaryIO) -> Members: ...
+
+    def member(self, archive: BinaryIO, index: int, bytes_max: int) -> bytes: ...
 
 
 class Lexical(Protocol):

@@ -14,7 +14,8 @@ from ingestion.parse.structure import spaced
 from ingestion.parts import Lexical, TenantMasking
 from rag.domain import SparseVector
 from rag.embedding.protocol import Embedder
-from rag.privacy.mask import MaskedText, better_spelling
+from rag.privacy.mask import better_spelling
+from rag.privacy.masked import MaskedText
 from rag.privacy.unmask import tokens_in
 from rag.privacy.vault import VaultValue
 

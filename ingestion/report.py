@@ -9,16 +9,19 @@ from typing import Any
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.sandbox import Isolation
 from ingestion.sources.protocol import Skipped
+from rag.hidden_content import HiddenFound
 
 
 class Change(StrEnum):
-    """What became of one document."""
+    """What became of one document. `WAITING` is left to another run, which parses it."""
 
     NEW = "new"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
     RELABELLED = "relabelled"
     REMOVED = "removed"
+    QUARANTINED = "quarantined"
+    WAITING = "waiting"
     FAILED = "failed"
 
 
@@ -63,9 +66,11 @@ class Outcome:
     reason: Reason | None = None
     sentence: str = ""
     previous_stays: bool = False
-    """A failed document of which an earlier version, under the same labels, can still be read."""
+    """A failed or quarantined document of which an earlier version, under the same labels, can still be read."""
     erased: Mapping[str, int] = field(default_factory=dict)
     """Values of it that the vault does not take because they were erased, by entity: their tokens name nothing."""
+    hidden: tuple[HiddenFound, ...] = ()
+    """What a reader of the document would not see, and what was done with it."""
 
     @classmethod
     def failed(cls, path: str, refusal: Refused, *, previous_stays: bool) -> "Outcome":
@@ -89,6 +94,7 @@ class Outcome:
             "sentence": self.sentence,
             "previous_stays": self.previous_stays,
             "erased": dict(sorted(self.erased.items())),
+            "hidden": [asdict(found) for found in self.hidden],
         }
 
 
@@ -114,6 +120,10 @@ class Report:
     def erased(self) -> Counter[str]:
         """Values that were met in documents and not stored because they were erased, by entity."""
         return sum((Counter(outcome.erased) for outcome in self.outcomes), Counter[str]())
+
+    @property
+    def quarantined(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.change is Change.QUARANTINED]
 
     @property
     def failures(self) -> list[Outcome]:

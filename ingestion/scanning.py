@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ingestion.archives import unpacked
 from ingestion.parse.document import Reason, Refused
 from ingestion.parts import Parser
 from ingestion.prepare import searched_texts
@@ -59,7 +60,7 @@ def scan(
     Raises:
         Misuse: there is no such file or folder.
     """
-    for path, opened in _files(place, bytes_max):
+    for path, opened in _files(place, bytes_max, parser):
         try:
             yield _scanned(path, opened.read(), parser, privacy, everywhere=everywhere)
         except Refused as refusal:
@@ -111,9 +112,9 @@ class _Opener:
         return data
 
 
-def _files(place: Path, bytes_max: int) -> Iterator[tuple[str, _Opener]]:
+def _files(place: Path, bytes_max: int, archives: Parser) -> Iterator[tuple[str, _Opener]]:
     if place.is_dir():
-        for item in FolderSource(place).listing().items:
+        for item in unpacked(FolderSource(place).listing(), archives, bytes_max).items:
             yield item.path, _Opener(item.size, bytes_max, item.open)
         return
     try:

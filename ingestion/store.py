@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,21 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.chunk import Draft
+from ingestion.lineage import Makers
 from policies.rules import Attributes, InvalidRule
 from policies.store import PolicyStore
-from rag.db.documents import Documents, attributes_of
-from rag.db.tables import ChunkRow, DocumentRow, TombstoneRow, VersionRow
+from rag.db.documents import Documents, attributes_of, labels_in
+from rag.db.tables import ChunkRow, DocumentRow, QuarantinedRow, TombstoneRow, VersionRow
 from rag.domain import SparseVector
 
 _BATCH = 500
 _EVER_VISIBLE = ("published", "superseded", "retired")
+_NEVER_VISIBLE = ("staged", "quarantined", "rejected")
+"""A document has at most one version in one of these states."""
+_LABELS = (
+    DocumentRow.id, DocumentRow.department, DocumentRow.level, DocumentRow.tags, DocumentRow.owner, DocumentRow.shares,
+    DocumentRow.denied_shares, DocumentRow.compartments,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,30 @@ class Reading:
     pipeline_digest: str
     masking_digest: str = ""
     """The tenant's configuration of masking; empty: the default."""
+    source_revision: str = ""
+    """Keyed digest of the source's revision of this content; empty: only reading tells."""
+    makers: Makers | None = None
+    """By what it was read; None: not recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A stored document, without its text: its labels (none where the row holds no valid ones), and its newest version.
+
+    `pipeline` and `revision` are empty where it has no version.
+    """
+
+    attributes: Attributes | None
+    pipeline: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that is written and not made visible: `state` is quarantined or rejected, `places` say why."""
+
+    state: str
+    places: list[dict[str, Any]] = field(repr=False)
 
 
 class DocumentStore:
@@ -65,16 +97,41 @@ class DocumentStore:
         return list(await self._session.scalars(statement.order_by(DocumentRow.path_digest)))
 
     async def newest_version(self, document: str) -> VersionRow | None:
-        """The staged version if there is one, else the visible one."""
+        """The staged or held version if there is one, else the visible one."""
         statement = select(VersionRow).where(
-            VersionRow.document == document, VersionRow.state.in_(("staged", "published"))
+            VersionRow.document == document, VersionRow.state.in_((*_NEVER_VISIBLE, "published"))
         )
         found = {row.state: row for row in await self._session.scalars(statement.order_by(VersionRow.created_at))}
-        return found.get("staged") or found.get("published")
+        return next((found[state] for state in (*_NEVER_VISIBLE, "published") if state in found), None)
+
+    async def standing(self, documents: Sequence[str]) -> dict[str, Standing]:
+        """How those of the documents stand that are stored, by id; two statements for each few hundred."""
+        found: dict[str, Standing] = {}
+        for start in range(0, len(documents), _BATCH):
+            found |= await self._standing_of(documents[start : start + _BATCH])
+        return found
+
+    async def _standing_of(self, documents: Sequence[str]) -> dict[str, Standing]:
+        columns = VersionRow.document, VersionRow.state, VersionRow.pipeline_digest, VersionRow.source_revision
+        versions = select(*columns).where(
+            VersionRow.document.in_(documents), VersionRow.state.in_((*_NEVER_VISIBLE, "published"))
+        )
+        newest: dict[str, tuple[str, str]] = {}
+        # As `newest_version` takes them: what was never visible before what is.
+        ordered = versions.order_by(VersionRow.state == "published", VersionRow.created_at.desc())
+        for document, _, pipeline, revision in await self._session.execute(ordered):
+            newest.setdefault(document, (pipeline, revision))
+        rows = select(*_LABELS).where(
+            DocumentRow.id.in_(documents), DocumentRow.tenant == self._tenant, DocumentRow.source == self._source
+        )
+        return {
+            row.id: Standing(_labels_in(self._tenant, row), *newest.get(row.id, ("", "")))
+            for row in await self._session.execute(rows)
+        }
 
     async def versions_kept(self, document: str) -> int:
         """How many versions were ever made visible: with it, content that comes back is another version."""
-        statement = select(func.count()).where(VersionRow.document == document, VersionRow.state != "staged")
+        statement = select(func.count()).where(VersionRow.document == document, VersionRow.state.not_in(_NEVER_VISIBLE))
         return await self._session.scalar(statement) or 0
 
     async def versions(self, document: str) -> list[tuple[VersionRow, int]]:
@@ -94,6 +151,16 @@ class DocumentStore:
         await self._withdraw(row.id, but=None if newest is None else newest.id)
         await self._take_labels(row, attributes)
 
+    async def withhold(self, row: DocumentRow) -> None:
+        """Nothing of it is readable until its content is read again: its source gives it new labels.
+
+        The row keeps the labels it had, so that nothing passes for labelled anew.
+        """
+        await self._withdraw(row.id, but=None)
+        await self._drop_never_visible(row.id)
+        await self._policy.raise_epoch(self._tenant)
+        await self._session.flush()
+
     async def _take_labels(self, row: DocumentRow, attributes: Attributes) -> None:
         """Snapshots are outdated in the same transaction."""
         _label(row, attributes)
@@ -102,11 +169,14 @@ class DocumentStore:
         await self._policy.raise_epoch(self._tenant)
         await self._session.flush()
 
-    async def stage(self, document: str, path_digest: str, attributes: Attributes, reading: Reading) -> None:
-        """Write the document's row for a version about to be written.
+    async def stage(
+        self, document: str, path_digest: str, attributes: Attributes, reading: Reading, *, held: bool = False
+    ) -> bool:
+        """Write the document's row for a version about to be written. True where an older one stays visible.
 
         Where the labels change together with the content, all old content is withdrawn at once: it was never
-        meant to be read under the new labels.
+        meant to be read under the new labels. Where the version is held, so is the same content made before, and
+        what is visible keeps its own title.
         """
         row = await self._session.get(DocumentRow, document)
         if row is None:
@@ -124,14 +194,27 @@ class DocumentStore:
         elif not same_labels(row, attributes):
             await self._withdraw(document, but=None)
             await self._take_labels(row, attributes)
-        row.path, row.title, row.media_type = reading.path, reading.title, reading.media_type
-        row.flags = list(reading.flags)
-        row.updated_at = datetime.now(UTC)
+        elif held:
+            await self._withdraw(document, but=None, content=reading.content_digest)
+            await self._session.refresh(row)
+        stays = row.current_version is not None
+        row.path, row.updated_at = reading.path, datetime.now(UTC)
+        if not held or not stays:
+            row.title, row.media_type = reading.path if held else reading.title, reading.media_type
+            row.flags = list(reading.flags)
         await self._session.flush()
-        await self._drop_staged(document)
+        await self._drop_never_visible(document)
+        return stays
 
-    async def add_version(self, document: str, version: str, reading: Reading, chunks: Sequence[Embedded]) -> None:
-        """Write a staged version with its chunks: not visible before it is published."""
+    async def add_version(
+        self,
+        document: str,
+        version: str,
+        reading: Reading,
+        chunks: Sequence[Embedded],
+        held: Held | None = None,
+    ) -> None:
+        """Write a version with its chunks, staged or held: not visible before it is published."""
         self._session.add(
             VersionRow(
                 id=version,
@@ -140,13 +223,27 @@ class DocumentStore:
                 content_digest=reading.content_digest,
                 pipeline_digest=reading.pipeline_digest,
                 masking_digest=reading.masking_digest,
-                state="staged",
+                source_revision=reading.source_revision,
+                state="staged" if held is None else held.state,
                 text=reading.text,
                 policy_epoch=await self._policy.epoch(self._tenant),
                 created_at=datetime.now(UTC),
             )
         )
         await self._session.flush()
+        if reading.makers is not None:
+            self._session.add(reading.makers.row(self._tenant, version))
+        if held is not None:
+            self._session.add(
+                QuarantinedRow(
+                    version=version,
+                    tenant=self._tenant,
+                    title=reading.title,
+                    media_type=reading.media_type,
+                    flags=list(reading.flags),
+                    places=held.places,
+                )
+            )
         self._session.add_all(
             self._chunk_row(document, version, ordinal, chunk) for ordinal, chunk in enumerate(chunks)
         )
@@ -161,11 +258,18 @@ class DocumentStore:
         await self._policy.raise_epoch(self._tenant)
         await self._session.flush()
 
-    async def _withdraw(self, document: str, *, but: str | None) -> None:
-        """Take back every version that was ever visible, except one: also those that an old link could still open."""
+    async def _withdraw(self, document: str, *, but: str | None, content: str | None = None) -> None:
+        """Take back every version that was ever visible, except one: also those that an old link could still open.
+
+        With `content`, only versions of this content.
+        """
         statement = select(VersionRow).where(VersionRow.document == document, VersionRow.state.in_(_EVER_VISIBLE))
+        if content is not None:
+            statement = statement.where(VersionRow.content_digest == content)
         versions = [version for version in await self._session.scalars(statement) if version.id != but]
         for version in versions:
+            if version.state == "published":
+                version.ended_at = datetime.now(UTC)
             version.state = "withdrawn"
         ids = [version.id for version in versions]
         chunks = select(ChunkRow.id).where(ChunkRow.version.in_(ids)).order_by(ChunkRow.id)
@@ -175,14 +279,15 @@ class DocumentStore:
         pointing = DocumentRow.id == document, DocumentRow.current_version.in_(ids)
         await self._session.execute(update(DocumentRow).where(*pointing).values(current_version=None))
 
-    async def _drop_staged(self, document: str) -> None:
+    async def _drop_never_visible(self, document: str) -> None:
         """Forget versions that were never visible. A publisher may be writing their points at this moment."""
-        staged = VersionRow.document == document, VersionRow.state == "staged"
-        chunks = select(ChunkRow.id).join(VersionRow, VersionRow.id == ChunkRow.version).where(*staged)
+        dropped = VersionRow.document == document, VersionRow.state.in_(_NEVER_VISIBLE)
+        chunks = select(ChunkRow.id).join(VersionRow, VersionRow.id == ChunkRow.version).where(*dropped)
         await self._bury(list(await self._session.scalars(chunks.order_by(ChunkRow.id))))
-        versions = select(VersionRow.id).where(*staged)
+        versions = select(VersionRow.id).where(*dropped)
         await self._session.execute(delete(ChunkRow).where(ChunkRow.version.in_(versions)))
-        await self._session.execute(delete(VersionRow).where(*staged))
+        await self._session.execute(delete(QuarantinedRow).where(QuarantinedRow.version.in_(versions)))
+        await self._session.execute(delete(VersionRow).where(*dropped))
 
     async def _bury(self, chunks: Sequence[str]) -> None:
         await self._forget_tombstones(chunks)
@@ -215,6 +320,13 @@ class DocumentStore:
             lexical_indices=chunk.lexical.indices.astype("<u4").tobytes(),
             lexical_values=chunk.lexical.values.astype("<f4").tobytes(),
         )
+
+
+def _labels_in(tenant: str, row: Any) -> Attributes | None:
+    try:
+        return labels_in(tenant, row.id, row)
+    except InvalidRule:
+        return None
 
 
 def same_labels(row: DocumentRow, attributes: Attributes) -> bool:

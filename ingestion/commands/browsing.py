@@ -8,16 +8,26 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from ingestion.commands.comparing import diff
+from ingestion.commands.deleting import delete, kept_out, let_in_again
+from ingestion.commands.jobs import jobs
 from ingestion.commands.printing import plain
-from ingestion.commands.shared import JsonOption, TenantOption, checked_name, opened
+from ingestion.commands.quarantining import quarantine, reject, release
+from ingestion.commands.shared import DocumentArgument, JsonOption, TenantOption, checked_name, opened
+from ingestion.commands.tracing import NOT_RECORDED, answers, labels_in_words, lineage, version_in_words
 from ingestion.store import DocumentStore
 from policies.rules import Level
-from rag.db.documents import Documents, attributes_of
-from rag.db.tables import DocumentRow
+from rag.db.documents import Documents, attributes_of, tightening_of
+from rag.db.lineage import lineages
+from rag.db.tables import ChunkRow, DocumentRow
 from rag.errors import NotFound
 from rag.settings import Settings, load_settings
 
 documents = typer.Typer(help="List and look at what was ingested.", add_completion=False, no_args_is_help=True)
+for command in (quarantine, release, reject, lineage, answers, diff, delete, kept_out):
+    documents.command()(command)
+documents.add_typer(jobs, name="jobs")
+documents.command("let-in")(let_in_again)
 
 
 @documents.command("list")
@@ -40,24 +50,40 @@ def list_documents(
 
 @documents.command("show")
 def show_document(
-    document: Annotated[str, typer.Argument(help="Id of the document: doc_...")],
+    document: DocumentArgument,
     tenant: TenantOption,
+    chunks: Annotated[bool, typer.Option("--chunks", help="List the chunks of the visible version, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One document: all its labels, its versions and their state. Never its text."""
-    shown = asyncio.run(_show(load_settings(), checked_name(tenant, "tenant"), document))
+    """One document: all its labels, its versions, their state, and what made each. Never its text."""
+    shown = asyncio.run(_show(load_settings(), checked_name(tenant, "tenant"), document, chunks=chunks))
     if as_json:
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
     table = Table(show_header=False, box=None)
     for name, value in shown.items():
-        if name != "versions":
+        if name not in {"versions", "chunks"}:
             table.add_row(name, plain(", ".join(value) if isinstance(value, list) else str(value)))
     Console().print(table)
-    versions = Table("version", "state", "chunks", "characters", "written")
     for version in shown["versions"]:
-        versions.add_row(*(str(version[name]) for name in ("version", "state", "chunks", "characters", "written")))
-    Console().print(versions)
+        _print_version(version)
+    if chunks:
+        listed = Table(Column("chunk", no_wrap=True), "place", "page", "heading", "stricter labels")
+        for chunk in shown["chunks"]:
+            place, page = "{}-{}".format(*chunk["span"]), str(chunk["page"] or "")
+            listed.add_row(chunk["chunk"], place, page, plain(chunk["heading"]), ", ".join(chunk["stricter"]))
+        Console().print(listed)
+
+
+def _print_version(version: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, title=version["version"], title_justify="left")
+    for name, value in version.items():
+        if name == "makers":
+            for maker, by in (value or {name: NOT_RECORDED}).items():
+                table.add_row(maker, plain(str(by)))
+        elif name != "version":
+            table.add_row(name, "" if value is None else str(value))
+    Console().print(table)
 
 
 async def _list(settings: Settings, tenant: str, source: str | None) -> list[dict[str, Any]]:
@@ -65,33 +91,46 @@ async def _list(settings: Settings, tenant: str, source: str | None) -> list[dic
         return [_summary(row) for row in await Documents(session).of_tenant(tenant, source=source)]
 
 
-async def _show(settings: Settings, tenant: str, document: str) -> dict[str, Any]:
+async def _show(settings: Settings, tenant: str, document: str, *, chunks: bool) -> dict[str, Any]:
     async with opened(settings) as database, database.reading() as session:
         repository = Documents(session)
         row = await repository.find(tenant, document)
         if row is None:
             raise NotFound(f"Tenant {tenant!r} has no document {document!r}. `ringfence documents list` shows all.")
-        attributes = attributes_of(row)
+        found = await DocumentStore(session, tenant, row.source).versions(row.id)
+        made_by = await lineages(session, tenant, [version.id for version, _ in found])
+        listed = await repository.chunks_of(tenant, row.current_version) if chunks and row.current_version else []
         return {
             **_summary(row),
-            "tags": sorted(attributes.tags),
-            "owner": attributes.owner,
-            "shares": sorted(attributes.shares),
-            "denied_shares": sorted(attributes.denied_shares),
-            "compartments": sorted(attributes.compartments),
+            **labels_in_words(attributes_of(row)),
             "attribute_version": row.attribute_version,
             "media_type": row.media_type,
             "versions": [
                 {
-                    "version": version.id,
-                    "state": version.state,
-                    "chunks": chunks,
+                    **version_in_words(version, made_by.get(version.id)),
+                    "chunks": number,
                     "characters": len(version.text),
-                    "written": version.created_at.isoformat(timespec="seconds"),
                 }
-                for version, chunks in await DocumentStore(session, tenant, row.source).versions(row.id)
+                for version, number in found
             ],
+            **({"chunks": [_chunk(chunk) for chunk in listed]} if chunks else {}),
         }
+
+
+def _chunk(row: ChunkRow) -> dict[str, Any]:
+    stricter = tightening_of(row)
+    level = [stricter.level.name.lower()] if stricter.level else []
+    return {
+        "chunk": row.id,
+        "span": [row.start, row.end],
+        "page": row.page,
+        "heading": row.heading,
+        "stricter": [
+            *level,
+            *sorted(stricter.compartments),
+            *(f"not {name}" for name in sorted(stricter.denied_shares)),
+        ],
+    }
 
 
 def _summary(row: DocumentRow) -> dict[str, Any]:

@@ -10,52 +10,87 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ingestion.commands.jobs import queue_up
 from ingestion.commands.printing import print_report, progress
-from ingestion.commands.shared import JsonOption, TenantOption, checked_name, opened
+from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened
 from ingestion.parse.confine import Limits
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest as bring_up_to_date
 from ingestion.publishing import publish_documents
+from ingestion.queue import overtake
 from ingestion.report import Observer, Report
+from ingestion.sources.configuration import open_source
 from ingestion.sources.folder import FolderSource
+from ingestion.sources.protocol import Source
+from ingestion.spans import DocumentSpans
+from rag.db.job_table import SYNC
+from rag.db.jobs import NewJob
 from rag.embedding.minilm import load_embedder
+from rag.errors import Misuse
 from rag.index.lexical import LexicalEncoder
 from rag.privacy.tenant import open_privacy
 from rag.settings import Settings, load_settings
-
-PARTLY_DONE = 3
+from rag.telemetry.export import open_tracing
 
 
 def ingest(
-    path: Annotated[Path, typer.Argument(help="Folder whose ringfence.yaml files label what lies below them.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder whose ringfence.yaml files label what lies below them; with --sources, the name of a source."
+        ),
+    ],
     tenant: TenantOption,
     source: Annotated[
         str | None, typer.Option(help="Name of the folder as a source. Default: made from its place.")
+    ] = None,
+    sources: Annotated[
+        Path | None, typer.Option(help="File of sources: folders with permissions, Git, S3, HTTP, mail.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Remove all documents of a source that is empty now.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every document, whatever the source says is unchanged.")
+    ] = False,
+    enqueue: Annotated[
+        bool, typer.Option("--enqueue", help="Let `ringfence worker` do it; print the job's id.")
+    ] = False,
+    priority: Annotated[int, typer.Option(min=-9, max=9, help="With --enqueue: before all jobs of lower ones.")] = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="With --enqueue: until all of it has ended.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read a folder of documents into a tenant: parse, mask, cut, embed, write, publish.
+    """Read a folder or another source of documents into a tenant: parse, mask, cut, embed, write, publish.
 
-    Unchanged files cost nothing, changed ones replace, removed ones disappear. Run it again after an interruption.
-    Exit code 3: some documents failed; the table says which and why.
+    Unchanged documents cost nothing, changed ones replace, removed ones disappear. Run it again after an interruption.
+    Exit code 3: some documents failed or are in quarantine; the table says which and why.
     """
     settings = load_settings()
-    folder = FolderSource(path, checked_name(source, "source") if source else None)
+    if sources and source:
+        raise Misuse("--source names a folder; with --sources, the first argument is the name.")
+    place: Source
+    if sources:
+        place = open_source(sources, str(path))
+    else:
+        place = FolderSource(path, checked_name(source, "source") if source else None)
     talk = Console(stderr=True)
+    if enqueue or wait:
+        if dry_run or verify or not enqueue:
+            raise Misuse("--wait goes with --enqueue, and --enqueue goes with neither --dry-run nor --verify.")
+        where = {"file": str(sources.resolve())} if sources else {"folder": str(path.resolve())}
+        payload = {**where, "allow_empty": allow_empty}
+        new = NewJob(checked_name(tenant, "tenant"), SYNC, place.name, payload, priority)
+        raise typer.Exit(queue_up(settings, new, talk, wait=wait, as_json=as_json))
+    options = {"dry_run": dry_run, "allow_empty": allow_empty, "verify": verify}
     with progress(talk) as observe:
-        report, published = asyncio.run(
-            _ingest(settings, folder, checked_name(tenant, "tenant"), observe, dry_run=dry_run, allow_empty=allow_empty)
-        )
+        report, published = asyncio.run(_ingest(settings, place, checked_name(tenant, "tenant"), observe, **options))
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "published": dict(published)}, ensure_ascii=False))
     else:
         print_report(report, Console())
-    if report.failures:
+    if report.failures or report.quarantined:
         raise typer.Exit(PARTLY_DONE)
 
 
@@ -84,12 +119,30 @@ async def open_parts(settings: Settings) -> AsyncIterator[IngestionParts]:
 
 
 async def _ingest(
-    settings: Settings, source: FolderSource, tenant: str, observe: Observer, *, dry_run: bool, allow_empty: bool
+    settings: Settings,
+    source: Source,
+    tenant: str,
+    observe: Observer,
+    *,
+    dry_run: bool,
+    allow_empty: bool,
+    verify: bool,
 ) -> tuple[Report, Mapping[str, int]]:
     async with open_parts(settings) as parts:
-        report = await bring_up_to_date(
-            source, tenant, parts, dry_run=dry_run, allow_empty=allow_empty, observe=observe
-        )
+        with open_tracing(settings.telemetry) as tracing:
+            spans = DocumentSpans(tracing, observe)
+            if not dry_run:
+                await overtake(parts.database, tenant, source.name)
+            report = await bring_up_to_date(
+                source,
+                tenant,
+                parts,
+                dry_run=dry_run,
+                allow_empty=allow_empty,
+                verify=verify,
+                observe=spans,
+                tell=spans.tell,
+            )
         if dry_run:
             return report, {}
         return report, await publish_documents(settings, parts.database, parts.embedder.dim, tenant)

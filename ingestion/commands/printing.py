@@ -9,6 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ingestion.report import Observer, Report, Step
+from rag.hidden_content import HiddenAction
+
+_DONE = {HiddenAction.DROP: "left out", HiddenAction.INDEX: "indexed", HiddenAction.QUARANTINE: "held"}
 
 
 @contextmanager
@@ -41,14 +44,11 @@ def print_report(report: Report, console: Console) -> None:
         table.add_column(change.value, justify="right")
     table.add_row(*(str(count) for count in report.counts.values()))
     console.print(table)
-    if report.failures:
-        failed = Table("failed", "reason", "why", "still readable")
-        for outcome in report.failures:
-            kept = "the previous version" if outcome.previous_stays else "no"
-            failed.add_row(plain(outcome.path), str(outcome.reason), plain(outcome.sentence), kept)
-        console.print(failed)
+    _print_failures(report, console)
+    _print_quarantine(report, console)
     for outcome in report.outcomes:
         remarks = [*(f"flag {flag}" for flag in outcome.flags), *outcome.notes]
+        remarks += (f"hidden content: {found.count} {found.kind}, {_DONE[found.action]}" for found in outcome.hidden)
         if outcome.erased:
             kinds = ", ".join(f"{number} {entity}" for entity, number in sorted(outcome.erased.items()))
             remarks.append(f"holds values that were erased and stay tokens for ever: {kinds}")
@@ -65,6 +65,25 @@ def print_report(report: Report, console: Console) -> None:
             "note: this system does not let parser processes be cut off from network and files; see the README"
         )
     console.print(f"{len(report.outcomes)} documents in {report.seconds:.1f} s")
+
+
+def _print_failures(report: Report, console: Console) -> None:
+    if report.failures:
+        failed = Table("failed", "reason", "why", "still readable")
+        for outcome in report.failures:
+            kept = "the previous version" if outcome.previous_stays else "no"
+            failed.add_row(plain(outcome.path), str(outcome.reason), plain(outcome.sentence), kept)
+        console.print(failed)
+
+
+def _print_quarantine(report: Report, console: Console) -> None:
+    if report.quarantined:
+        held = Table("in quarantine", "noticed", "still readable")
+        for outcome in report.quarantined:
+            kept = "the previous version" if outcome.previous_stays else "no"
+            held.add_row(plain(outcome.path), ", ".join(outcome.flags), kept)
+        console.print(held)
+        console.print("note: `ringfence documents quarantine` shows where; `release` or `reject` decides")
 
 
 def _short(path: str) -> str:

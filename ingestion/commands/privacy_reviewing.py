@@ -1,7 +1,6 @@
 """`ringfence privacy review`: what the recognizers are not sure of, for a person to decide."""
 
 import asyncio
-import getpass
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from ingestion.commands.printing import plain
 from ingestion.commands.privacy_scanning import scanning
-from ingestion.commands.shared import TenantOption, checked_name, opened
+from ingestion.commands.shared import TenantOption, checked_name, opened, operator_name
 from ingestion.scanning import Hit
 from ingestion.scanning import scan as scanned_files
 from rag.audit.log import AuditLog
@@ -112,7 +111,7 @@ async def _decide(settings: Settings, tenant: str, decisions: list[Decision]) ->
         store = Configurations(session, tenant)
         before = await store.newest()
         configuration, refused = decided(before.configuration, decisions, key)
-        change = Change(_operator(), f"{len(decisions)} decisions of a review", datetime.now(UTC))
+        change = Change(operator_name(), f"{len(decisions)} decisions of a review", datetime.now(UTC))
         version = await store.set(configuration, change, what="decision")
         if version.number != before.number:
             body: AuditBody = {
@@ -123,12 +122,3 @@ async def _decide(settings: Settings, tenant: str, decisions: list[Decision]) ->
             }
             await AuditLog().append(session, tenant, "masking", body)
         return version.number, refused, await store.standing(version.digest)
-
-
-def _operator() -> str:
-    """Who runs the command, in the alphabet of the audit log."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = f"uid-{os.getuid()}"
-    return "operator:" + "".join(char if char.isascii() and (char.isalnum() or char in "_.-") else "_" for char in name)

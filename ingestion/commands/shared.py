@@ -1,29 +1,49 @@
 """What both commands use: options, checked names, an open database."""
 
+import getpass
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
 
+from policies.commands.options import of_tenant
 from policies.rules import InvalidRule, plain_name
 from rag.db.engine import Database, open_database
 from rag.errors import Misuse
 from rag.settings import Settings
 
+PARTLY_DONE = 3
+"""Exit code."""
+
 TenantOption = Annotated[
-    str, typer.Option("--tenant", "-t", envvar="RINGFENCE_TENANT", help="The tenant the documents belong to.")
+    str,
+    typer.Option(
+        "--tenant", "-t", envvar="RINGFENCE_TENANT", callback=of_tenant, help="The tenant the documents belong to."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+DocumentArgument = Annotated[str, typer.Argument(help="Id of the document: doc_...")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
-    database = await open_database(settings.database_url)
+    database = await open_database(settings.database_url, settings.database)
     try:
         yield database
     finally:
         await database.close()
+
+
+def operator_name() -> str:
+    """Who runs the command, in the alphabet of the audit log."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = f"uid-{os.getuid()}"
+    return "operator:" + "".join(char if char.isascii() and (char.isalnum() or char in "_.-") else "_" for char in name)
 
 
 def checked_name(value: str, what: str) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policies.tenancy import every_tenant, within
 from rag.audit.chain import AuditRef, Break, ChainVerifier, VerifyResult
 from rag.audit.checkpoint import CHECKPOINT_EVERY, Pruned, read_pruned
 from rag.audit.record import NO_PREVIOUS, AuditBody, AuditRecord, canonical, checked_kind, record_digest
@@ -104,11 +105,13 @@ class AuditLog:
         if self._signer is None:
             return
         try:
-            async with database.reading() as session:
-                tenants = await AuditCheckpoints(session).tenants_behind()
+            with every_tenant():
+                async with database.reading() as session:
+                    tenants = await AuditCheckpoints(session).tenants_behind()
             for tenant in tenants:
-                async with database.unit_of_work() as session:
-                    await seal(session, tenant, self._signer, size=self._checkpoint_every)
+                with within(tenant):
+                    async with database.unit_of_work() as session:
+                        await seal(session, tenant, self._signer, size=self._checkpoint_every)
         except SQLAlchemyError as cause:
             _log.warning("audit_not_signed cause=%s", type(cause).__name__)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policies.tables import EpochRow
 from rag.audit.checkpoint import Checkpoint, Link, Pruned, statement_digest
 from rag.audit.record import AuditRecord
 from rag.db.tables import AuditCheckpointRow, AuditPrunedRow, AuditRow
@@ -155,6 +156,20 @@ class AuditCheckpoints:
             .distinct()
         )
         return sorted(await self._session.scalars(statement))
+
+    async def records_behind(self) -> int:
+        """Records that no checkpoint covers, of the tenant that has most: two numbers of each with a policy."""
+        tenants = select(EpochRow.tenant.label("tenant")).subquery()
+        newest = select(func.max(AuditRow.sequence)).where(AuditRow.tenant == tenants.c.tenant).scalar_subquery()
+        covered = (
+            select(AuditCheckpointRow.last)
+            .where(AuditCheckpointRow.tenant == tenants.c.tenant)
+            .order_by(AuditCheckpointRow.number.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        behind = func.max(func.coalesce(newest, 0) - func.coalesce(covered, 0))
+        return int(await self._session.scalar(select(behind).select_from(tenants)) or 0)
 
 
 def _link(number: int, last: int, text: str) -> Link:

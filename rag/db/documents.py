@@ -4,10 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Executable, Result, Row, bindparam, func, select
+from sqlalchemy import Executable, Result, Row, and_, bindparam, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from policies.rules import Attributes, InvalidRule, Level, Tightening
+from policies.tables import EpochRow
+from rag.db.engine import Database
 from rag.db.tables import ChunkRow, DocumentRow, VersionRow
 from rag.domain import Chunk, Span
 
@@ -112,6 +115,11 @@ class Documents:
         )
         return (await self._session.scalars(statement)).one_or_none()
 
+    async def versions_of(self, tenant: str, document: str) -> list[VersionRow]:
+        """All versions of a document, whatever their state, oldest first."""
+        statement = select(VersionRow).where(VersionRow.tenant == tenant, VersionRow.document == document)
+        return list(await self._session.scalars(statement.order_by(VersionRow.created_at, VersionRow.id)))
+
     async def chunks_of(self, tenant: str, version: str) -> list[ChunkRow]:
         """The chunks of a version in the order of its text."""
         statement = (
@@ -143,10 +151,28 @@ class Documents:
 
     async def labels_of_chunks(self, tenant: str, chunks: Collection[str]) -> dict[str, Attributes]:
         """What decides about each chunk now: a fraction of `load_chunks`. Unknown ids are left out. Raises alike."""
-        rows = await self._rows(_LABEL, tenant, chunks) if chunks else []
-        first = {row.document: row for row in rows}
-        labels = {document: labels_in(tenant, document, row) for document, row in first.items()}
-        return {row.id: _tightened(labels[row.document], tightening_of(row)) for row in rows}
+        return _labels_by_chunk(tenant, await self._rows(_LABEL, tenant, chunks) if chunks else [])
+
+    async def beside(self, tenant: str, chunks: Collection[str], distance: int) -> dict[str, list[str]]:
+        """By chunk, the ids of those of its version that stand at most `distance` places before or after it, in the
+        order of the text. Ids only: nothing is decided about them yet."""
+        other = aliased(ChunkRow)
+        near = other.ordinal.between(ChunkRow.ordinal - distance, ChunkRow.ordinal + distance)
+        statement = (
+            select(ChunkRow.id, other.id)
+            .join(other, and_(other.version == ChunkRow.version, near, other.id != ChunkRow.id))
+            .where(ChunkRow.tenant == tenant, other.tenant == tenant, ChunkRow.id.in_(sorted(chunks)))
+            .order_by(ChunkRow.id, other.ordinal)
+        )
+        found: dict[str, list[str]] = {}
+        for chunk, neighbour in await self._session.execute(statement):
+            found.setdefault(chunk, []).append(neighbour)
+        return found
+
+    async def labels_of_documents(self, tenant: str, documents: Collection[str]) -> dict[str, Attributes]:
+        """The attributes of whole documents. Unknown ids are left out. Raises as `attributes_of`."""
+        statement = select(DocumentRow).where(DocumentRow.tenant == tenant, DocumentRow.id.in_(documents))
+        return {row.id: attributes_of(row) for row in await self._session.scalars(statement)} if documents else {}
 
     async def others(self, tenant: str, chunks: Collection[str]) -> frozenset[str]:
         """Those of `chunks` that exist and are another tenant's: for an alarm, never for a caller."""
@@ -208,6 +234,32 @@ _LOAD = (
     .join(VersionRow, VersionRow.id == ChunkRow.version)
     .where(*_ASKED)
 )
+
+
+_NOW = select(
+    select(EpochRow.epoch).where(EpochRow.tenant == bindparam("tenant")).scalar_subquery().label("epoch")
+).subquery()
+_LABELS = _LABEL.subquery()
+# A row in any case: the version of the policy stands there although no chunk is found.
+_STANDING = select(_NOW.c.epoch, *_LABELS.c).select_from(_NOW.outerjoin(_LABELS, true()))
+
+
+async def epoch_and_labels(
+    database: Database, tenant: str, chunks: Collection[str]
+) -> tuple[object, dict[str, Attributes]]:
+    """The version of the tenant's policy as it is stored, and what decides about each chunk: of one moment.
+
+    One statement, so that to ask again before each claim costs little. Unknown ids are left out. Raises as
+    `attributes_of`.
+    """
+    rows = await database.rows(_STANDING, {"tenant": tenant, "chunks": sorted(chunks)})
+    return rows[0].epoch, _labels_by_chunk(tenant, [row for row in rows if row.id is not None])
+
+
+def _labels_by_chunk(tenant: str, rows: Sequence[Row[Any]]) -> dict[str, Attributes]:
+    first = {row.document: row for row in rows}
+    labels = {document: labels_in(tenant, document, row) for document, row in first.items()}
+    return {row.id: _tightened(labels[row.document], tightening_of(row)) for row in rows}
 
 
 def _loaded(row: Row[Any], attributes: Attributes, whole_text: str | None) -> LoadedChunk:

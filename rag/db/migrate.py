@@ -8,6 +8,9 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from policies.tenancy import every_tenant
+from rag.db import postgres
+
 ADVISORY_LOCK = 7_133_082_025
 
 
@@ -24,6 +27,8 @@ async def upgrade(engine: AsyncEngine) -> None:
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
+        with every_tenant():
+            postgres.bind(connection)
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     config = alembic_config()
     config.attributes["connection"] = connection

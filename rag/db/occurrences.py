@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from rag.db.tables import ChunkRow, DocumentRow, VersionRow
+from rag.db.tables import ChunkRow, DocumentRow, QuarantinedRow, VersionRow
 
 NAMED_MAX = 30
 """So many tokens are looked for by name; of more, every text with a bracket is looked through."""
@@ -68,6 +68,14 @@ async def _in_titles(session: AsyncSession, tenant: str, wanted: frozenset[str],
     columns = select(DocumentRow.id, DocumentRow.title, DocumentRow.path)
     for document, title, path in await session.execute(columns.where(DocumentRow.tenant == tenant, held)):
         for token, _ in _tokens(f"{title}\n{path}", wanted):
+            found.documents[token].add(document)
+    # The title that a document gets when what is held of it is released.
+    held_back = select(VersionRow.document, QuarantinedRow.title).join(
+        QuarantinedRow, QuarantinedRow.version == VersionRow.id
+    )
+    held_back = held_back.where(QuarantinedRow.tenant == tenant, _may_hold(wanted, QuarantinedRow.title))
+    for document, title in await session.execute(held_back):
+        for token, _ in _tokens(title, wanted):
             found.documents[token].add(document)
 
 

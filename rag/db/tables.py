@@ -38,7 +38,7 @@ class DocumentRow(Base):
         default=0, doc="What the index carries; smaller: to be projected."
     )
     current_version: Mapped[str | None] = mapped_column(String(64), doc="The visible version: none until published.")
-    flags: Mapped[list[str]] = mapped_column(JSON, doc="Codes of what was noticed, for example planted_instruction.")
+    flags: Mapped[list[str]] = mapped_column(JSON, doc="Codes of what was noticed, see `rag.injection.findings`.")
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (UniqueConstraint("tenant", "source", "path_digest"),)
@@ -50,6 +50,7 @@ class VersionRow(Base):
     `state` moves one way: staged (written here, not yet in the index), published (the visible one),
     superseded (replaced; its points are still in the index), retired (its points are gone). An older one whose
     document got new labels is withdrawn: without chunks, never to be opened again.
+    One that speaks to a model may be quarantined in place of staged: released, it is staged, else rejected.
     """
 
     __tablename__ = "document_version"
@@ -65,9 +66,57 @@ class VersionRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     text: Mapped[str] = mapped_column(Text, doc="Reading face, whole; chunks are spans of it.")
     policy_epoch: Mapped[int] = mapped_column(doc="Epoch when it was written: older replicas cannot see it.")
+    source_revision: Mapped[str] = mapped_column(
+        String(64), default="", doc="Keyed digest of the source's revision of this content; empty: only reading tells."
+    )
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime, doc="When it became the visible one.")
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, doc="When it ceased to be: replaced or withdrawn.")
 
     __table_args__ = (Index("ix_document_version_state", "tenant", "state"),)
+
+
+class LineageRow(Base):
+    """What a version was made by, each part for itself. A version of a release that did not record it has none."""
+
+    __tablename__ = "version_lineage"
+
+    version: Mapped[str] = mapped_column(ForeignKey("document_version.id", ondelete="CASCADE"), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(128))
+    made_by: Mapped[str] = mapped_column(String(128), doc="The command or the job that wrote it.")
+    parser: Mapped[str] = mapped_column(String(64), doc="Version of the parsers.")
+    hidden_content: Mapped[str] = mapped_column(Text, doc="What was done with hidden content; empty: the default.")
+    injection_rules: Mapped[str] = mapped_column(String(64), doc="Version of the rules that find planted instructions.")
+    recognizers: Mapped[str] = mapped_column(String(64), doc="Digest of the installation's recognizers and settings.")
+    chunker: Mapped[str] = mapped_column(String(64), doc="Version of the chunker.")
+    chunk_tokens: Mapped[int] = mapped_column(doc="Longest chunk in tokens of the embedder.")
+    embedder: Mapped[str] = mapped_column(Text, doc="Name of the embedder.")
+    embedder_digest: Mapped[str] = mapped_column(Text)
+    lexical_digest: Mapped[str] = mapped_column(Text)
+
+
+class KeptOutRow(Base):
+    """A document that was deleted and that its source must not bring back."""
+
+    __tablename__ = "kept_out_document"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    source: Mapped[str] = mapped_column(String(128), primary_key=True)
+    path_digest: Mapped[str] = mapped_column(String(64), primary_key=True, doc="As the document had it.")
+    document: Mapped[str] = mapped_column(String(64))
+    author: Mapped[str] = mapped_column(String(160))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SourceCursorRow(Base):
+    """Where the next listing of a source may begin. `made_by` is what its documents were made by until there."""
+
+    __tablename__ = "source_cursor"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    source: Mapped[str] = mapped_column(String(128), primary_key=True)
+    cursor: Mapped[str] = mapped_column(Text, doc="The source's own words; no path and no name.")
+    made_by: Mapped[str] = mapped_column(String(64))
 
 
 class ChunkRow(Base):
@@ -103,6 +152,33 @@ class ChunkRow(Base):
 
 def _is_stricter(columns: Mapping[str, Any]) -> bool:
     return bool(columns.get("level_at_least") or columns["more_compartments"] or columns["more_denied_shares"])
+
+
+class QuarantinedRow(Base):
+    """What is kept of a quarantined or rejected version beside it. Its document shows none of it before its release."""
+
+    __tablename__ = "quarantined_version"
+
+    version: Mapped[str] = mapped_column(ForeignKey("document_version.id", ondelete="CASCADE"), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(128))
+    title: Mapped[str] = mapped_column(Text, doc="Masked title.")
+    media_type: Mapped[str] = mapped_column(String(128))
+    flags: Mapped[list[str]] = mapped_column(JSON, doc="Codes of what was noticed.")
+    places: Mapped[list[dict[str, Any]]] = mapped_column(JSON, doc="Page, masked heading and codes of each place.")
+
+
+class QuarantineDecisionRow(Base):
+    """What a person decided about one content of one document. It holds for as long as the content is the same."""
+
+    __tablename__ = "quarantine_decision"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    document: Mapped[str] = mapped_column(String(64), primary_key=True)
+    content_digest: Mapped[str] = mapped_column(String(64), primary_key=True, doc="Keyed digest of the source bytes.")
+    decision: Mapped[str] = mapped_column(String(16), doc="released or rejected")
+    author: Mapped[str] = mapped_column(String(160))
+    reason: Mapped[str] = mapped_column(Text)
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class TombstoneRow(Base):

@@ -100,10 +100,10 @@ def test_the_worlds_that_hypothesis_draws_have_readers() -> None:
     assert seen["chains"] > 20, seen
 
 
-def test_parsing_the_matcher_once_changes_no_answer_of_casbin() -> None:
-    """What the long runs do differently from the stock enforcer."""
+def test_compiling_the_matcher_changes_no_answer_of_casbin() -> None:
+    """What the long runs do differently from the stock enforcer: 2000 decisions by both."""
     held = make_corpus(SEED, 0)
-    cases = list(make_cases(SEED, held, 4))
+    cases = list(make_cases(SEED, held, 10))
     assert all(type(Oracle(c.world.rules, c.world.links).of(c.world.callers[0])) is casbin.Enforcer for c in cases)
     for case in cases:
         stock = Oracle(case.world.rules, case.world.links)

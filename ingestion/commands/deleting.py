@@ -1,0 +1,163 @@
+"""`ringfence documents delete`, `kept-out` and `let-in`."""
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ingestion.commands.shared import (
+    PARTLY_DONE,
+    DocumentArgument,
+    DryRunOption,
+    JsonOption,
+    TenantOption,
+    checked_name,
+    opened,
+    operator_name,
+)
+from ingestion.deleting import Deleted, delete_document, let_in
+from ingestion.publishing import publish_documents
+from rag.db.engine import Database
+from rag.db.lineage import KeptOut
+from rag.db.scrub import scrub
+from rag.errors import Conflict, IndexUnavailable, Misuse
+from rag.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """`waiting` says why its points are still in the index; `scrubbed` whether the file of the database holds nothing
+    of its originals any more. Both are None where nothing was to be done."""
+
+    deleted: Deleted
+    waiting: str | None = None
+    scrubbed: bool | None = None
+
+
+def delete(
+    document: DocumentArgument,
+    tenant: TenantOption,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it; nobody can undo it.")] = False,
+    keep_out: Annotated[
+        bool, typer.Option("--keep-out", help="Never ingest it again from this source, until `documents let-in`.")
+    ] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a document: all its versions, its chunks and points, and the originals that only it refers to.
+
+    Prints what remains of it, and where. Exit code 3: it is gone for every reader, but its points are still in the
+    index, or a file still holds older pages of the database.
+    """
+    if not yes and not dry_run:
+        raise Misuse("Nothing was deleted: say --yes to delete it, or --dry-run to see what would be.")
+    settings, name = load_settings(), checked_name(tenant, "tenant")
+    done = asyncio.run(_delete(settings, name, document, keep_out=keep_out, dry_run=dry_run))
+    if as_json:
+        typer.echo(json.dumps(_record(done, dry_run=dry_run)))
+    else:
+        _print(done, dry_run=dry_run)
+    if done.waiting or done.scrubbed is False:
+        raise typer.Exit(PARTLY_DONE)
+
+
+def kept_out(tenant: TenantOption, as_json: JsonOption = False) -> None:
+    """Documents that were deleted and that their sources do not bring back."""
+    rows = asyncio.run(_kept_out(load_settings(), checked_name(tenant, "tenant")))
+    if as_json:
+        typer.echo(json.dumps({"kept_out": rows}))
+        return
+    table = Table("document", "source", "by", "since")
+    for row in rows:
+        table.add_row(row["document"], row["source"], row["by"], row["since"])
+    Console().print(table)
+
+
+def let_in_again(document: DocumentArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
+    """Let a document in again that was kept out: the next ingest of its source reads it."""
+    source = asyncio.run(_let_in(load_settings(), checked_name(tenant, "tenant"), document))
+    if as_json:
+        typer.echo(json.dumps({"document": document, "source": source}))
+    else:
+        typer.echo(f"{document} is let in again by the next ingest of {source}.")
+
+
+async def _delete(settings: Settings, tenant: str, document: str, *, keep_out: bool, dry_run: bool) -> _Done:
+    async with opened(settings) as database:
+        # A dry run does the same in a session that is never committed.
+        async with database.reading() if dry_run else database.unit_of_work() as session:
+            deleted = await delete_document(session, tenant, document, author=operator_name(), keep_out=keep_out)
+        if dry_run:
+            return _Done(deleted)
+        waiting = await _published(settings, database, tenant, deleted.dim)
+    return _Done(deleted, waiting, await scrub(settings.database_url, "vault_entry", deleted.originals))
+
+
+async def _published(settings: Settings, database: Database, tenant: str, dim: int) -> str | None:
+    """Take the points out of the index; why they are still there, where they are. Nobody is shown them meanwhile."""
+    if not dim:
+        return "the tenant has no chunk left that would tell the size of its vectors; the next ingest does it."
+    try:
+        await publish_documents(settings, database, dim, tenant)
+    except (Conflict, IndexUnavailable) as cause:
+        return cause.message
+    return None
+
+
+async def _kept_out(settings: Settings, tenant: str) -> list[dict[str, Any]]:
+    async with opened(settings) as database, database.reading() as session:
+        return [
+            {
+                "document": row.document,
+                "source": row.source,
+                "by": row.author,
+                "since": row.since.isoformat(timespec="seconds"),
+            }
+            for row in await KeptOut(session, tenant).all()
+        ]
+
+
+async def _let_in(settings: Settings, tenant: str, document: str) -> str:
+    async with opened(settings) as database, database.unit_of_work() as session:
+        return await let_in(session, tenant, document, author=operator_name())
+
+
+def _record(done: _Done, *, dry_run: bool) -> dict[str, Any]:
+    deleted = done.deleted
+    return {
+        "document": deleted.document,
+        "source": deleted.source,
+        "dry_run": dry_run,
+        "versions": deleted.versions,
+        "chunks": deleted.chunks,
+        "originals": len(deleted.originals),
+        "kept_out": deleted.kept_out,
+        "index": None if dry_run else "waiting" if done.waiting else "done",
+        "scrubbed": done.scrubbed,
+        "remains": [asdict(one) for one in deleted.remains],
+    }
+
+
+def _print(done: _Done, *, dry_run: bool) -> None:
+    deleted = done.deleted
+    typer.echo(
+        f"{deleted.document} of source {deleted.source} {'would be' if dry_run else 'is'} deleted: {deleted.versions} "
+        f"versions, {deleted.chunks} chunks, {len(deleted.originals)} originals of the vault."
+    )
+    table = Table("what remains", "number", "of what")
+    for one in deleted.remains:
+        table.add_row(one.where, "" if one.number is None else str(one.number), one.what)
+    Console().print(table)
+    talk = Console(stderr=True, highlight=False)
+    if not deleted.kept_out:
+        talk.print("note: while it stands in its source, the next ingest brings it back; --keep-out prevents that")
+    if done.waiting:
+        talk.print(
+            f"note: nobody can read it any more, but its points are still in the index: {done.waiting}", markup=False
+        )
+    if done.scrubbed is False:
+        talk.print("note: the database was busy, so its files still hold older pages; they go as the service works on")

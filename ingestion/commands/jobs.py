@@ -1,0 +1,126 @@
+"""`ringfence documents jobs`: what waits for a worker, what it did, and what went wrong."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+
+from ingestion.commands.printing import plain
+from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened
+from rag.db.engine import Database
+from rag.db.job_table import JobState
+from rag.db.jobs import Jobs, JobView, NewJob
+from rag.settings import Settings, load_settings
+
+LOOK_S = 0.5
+"""Between two looks at a job that is followed."""
+
+JobArgument = Annotated[str, typer.Argument(help="Id of the job: job_...", metavar="ID")]
+
+jobs = typer.Typer(help="What waits for `ringfence worker`, and what it did.", no_args_is_help=True)
+
+
+@jobs.command("list")
+def list_jobs(
+    tenant: TenantOption,
+    state: Annotated[
+        list[JobState] | None, typer.Option(help="Only jobs in this state, parts of others too; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """The tenant's jobs, newest first."""
+    found = _run(lambda jobs, name: jobs.listed(name, states=state or (), limit=limit), tenant)
+    if as_json:
+        typer.echo(json.dumps({"jobs": [view.as_json() for view in found]}, ensure_ascii=False))
+        return
+    table = Table(Column("job", no_wrap=True), "kind", "source", "state", "documents", "attempts", "reason")
+    for view in found:
+        row = view.row
+        counts = f"{view.done}/{view.total}"
+        attempts = f"{row.attempts}/{row.attempts_max}"
+        table.add_row(row.id, row.kind, plain(row.source), _state(view), counts, attempts, row.reason or "")
+    Console().print(table)
+
+
+@jobs.command("show")
+def show_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
+    """One job: how far it is, its parts by state, and what became of its documents, in numbers."""
+    _show(_run(lambda jobs, name: jobs.get(name, job), tenant), as_json=as_json)
+
+
+@jobs.command("retry")
+def retry_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
+    """Queue a job again, and its parts, as far as they are dead or cancelled."""
+    _show(_run(lambda jobs, name: jobs.retry(name, job), tenant), as_json=as_json)
+
+
+@jobs.command("cancel")
+def cancel_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
+    """Stop a job and its parts. What they have made visible stays."""
+    _show(_run(lambda jobs, name: jobs.cancel(name, job), tenant), as_json=as_json)
+
+
+async def follow(database: Database, tenant: str, job: str, talk: Console) -> JobView:
+    """The job once all of it has ended; until then, how far it is, where somebody watches."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bar:
+        task = bar.add_task("waiting for a worker", total=None)
+        while True:
+            async with database.reading() as session:
+                view = await Jobs(session).get(tenant, job)
+            bar.update(task, description=_state(view), completed=view.done, total=view.total or None)
+            if view.settled:
+                return view
+            await asyncio.sleep(LOOK_S)
+
+
+def queue_up(settings: Settings, new: NewJob, talk: Console, *, wait: bool, as_json: bool) -> int:
+    """Enqueue a job and print its id; with `wait`, the job when all of it has ended. The exit code."""
+    view = asyncio.run(_queued(settings, new, talk, wait=wait))
+    if not wait:
+        typer.echo(json.dumps(view.as_json(), ensure_ascii=False) if as_json else view.row.id)
+        return 0
+    _show(view, as_json=as_json)
+    if view.row.state != JobState.DONE:
+        return 1
+    return PARTLY_DONE if view.incomplete else 0
+
+
+async def _queued(settings: Settings, new: NewJob, talk: Console, *, wait: bool) -> JobView:
+    async with opened(settings) as database:
+        async with database.unit_of_work() as session:
+            jobs = Jobs(session)
+            row, _ = await jobs.enqueue(new)
+            view = await jobs.get(new.tenant, row.id)
+        return await follow(database, new.tenant, row.id, talk) if wait else view
+
+
+def _run(act: Callable[[Jobs, str], Awaitable[Any]], tenant: str) -> Any:
+    async def run() -> Any:
+        async with opened(load_settings()) as database, database.unit_of_work() as session:
+            return await act(Jobs(session), checked_name(tenant, "tenant"))
+
+    return asyncio.run(run())
+
+
+def _show(view: JobView, *, as_json: bool) -> None:
+    shown = view.as_json()
+    if as_json:
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in shown.items():
+        words = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else value
+        table.add_row(name, plain("" if words is None else str(words)))
+    Console().print(table)
+
+
+def _state(view: JobView) -> str:
+    """A job whose parts are not all done is not done yet, for people."""
+    return view.row.state if view.settled or view.row.state != JobState.DONE else JobState.RUNNING

@@ -1,0 +1,73 @@
+"""`ringfence worker`: works on queued jobs until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ingestion.commands.ingesting import open_parts
+from ingestion.commands.printing import plain
+from ingestion.commands.shared import PARTLY_DONE
+from ingestion.jobs import JobParts, open_configured
+from ingestion.leases import Lease
+from ingestion.publishing import publish_documents
+from ingestion.queue import JobQueue
+from ingestion.worker import End, Worker
+from rag.db.engine import Database
+from rag.settings import Settings, load_settings
+from rag.telemetry.export import open_tracing
+
+_ENDS: Mapping[End, str] = {
+    "done": "done",
+    "failed": "failed ({}), will be tried again",
+    "dead": "failed ({}) for the last time: `ringfence documents jobs retry` queues it again",
+    "lost": "stopped: it was cancelled, or is somebody else's now",
+    "given_back": "given back",
+}
+
+
+def worker(
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Jobs at once. They share the models.")] = 1,
+    once: Annotated[bool, typer.Option("--once", help="End when nothing is left to do.")] = False,
+) -> None:
+    """Work on queued jobs until Ctrl-C or SIGTERM. Start as many as you like, on any machine that sees the sources.
+
+    Told to stop, it takes no more jobs, lets those it has end for some seconds, and gives back the rest; told twice, it
+    gives them back at once. Killed, it loses nothing: another worker goes on.
+    Exit code 3: with --once, a job failed for the last time.
+    """
+    if asyncio.run(_work(load_settings(), jobs, once=once)):
+        raise typer.Exit(PARTLY_DONE)
+
+
+async def _work(settings: Settings, jobs: int, *, once: bool) -> int:
+    """How many jobs ended dead."""
+    talk = Console(stderr=True, highlight=False)
+
+    def tell(lease: Lease, end: End, reason: str) -> None:
+        about = f"{lease.job} ({lease.kind} of {lease.source}, tenant {lease.tenant})"
+        talk.print(plain(f"{about}: {_ENDS[end].format(reason)}"), soft_wrap=True)
+
+    async with open_parts(settings) as parts:
+
+        async def publish(database: Database, tenant: str) -> object:
+            return await publish_documents(settings, database, parts.embedder.dim, tenant)
+
+        with open_tracing(settings.telemetry) as tracing:
+            working = Worker(
+                JobQueue(parts.database, f"{socket.gethostname()}:{os.getpid()}"[:160]),
+                JobParts(parts, open_configured(settings), publish, tracing),
+                jobs,
+                tell,
+            )
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, working.stop)
+            talk.print("Waiting for jobs. Ctrl-C stops.")
+            await working.run(once=once)
+    return working.died if once else 0

@@ -1,0 +1,165 @@
+"""What the kinds of jobs do. Both walk the path of a document; the work of a job is safe to be done twice.
+
+sync        lists a source, compares, and does what needs no reading: new labels, removals. What must be parsed it
+            hands out as parts
+documents   a part of a sync: some documents of it, parsed, masked, embedded, written
+"""
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ingestion.leases import Lease, Progress
+from ingestion.parts import IngestionParts
+from ingestion.pipeline import ingest
+from ingestion.report import Change, Outcome, Report, Step
+from ingestion.sources.configuration import open_source
+from ingestion.sources.folder import FolderSource
+from ingestion.sources.protocol import Listing, Source
+from ingestion.spans import DocumentSpans
+from rag.db.engine import Database
+from rag.db.job_table import SYNC
+from rag.db.jobs import NewJob
+from rag.errors import Misuse
+from rag.settings import Settings
+from rag.telemetry.tracing import NO_TRACING, Tracing
+
+DOCUMENTS = "documents"
+PART = 16
+"""Documents in one part: some ten seconds of work, which is what a worker that is told to stop may have to finish."""
+LISTINGS = 2
+LISTED_S = 30.0
+LISTED_TIMES = 10
+"""A listing serves the parts of its sync for so long, or ten times as long as it took: listing is then a tenth of the
+work at most."""
+
+OpenSource = Callable[[Lease], Source]
+Publish = Callable[[Database, str], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What is kept of a job that was done: counts, and what it hands out."""
+
+    result: Mapping[str, Any]
+    parts: tuple[NewJob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobParts:
+    """What the work of a job needs: the parts of ingestion, and how documents become visible."""
+
+    ingestion: IngestionParts
+    open_source: OpenSource
+    publish: Publish
+    tracing: Tracing = NO_TRACING
+    listings: "Listings" = field(default_factory=lambda: Listings())
+
+
+async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[Progress], None]) -> Done:
+    """The work of a job; all that it writes goes through `database`.
+
+    Raises:
+        LeaseLost: somebody else has the job now.
+        Misuse: there is no such kind of job, or its source cannot be read.
+    """
+    if lease.kind not in (SYNC, DOCUMENTS):
+        raise Misuse(f"There are no jobs of the kind {lease.kind!r}.", code="unknown_job")
+    source = parts.listings.of(lease, parts.open_source)
+    ingestion, made_by = replace(parts.ingestion, database=database), f"job:{lease.job}"
+    spans = DocumentSpans(parts.tracing, _observer(tell))
+    watched = partial(ingest, source, lease.tenant, ingestion, made_by=made_by, observe=spans, tell=spans.tell)
+    if lease.kind == DOCUMENTS:
+        report = await watched(only=frozenset(lease.payload["documents"]))
+    else:
+        report = await watched(postpone=True, allow_empty=bool(lease.payload.get("allow_empty", False)))
+    await parts.publish(database, lease.tenant)
+    return Done(_counts(report), tuple(_handed_out(lease, report)))
+
+
+def open_configured(settings: Settings) -> OpenSource:
+    """The source of a job: at the place that the operator named when she enqueued it, else a configured one."""
+
+    def opened(lease: Lease) -> Source:
+        folder, file = lease.payload.get("folder"), lease.payload.get("file")
+        if folder is None and file is None:
+            found = settings.ingestion.sources.get(lease.source)
+            if found is None or found.tenant != lease.tenant:
+                raise Misuse(
+                    f"Tenant {lease.tenant!r} has no source {lease.source!r} in ingestion.sources.",
+                    code="source_unknown",
+                )
+            folder, file = found.folder, found.file
+        return FolderSource(Path(folder), lease.source) if folder else open_source(Path(str(file)), lease.source)
+
+    return opened
+
+
+class Listings:
+    """The sources of the syncs that were worked on last, each listed once for many parts."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, str, int], ListedOnce] = OrderedDict()
+
+    def of(self, lease: Lease, open_source: OpenSource) -> Source:
+        key = lease.tenant, lease.source, lease.listed
+        if key not in self._kept or lease.kind == SYNC:
+            self._kept[key] = ListedOnce(open_source(lease), self._clock)
+        self._kept.move_to_end(key)
+        while len(self._kept) > LISTINGS:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+class ListedOnce:
+    """A source that remembers its listing for a while. A document that has changed since then is refused by `open`."""
+
+    def __init__(self, source: Source, clock: Callable[[], float]) -> None:
+        self.name = source.name
+        self._source = source
+        self._clock = clock
+        self._listed: tuple[str, Listing, float] | None = None
+
+    def listing(self, since: str = "") -> Listing:
+        if self._listed is not None:
+            of, listing, until = self._listed
+            if of == since and self._clock() < until:
+                return listing
+        started = self._clock()
+        listing = self._source.listing(since)
+        took = self._clock() - started
+        self._listed = since, listing, self._clock() + max(LISTED_S, LISTED_TIMES * took)
+        return listing
+
+
+def _handed_out(lease: Lease, report: Report) -> Iterator[NewJob]:
+    waiting = [outcome.document for outcome in report.outcomes if outcome.change is Change.WAITING]
+    for start in range(0, len(waiting), PART):
+        documents = waiting[start : start + PART]
+        payload = {**lease.payload, "listed": lease.turn, "documents": documents}
+        yield NewJob(
+            lease.tenant, DOCUMENTS, lease.source, payload, lease.priority, parent=lease.job, total=len(documents)
+        )
+
+
+def _counts(report: Report) -> dict[str, Any]:
+    """Numbers of documents by what became of them, and of those that failed by reason. No name of any."""
+    counts = {change.value: number for change, number in report.counts.items() if number}
+    reasons = Counter(_reason(outcome) for outcome in report.failures)
+    return {"documents": counts, **({"reasons": dict(sorted(reasons.items()))} if reasons else {})}
+
+
+def _reason(outcome: Outcome) -> str:
+    return "" if outcome.reason is None else outcome.reason.value
+
+
+def _observer(tell: Callable[[Progress], None]) -> Callable[[Step, str, int, int], None]:
+    def observe(step: Step, path: str, done: int, total: int) -> None:
+        tell(Progress(step.value, done, total))
+
+    return observe
