@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 VLLM_VENV := .venv-vllm
+CLIENTS_VENV := .venv-clients
 BIN := $(VENV)/bin
 DEMO_DATA ?= demo-data
 DEMO_PORT ?= 8080
@@ -12,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm lint types floors unit eval lock format clean
+.PHONY: help demo test test-vllm test-clients lint types floors unit eval lock format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -28,15 +29,17 @@ $(VENV)/runtime: $(VENV)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/dev: $(VENV)/runtime
-	@echo "Installing the test tools into $(VENV) ..." >&2
+$(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
+	@echo "Installing the service and the test tools into $(VENV) (once; PyTorch is most of it) ..." >&2
 	$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	@touch $@
+	@touch $(VENV)/runtime $@
 
 demo: $(VENV)/runtime ## Ingest the sample company and serve it on 127.0.0.1
 	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/demo.sh "$(DEMO_DATA)" "$(DEMO_PORT)"
 
-test: lint types floors unit ## Lint, strict types, import floors and the whole test suite
+# Two at a time: mypy has one thread, and the tests start beside it.
+test: $(VENV)/dev ## Lint, strict types, import floors and the whole test suite
+	@$(MAKE) --no-print-directory -j2 lint types floors unit
 
 $(VLLM_VENV)/ready: tests/contracts/vllm-requirements.txt $(VENV)/python
 	@echo "Installing vLLM's CPU build into $(VLLM_VENV) (once; 1.8 GB) ..." >&2
@@ -49,6 +52,16 @@ test-vllm: $(VENV)/dev $(VLLM_VENV)/ready ## The contract of model servers on a 
 	RINGFENCE_TEST_VLLM_PYTHON="$(CURDIR)/$(VLLM_VENV)/bin/python" OMP_NUM_THREADS=1 \
 	  $(BIN)/python -m pytest -v -k vllm --timeout 700 tests/contracts/test_generator.py tests/contracts/test_model_server.py
 
+$(CLIENTS_VENV)/ready: tests/e2e/clients-requirements.txt $(VENV)/python
+	@echo "Installing LlamaIndex's client into $(CLIENTS_VENV) (once) ..." >&2
+	$(PYTHON) -m venv $(CLIENTS_VENV)
+	$(CLIENTS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-clients: $(VENV)/dev $(CLIENTS_VENV)/ready ## Clients that cannot share an environment with the official one
+	RINGFENCE_TEST_CLIENTS_PYTHON="$(CURDIR)/$(CLIENTS_VENV)/bin/python" OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -v tests/e2e/test_other_clients.py tests/api/test_curl.py tests/api/test_openai_client.py
+
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -59,8 +72,9 @@ types: $(VENV)/dev
 floors: $(VENV)/dev
 	$(BIN)/lint-imports
 
+# In the order of the folders: by number of tests, long files of one test would come last, and one worker be idle.
 unit: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 eval: $(VENV)/dev ## The leak and answer evals on the sample company; reports in evals/reports/
 	$(BIN)/ringfence eval leak
@@ -77,4 +91,4 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment, caches and demo data
-	rm -rf $(VENV) $(VLLM_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(CLIENTS_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

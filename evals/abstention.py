@@ -152,7 +152,7 @@ def facts_for(question: Question, person: str, world: World) -> tuple[str, ...]:
 def _case(
     name: str, question: str, passages: tuple[Passage, ...], similarity: SentenceSimilarity, facts: Iterable[str]
 ) -> Case:
-    request = GenerationRequest(question, passages, 512, 0.0, "", similarity)
+    request = GenerationRequest(question, passages, 512, 0.0, "", similarity=similarity)
     accepted = [" ".join(fact.split()).lower() for fact in facts]
     scored = score_candidates(request, similarity)
     chosen = " ".join(text for _, text in choose_sentences(request, similarity, -1.0)).lower()

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -223,6 +224,72 @@ def privacy_outgoing_command(
     from evals import running  # noqa: PLC0415 - as above
 
     finish(lambda: running.privacy_outgoing_report(data, texts, seed, _talk), reports, as_json, print_figures)
+
+
+@evaluate.command("ingest")
+def ingest_command(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            envvar="RINGFENCE_EVAL_DATA",
+            help="Folder with the public data sets. Without: the sample company and generated notes only.",
+        ),
+    ] = None,
+    compare: Annotated[bool, typer.Option(help="Beside the straightforward way, on the same files.")] = True,
+    documents: Annotated[int, typer.Option(min=1, help="Files of each kind in the comparison.")] = 40,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each way goes through them.")] = 3,
+    resync: Annotated[int, typer.Option(min=0, help="Also a folder of so many files, unchanged and 1 % changed.")] = 0,
+    hostile: Annotated[int, typer.Option(min=0, help="Also so many hostile and broken files in one run.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed makes other notes and other hostile files.")] = 1,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """How fast documents are read beside LlamaIndex with Presidio, and how well they are found and masked."""
+    from evals.ingest import command  # noqa: PLC0415 - as above
+
+    wanted = command.Wanted(compare, documents, rounds, resync, hostile, seed)
+    finish(lambda: command.ingest_report(data, wanted, _talk), reports, as_json, print_figures)
+
+
+@evaluate.command("fuzz")
+def fuzz_command(
+    examples: Annotated[int, typer.Option(min=1, help="Valid requests of each operation, and as many invalid.")] = 50,
+    data_dir: Company = None,
+    seed: Annotated[int, typer.Option(help="Another seed draws other requests.")] = 1,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """Whatever the API's description allows, with two people's keys: no server error, nothing of the other's."""
+    if find_spec("schemathesis") is None:
+        raise Misuse("schemathesis is not installed: pip install '.[dev]'.")
+    from evals import fuzz_company  # noqa: PLC0415 - as above
+
+    finish(lambda: fuzz_company.fuzz_report(data_dir, examples, seed, _talk), reports, as_json, print_figures)
+
+
+@evaluate.command("soak")
+def soak_command(
+    requests: Annotated[int, typer.Option(min=100, help="Calls of all kinds together.")] = 5000,
+    workers: Annotated[int, typer.Option(min=1, max=200, help="Callers at once.")] = 8,
+    data_dir: Company = None,
+    seed: Annotated[int, typer.Option(help="Another seed makes other calls.")] = 1,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+) -> None:
+    """A real service under mixed and hostile traffic, killed in the middle: memory flat, no record lost."""
+    from evals.soak import command  # noqa: PLC0415 - as above
+
+    wanted = command.Wanted(requests, workers, seed)
+    finish(lambda: command.soak_report(data_dir, wanted, _talk), reports, as_json, print_figures)
+
+
+@evaluate.command("injection")
+def injection_command(data: Data = DEFAULT_DATA, reports: Reports = REPORTS, as_json: AsJson = False) -> None:
+    """Planted instructions: what the detector finds, how often it alarms for nothing, and that none has an effect."""
+    from evals.injection import command  # noqa: PLC0415 - as above
+
+    finish(lambda: command.injection_report(data, _talk), reports, as_json, print_figures)
 
 
 def finish(

@@ -18,10 +18,11 @@ from evals.logs import captured_log
 from evals.oracle import Oracle, level_number, read_oracle
 from evals.questions import POLICY, Question, RightAnswer, document_paths, load_questions, source_text
 from evals.report import Gate, Json, Report
-from evals.surfaces import QUESTION_SURFACES, Asker, Output
+from evals.surfaces import AGENT_SURFACES, QUESTION_SURFACES, Asker, Output
 from rag.api.parts import AppParts, QuestionPath
 from rag.db.engine import Database
 from rag.domain import Answer, Principal, Span
+from rag.query.account import Account
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
@@ -30,8 +31,10 @@ from rag.query.unmasking import GivenBack
 DEMO = ("user:ines.halvorsen", "user:tomas.okafor", "user:jonas.weidmann")
 WIDEST = "user:viktor.amsel"
 EXAMPLES_MAX = 25
-THROUGH_ASSISTANTS = ("search", "chat")
+THROUGH_ASSISTANTS = ("search", "chat", *AGENT_SURFACES)
 """What assistants call. The other surfaces are the same path, asked by every person alone."""
+AGENTS_EVERY = 8
+"""Of so many questions and sections, one is also asked for over MCP, which leads to the same functions."""
 PLANTS = ("search", "ask", "passage", "hide")
 
 _VALUES = {
@@ -140,9 +143,11 @@ async def examine(asker: Asker, world: World, findings: Findings) -> None:
     """Everything that one asker can try."""
     judge = Judge(asker, world, findings)
     hits_before = findings.found["search"]
-    for question in world.questions:
+    for number, question in enumerate(world.questions):
         for surface, ask in asker.surfaces.items():
             if asker.assistant is not None and surface not in THROUGH_ASSISTANTS:
+                continue
+            if surface in AGENT_SURFACES and number % AGENTS_EVERY:
                 continue
             output = await ask(question.text)
             judge.look(surface, question.text, output)
@@ -181,17 +186,20 @@ async def _name_marks(asker: Asker, world: World, judge: Judge) -> None:
 async def _open_passages(asker: Asker, world: World, judge: Judge) -> None:
     """Open every chunk of every section; what she may not read must look like what does not exist."""
     nowhere = await asker.get("/api/v1/documents/doc_0/versions/ver_0/passage?start=0&end=10")
-    for section in world.sections:
+    for number, section in enumerate(world.sections):
         for span in section.spans:
             accept = "text/html" if span == section.spans[0] else "application/json"
-            output = await asker.open(section, span, accept)
+            opened = [("passage", await asker.open(section, span, accept))]
+            if span == section.spans[0] and number % AGENTS_EVERY == 0:
+                opened.append(("mcp_passage", await asker.mcp_open(section, span)))
             asked = f"{section.document} {section.version} {span.start} {span.end}"
-            judge.look("passage", asked, output)
-            may = section.name in judge.readable
-            if may and output.status != httpx.codes.OK:
-                judge.hidden("passage", asked, section.name)
-            if not may and output.status != nowhere.status:
-                judge.leaked("passage", asked, section.name)
+            for surface, output in opened:
+                judge.look(surface, asked, output)
+                may = section.name in judge.readable
+                if may and output.status != httpx.codes.OK:
+                    judge.hidden(surface, asked, section.name)
+                if not may and output.status != nowhere.status:
+                    judge.leaked(surface, asked, section.name)
 
 
 async def _ask_about_rights(asker: Asker, world: World, judge: Judge) -> None:
@@ -249,6 +257,7 @@ def _values(world: World, callers: Sequence[str]) -> tuple[Values, frozenset[str
 def report_of(findings: Findings, world: World, askers: int, arguments: dict[str, Json]) -> Report:
     """Figures and gates; the floors see to it that nothing passes by doing nothing."""
     asked = len(world.questions) * len(world.oracle.people) * len(QUESTION_SURFACES)
+    by_agents = len(world.questions[::AGENTS_EVERY]) * len(world.oracle.people) * len(AGENT_SURFACES)
     documents = len({section.document for section in world.sections})
     opened, tried = findings.found["passage"], findings.calls["passage"]
     figures: dict[str, Json] = {
@@ -277,6 +286,7 @@ def report_of(findings: Findings, world: World, askers: int, arguments: dict[str
         Gate("documents", "at least", len(document_paths()), documents),
         Gate("checked", "at least", max(1, asked + askers * len(world.sections)), sum(findings.calls.values())),
         Gate("questions asked", "at least", max(1, asked), sum(findings.calls[name] for name in QUESTION_SURFACES)),
+        Gate("asked by agents", "at least", max(1, by_agents), sum(findings.calls[name] for name in AGENT_SURFACES)),
         Gate("passages tried", "at least", max(1, askers * len(world.sections)), tried),
         Gate("fingerprints", "at least", 1000 * askers, findings.fingerprints),
         Gate("passages_opened", "at least", 1, opened),
@@ -318,8 +328,8 @@ class PlantedPath:
         async for event in self.inner.ask(question, self._principal(principal, "ask"), options):
             yield event
 
-    async def search(self, question: str, principal: Principal, limit: int) -> Found:
-        found = await self.inner.search(question, self._principal(principal, "search"), limit)
+    async def search(self, question: str, principal: Principal, limit: int, account: Account | None = None) -> Found:
+        found = await self.inner.search(question, self._principal(principal, "search"), limit, account)
         return replace(found, chunks=()) if self.plant == "hide" else found
 
     async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:

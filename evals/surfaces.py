@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from mcp.shared.exceptions import MCPError
 
+from evals.agents import Through, agent, status_of
 from evals.company import StoredSection, headers
 from evals.questions import TENANT
 from rag.api.parts import QuestionPath
@@ -16,6 +18,8 @@ from rag.query.parts import Options
 
 QUESTION_SURFACES = ("search", "ask", "chat", "stream")
 """The surfaces that take a question."""
+AGENT_SURFACES = ("mcp_search", "mcp_ask")
+"""The same two for agents: the path below is the one of `search` and `chat`, so a sample of the questions is enough."""
 SEARCH_LIMIT = 50
 _EVENT = "data: "
 
@@ -55,7 +59,7 @@ class Asker:
     @property
     def surfaces(self) -> Mapping[str, Callable[[str], Awaitable[Output]]]:
         """The surfaces that take a question, by name."""
-        return {name: getattr(self, name) for name in QUESTION_SURFACES}
+        return {name: getattr(self, name) for name in (*QUESTION_SURFACES, *AGENT_SURFACES)}
 
     async def search(self, question: str) -> Output:
         response = await self._post("/v1/search", {"query": question, "limit": SEARCH_LIMIT})
@@ -102,6 +106,26 @@ class Asker:
         text = "\n".join(["".join(pieces), answer.text, *quotes])
         return Output(200, text, answer.text, answer.found, frozenset(c.document for c in answer.citations))
 
+    async def mcp_search(self, question: str) -> Output:
+        return await self._call_tool("search", {"query": question, "limit": SEARCH_LIMIT})
+
+    async def mcp_ask(self, question: str) -> Output:
+        return await self._call_tool("ask", {"question": question})
+
+    async def mcp_open(self, section: StoredSection, span: Span) -> Output:
+        """A section by the form of link that the service tells agents, whether or not she was ever given it."""
+        through = Through(self.client)
+        status: int = httpx.codes.OK
+        async with agent(through, self._root, self._headers) as client:
+            template = (await client.list_resource_templates()).resource_templates[0].uri_template
+            uri = template.format(document=section.document, version=section.version, start=span.start, end=span.end)
+            try:
+                await client.read_resource(uri)
+            except MCPError as refusal:
+                hidden = refusal.error.data == {"code": "not_found"}
+                status = httpx.codes.NOT_FOUND if hidden else httpx.codes.INTERNAL_SERVER_ERROR
+        return Output(status, _all_texts(through.seen), found=status == httpx.codes.OK)
+
     async def open(self, section: StoredSection, span: Span, accept: str = "application/json") -> Output:
         """A citation's link to a section, whether or not she was ever given it."""
         url = f"/api/v1/documents/{section.document}/versions/{section.version}/passage"
@@ -117,6 +141,22 @@ class Asker:
     async def post(self, url: str, body: Mapping[str, Any]) -> Output:
         response = await self._post(url, body)
         return Output(response.status_code, _all_text(response))
+
+    async def _call_tool(self, tool: str, arguments: dict[str, Any]) -> Output:
+        through = Through(self.client)
+        async with agent(through, self._root, self._headers) as client:
+            result = await client.call_tool(tool, arguments)
+        text = _all_texts(through.seen)
+        if result.is_error:
+            return Output(status_of(result.meta), text)
+        record = result.structured_content
+        shown = record["passages"] if tool == "search" else record["citations"]
+        found = bool(record.get("found", shown))
+        return Output(httpx.codes.OK, text, record.get("text", ""), found, frozenset(one["document"] for one in shown))
+
+    @property
+    def _root(self) -> str:
+        return str(self.client.base_url).rstrip("/")
 
     @property
     def _headers(self) -> Mapping[str, str]:
@@ -146,6 +186,10 @@ def _all_text(response: httpx.Response) -> str:
     sent = [f"{name}: {value}" for name, value in response.headers.items()]
     body = _json(response)
     return "\n".join([*sent, *([response.text] if body is None else _strings(body))])
+
+
+def _all_texts(responses: list[httpx.Response]) -> str:
+    return "\n".join(map(_all_text, responses))
 
 
 def _strings(value: Any) -> Iterator[str]:

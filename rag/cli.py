@@ -21,6 +21,7 @@ SUMMARIES: Mapping[str, str] = {
     "ask": "Ask a question as a person and get a cited answer.",
     "ingest": "Read a folder of documents into a tenant.",
     "documents": "List and look at what was ingested.",
+    "worker": "Work on queued jobs: read sources that `ingest --enqueue` or the API asked for.",
     "policy": "Show, change, try out and test who may read what.",
     "keys": "Create, list and revoke API keys.",
     "audit": "Show the audit log and verify that nobody changed it.",

@@ -118,16 +118,34 @@ class Claim:
     text: str = field(repr=False)
     citations: tuple[int, ...]
 
+    @property
+    def supported(self) -> bool:
+        """Nothing else than a citation supports a claim: one that has none stands in the answer marked as such."""
+        return bool(self.citations)
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Milliseconds by stage, in the order of the path. What authorisation costs is `plan` plus `check`."""
+    """Milliseconds by stage, in the order of the path. What authorisation costs is `plan` plus `check`.
+
+    `counts` are numbers of this question by name, `first_ms` is when its first claim was ready to leave.
+    """
 
     stages: tuple[tuple[str, float], ...]
+    counts: tuple[tuple[str, int], ...] = ()
+    first_ms: float | None = None
 
     @property
     def total_ms(self) -> float:
         return sum(ms for _, ms in self.stages)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardCodes:
+    """What was noticed that speaks to a model: codes of the question, and of passages that this reader may read."""
+
+    question: tuple[str, ...] = ()
+    passages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +161,7 @@ class Answer:
     epoch: int
     model: str
     timings: Timings
+    guard: GuardCodes = GuardCodes()
 
 
 def content_id(prefix: str, digest: bytes) -> str:

@@ -17,13 +17,17 @@ class LimitSettings(BaseModel):
     assistant_requests_per_minute: int | None = Field(
         None, ge=1, description="For all people and by all its keys together. Default: none but that of each key."
     )
-    answers_at_once: int = Field(64, ge=1, description="Answers that one process works on; more wait in a queue.")
+    answers_at_once: int = Field(
+        64, ge=1, description="Answers and searches that one process works on; more wait in a queue."
+    )
     person_answers_at_once: int = Field(8, ge=1, description="The same, for one person.")
     assistant_answers_at_once: int | None = Field(
         None, ge=1, description="The same, for one assistant. Default: answers_at_once."
     )
     queue_wait_s: float = Field(10.0, ge=0, description="Longest wait in that queue; then the answer is 429.")
-    queue_length: int = Field(64, ge=0, description="Questions of one tenant that may wait in one process.")
+    queue_length: int = Field(
+        64, ge=0, description="Questions and searches of one tenant that may wait in one process."
+    )
     person_tokens_per_day: int | None = Field(
         None,
         ge=1,

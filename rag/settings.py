@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -20,8 +20,10 @@ from pydantic_settings import (
 )
 
 from rag.errors import Misuse
+from rag.hidden_content import HiddenAction, HiddenKind
 from rag.issuer_settings import IdentitySettings
 from rag.limit_settings import LimitSettings
+from rag.telemetry_settings import TelemetrySettings
 
 _PASSWORD_IN_URL = re.compile(
     r"(?<=://)([^:/?#@]*):.*@|(?<=[?&])([a-z_]*(?:password|secret|token|key)=)[^&#]*", re.IGNORECASE
@@ -35,6 +37,13 @@ class _Part(BaseModel):
 class DatabaseSettings(_Part):
     url: str | None = Field(
         None, description="SQLAlchemy URL with an async driver. Default: SQLite in the data folder.", repr=False
+    )
+    pool_size: int = Field(15, ge=2, le=1000, description="Postgres: connections of one process, at most.")
+    pool_timeout_s: float = Field(
+        10.0, gt=0, description="Postgres: how long to wait for one of them; then the answer is 503."
+    )
+    statement_timeout_s: float = Field(
+        60.0, ge=0, description="Postgres: one statement of a service or a command; 0: no limit. Migrations have none."
     )
 
 
@@ -54,7 +63,13 @@ class IndexSettings(_Part):
 class EmbeddingSettings(_Part):
     model: str = Field("all-MiniLM-L6-v2", description="Bundled model, or the path of a sentence-transformers folder.")
     sha256: str | None = Field(None, description="Digest of a folder's manifest; required when `model` is a path.")
-    batch: int = Field(32, ge=1, le=1024, description="Texts per forward pass.")
+    batch: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Texts per forward pass. Alone, a text is not filled up to the length of a longer one, and has the "
+        "same vector to the bit whatever is embedded beside it; 32 take 1.6 times as long on one core.",
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads of the model. Default: all cores.")
 
 
@@ -140,6 +155,20 @@ class GeneratorSettings(_Part):
         le=1,
         description="Sentence support below it is 'not found'. Calibrated by `ringfence eval abstention`.",
     )
+    unsupported: Literal["remove", "mark"] = Field(
+        "remove",
+        description="What becomes of a model's sentence that no passage supports: it is left out, or, beside supported "
+        "ones, shown with [unsupported] behind it if nothing else speaks against it.",
+    )
+    support_model: str = Field(
+        "none",
+        description="A second check of supported sentences, which can only reject: none, or the path of a "
+        "sentence-transformers CrossEncoder folder.",
+    )
+    support_sha256: str | None = Field(
+        None, description="Digest of that folder's manifest; required when `support_model` is a path."
+    )
+    support_threshold: float = Field(0.5, ge=0, le=1, description="Sentences that it scores below are rejected.")
 
     @property
     def base_urls(self) -> tuple[str, ...]:
@@ -152,10 +181,29 @@ class ServiceSettings(_Part):
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     question_chars_max: int = Field(4000, ge=1, description="Longest question.")
     body_bytes_max: int = Field(1_000_000, ge=1000, description="Longest request body.")
+    connections_max: int = Field(
+        1000, ge=1, description="Connections at once in one process; to those above it the answer is 503."
+    )
+    head_timeout_s: float = Field(10.0, gt=0, description="A caller must have sent the head of a request by then.")
+    body_timeout_s: float = Field(30.0, gt=0, description="The same for the whole body; then the answer is 408.")
+    reader_timeout_s: float = Field(
+        60.0, gt=0, description="A caller who takes nothing of an answer for so long is cut off. On Linux."
+    )
     passages: int = Field(6, ge=1, le=50, description="Chunks that reach the generator.")
+    neighbours: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="Chunks on either side of each of them that reach it too, where they fit and may be read.",
+    )
     requests_per_minute: int = Field(120, ge=1, description="Per key.")
     public_url: str | None = Field(
         None, description="Root of the service as callers see it, for links in citations. Default: from host and port."
+    )
+    mcp_hosts: tuple[str, ...] = Field(
+        (),
+        description="Other host names by which agents reach /mcp, such as a Kubernetes service's. Known are those of "
+        "public_url, host and this machine; requests by any other are refused (DNS rebinding).",
     )
     docs: bool = Field(False, description="Serve the API description at /openapi.json.")
     metrics_open: bool = Field(
@@ -172,6 +220,20 @@ class ServiceSettings(_Part):
     jwt_audience: str = Field("ringfence", description="Required `aud` of those tokens.")
 
 
+class SourceSettings(_Part):
+    """A source that jobs may read, and the one tenant whose documents it holds: a folder, or one of a file's."""
+
+    tenant: str = Field(min_length=1, max_length=128)
+    folder: Path | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "SourceSettings":
+        if (self.folder is None) == (self.file is None):
+            raise ValueError("give either folder, or file (a file of sources, which has one of this name)")
+        return self
+
+
 class IngestionSettings(_Part):
     file_bytes_max: int = Field(50_000_000, ge=1, description="Larger files are reported, not read.")
     text_chars_max: int = Field(5_000_000, ge=1, description="More extracted text than this is refused.")
@@ -179,6 +241,22 @@ class IngestionSettings(_Part):
     parse_cpu_s: int = Field(40, ge=1, description="CPU time of the same.")
     parse_memory_bytes: int = Field(1_500_000_000, ge=100_000_000, description="Address space of the same.")
     chunk_tokens: int = Field(200, ge=32, le=256, description="Longest chunk in tokens of the embedder.")
+    hidden: dict[HiddenKind, HiddenAction] = Field(
+        {},
+        description="index, drop or quarantine, by kind of hidden content (hidden_sheet, hidden_row, hidden_column, "
+        "hidden_slide, speaker_note, comment, tracked_deletion, invisible_text); drop where nothing is said. "
+        "A label file of the source can say otherwise.",
+    )
+    sources: dict[str, SourceSettings] = Field(
+        {},
+        description="By name, what administrators may have read by a job (`POST /api/v1/jobs`): the tenant whose it "
+        "is, and a folder, or a file of sources that has one of this name.",
+    )
+    injection: Literal["flag", "quarantine"] = Field(
+        "flag",
+        description="What is done with a document that speaks to a model: flag tells, quarantine keeps it from all "
+        "readers until `ringfence documents release`. A change reads all documents again.",
+    )
 
 
 class Settings(BaseSettings):
@@ -201,6 +279,7 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     limits: LimitSettings = LimitSettings()
     identity: IdentitySettings = IdentitySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     ingestion: IngestionSettings = IngestionSettings()
 
     @classmethod

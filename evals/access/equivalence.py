@@ -13,7 +13,7 @@ from typing import Any
 from evals.access.engine import Shards, chunk
 from evals.access.hostile import hostile_payloads
 from evals.access.mutants import MUTANTS, Candidate, Mutant
-from evals.access.oracle import Oracle, ParsedOnce
+from evals.access.oracle import CompiledOnce, Oracle
 from evals.access.worlds import ACTION, EPOCH, World, corpus, policy
 from policies.plan import Conditions
 from policies.rules import Attributes
@@ -110,7 +110,7 @@ def make_cases(seed: int, held: Corpus, policies: int = POLICIES_PER_CORPUS) -> 
     """Random policies about the documents of a corpus, each with Casbin's answer about every document."""
     for number in range(policies):
         world = policy(Random(f"{seed}/{held.number}/{number}"), held.documents)
-        oracle = Oracle(world.rules, world.links, enforcer=ParsedOnce)
+        oracle = Oracle(world.rules, world.links, enforcer=CompiledOnce)
         allowed = {name for name, found in held.chunks.items() if oracle.allows(world.callers, ACTION, found)}
         yield Case(number, world, frozenset(allowed))
 

@@ -4,33 +4,49 @@ Shares the model file with the product and nothing else: its own rows, its own r
 tenants' rules, no slice, no snapshot, no memory of answers.
 """
 
+import ast
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from types import CodeType
 from typing import Any
 
 import casbin
 from casbin.model import Model
-from casbin.util.expression import SimpleEval
 
 from policies.rules import Attributes, Caller, RoleLink, Rule
 
 MODEL = resources.files("policies").joinpath("model.conf").read_text(encoding="utf-8")
 
 
-class ParsedOnce(casbin.Enforcer):  # type: ignore[misc] # casbin has no types
-    """The stock enforcer, except that it parses its matcher once and not at every request: half of the time.
+class CompiledOnce(casbin.Enforcer):  # type: ignore[misc] # casbin has no types
+    """The stock enforcer, except that Python evaluates the matcher, compiled once, and not `simpleeval` anew at every
+    rule: a quarter of the time.
 
-    Its one matcher calls no `eval()`, so the text that it parses is always the same.
+    The matcher is the model's own text in Casbin's own Python spelling, which calls no `eval()`, so it is always the
+    same. Nothing of a rule or a request becomes code.
     """
 
-    _parsed: Any = None
-
     def _get_expression(self, expr: str, functions: Any = None) -> Any:
-        if self._parsed is None:
-            self._parsed = super()._get_expression(expr, functions).ast_parsed_value
-        expression = SimpleEval("", functions)
-        expression.ast_parsed_value = self._parsed
-        return expression
+        return _Matcher(_compiled(expr), {"__builtins__": {}, **functions})
+
+
+@dataclass(frozen=True, slots=True)
+class _Matcher:
+    """What Casbin asks about each rule, with the columns of the rule and of the request as names."""
+
+    code: CodeType
+    functions: dict[str, Any]
+
+    def eval(self, names: dict[str, Any]) -> Any:
+        return eval(self.code, self.functions, names)  # noqa: S307 - the matcher of our own model file
+
+
+@cache
+def _compiled(expr: str) -> CodeType:
+    parsed = casbin.Enforcer._get_expression(expr, {}).ast_parsed_value
+    return compile(ast.Expression(parsed), "model.conf", "eval")
 
 
 class Oracle:

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import spacy
-from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+from presidio_analyzer import AnalyzerEngine, RecognizerRegistry, RecognizerResult
 from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine
 
 from evals.privacy.scoring import Span, merged
@@ -26,7 +26,10 @@ class PlainPresidio:
         registry.load_predefined_recognizers(languages=["en"], nlp_engine=engine)
         self._engine = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
 
+    def results(self, text: str) -> list[RecognizerResult]:
+        """What it would mask, as its anonymizer takes it."""
+        return [result for result in self._engine.analyze(text, "en") if result.entity_type not in LEFT_OUT]
+
     def spans(self, text: str) -> tuple[Span, ...]:
         """What it would mask."""
-        results = self._engine.analyze(text, "en")
-        return merged((result.start, result.end) for result in results if result.entity_type not in LEFT_OUT)
+        return merged((result.start, result.end) for result in self.results(text))

@@ -9,8 +9,17 @@ import typer
 
 from policies.administration import Administrator
 from policies.rules import Caller, InvalidRule, plain_name
+from policies.tenancy import within
 
-Tenant = Annotated[str, typer.Option("--tenant", envvar="RINGFENCE_TENANT", help="Whose policy.")]
+
+def of_tenant(context: typer.Context, tenant: str | None) -> str | None:
+    """Callback of an option --tenant: what the command does is that tenant's, see `policies.tenancy`."""
+    if tenant is not None:
+        context.with_resource(within(tenant))
+    return tenant
+
+
+Tenant = Annotated[str, typer.Option("--tenant", envvar="RINGFENCE_TENANT", callback=of_tenant, help="Whose policy.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ShowAll = Annotated[bool, typer.Option("--all", help="Show everything, however long.")]
 

@@ -2,9 +2,11 @@
 
 from fastapi import FastAPI
 
-from rag.api import chat, errors, operations, passage, scim, unmask
+from rag.api import chat, errors, jobs, operations, passage, scim, unmask
+from rag.api.description.document import describe
 from rag.api.envelope import Envelope
 from rag.api.limits import RequestRates
+from rag.api.mcp import door
 from rag.api.parts import AppParts, AppState
 from rag.api.policy import editing, enquiries, reading
 from rag.api.queue import AnswerQueue
@@ -27,9 +29,12 @@ def create_app(parts: AppParts) -> FastAPI:
             "auto_configure": False,
         },
     )
-    app.state.ringfence = AppState(parts, RequestRates(parts.settings), AnswerQueue(parts.settings.limits))
-    app.add_middleware(Envelope, body_bytes_max=service.body_bytes_max, metrics=parts.metrics)
+    queue = AnswerQueue(parts.settings.limits, parts.metrics.queue_wait.observe)
+    parts.metrics.watch_queue(waiting=lambda: queue.waiting, working=lambda: queue.working)
+    app.state.ringfence = AppState(parts, RequestRates(parts.settings), queue)
+    app.add_middleware(Envelope, service=service, metrics=parts.metrics, tracing=parts.tracing)
     errors.install(app)
-    for room in (chat, passage, unmask, operations, reading, editing, enquiries, scim):
+    for room in (chat, passage, unmask, operations, jobs, reading, editing, enquiries, scim, door):
         app.include_router(room.router)
+    app.openapi = describe(app)  # type: ignore[method-assign] # FastAPI's own way to change it
     return app

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 
+from policies.tenancy import bind
 from rag.api.parts import AppParts, state_of
 from rag.api.scopes import admits
 from rag.audit.record import AuditBody
@@ -44,6 +45,8 @@ async def verified_bearer(request: Request) -> Bearer:
     """The caller's key or access token, verified, counted against its rate, and meant for this route."""
     state = state_of(request)
     bearer = await identify(credentials_of(request), state.parts.identity)
+    if bearer.tenant is not None:
+        bind(bearer.tenant)
     state.rates.take_key(bearer.counted_as)
     request.scope["ringfence.log"] = {"key": bearer.id, "tenant": bearer.tenant}
     if not admits(request, bearer):

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from rag.api.caller import RequiredPrincipal, VerifiedBearer
-from rag.api.completions import DONE, Shape, Usage, event, passage_url, timings_record
+from rag.api.completions import DONE, Shape, Usage, event, hit_record, timings_record
 from rag.api.errors import error_object, known
-from rag.api.logs import log, log_crash
+from rag.api.explaining import WishedAccount
+from rag.api.explanation import explained
+from rag.api.logs import answer_facts, log, log_crash, timing_facts
 from rag.api.parts import AppState, state_of
 from rag.api.schemas import (
     MODEL,
@@ -22,8 +24,9 @@ from rag.api.schemas import (
     refuse_unsupported,
 )
 from rag.api.streams import EventStream, Pump, unless_left
-from rag.domain import Answer, ReadableChunk
+from rag.domain import Answer
 from rag.errors import RingfenceError
+from rag.query.account import Account
 from rag.query.parts import Options
 
 router = APIRouter(prefix="/v1")
@@ -32,7 +35,7 @@ SendText = Callable[[str], Awaitable[None]]
 
 
 @router.post("/chat/completions", operation_id="create_chat_completion")
-async def create_chat_completion(request: Request, principal: RequiredPrincipal) -> Response:
+async def create_chat_completion(request: Request, principal: RequiredPrincipal, account: WishedAccount) -> Response:
     """Answer the last user message from what the caller's person may read, with citations.
 
     Everything that can be refused is refused before the first byte: a stream that has begun has status 200.
@@ -42,13 +45,13 @@ async def create_chat_completion(request: Request, principal: RequiredPrincipal)
     refuse_unsupported(chat)
     question = question_of(chat, state.parts.settings)
     slot = await unless_left(request.receive, state.queue.enter(principal))
-    pump = Pump(state.parts.path.ask(question, principal, _options(chat, state)))
+    pump = Pump(state.parts.path.ask(question, principal, _options(chat, state, account)))
 
     def end() -> None:
         pump.stop()
         slot.release()
 
-    shape = Shape(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), state.parts.public_url)
+    shape = Shape(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), state.parts.public_url, account)
     try:
         if not chat.stream:
             answer = await unless_left(request.receive, _whole(pump))
@@ -131,53 +134,41 @@ async def retrieve_model(model: str, bearer: VerifiedBearer) -> Response:
 
 
 @router.post("/search", operation_id="search")
-async def search(request: Request, principal: RequiredPrincipal) -> Response:
+async def search(request: Request, principal: RequiredPrincipal, account: WishedAccount) -> Response:
     """The passages nearest to a query among those the caller's person may read, masked."""
-    parts = state_of(request).parts
+    state = state_of(request)
+    parts = state.parts
     wanted = await read_body(request, SearchRequest)
     query = checked_question(wanted.query, "query", parts.settings)
-    found = await unless_left(request.receive, parts.path.search(query, principal, wanted.limit))
-    request.scope["ringfence.log"] |= {"hits": len(found.chunks), "epoch": found.epoch}
+    slot = await unless_left(request.receive, state.queue.enter(principal))
+    try:
+        found = await unless_left(request.receive, parts.path.search(query, principal, wanted.limit, account))
+    finally:
+        slot.release()
+    request.scope["ringfence.log"] |= {"epoch": found.epoch, **timing_facts(found.timings)}
     return JSONResponse(
         {
             "object": "list",
-            "data": [_hit(chunk, parts.public_url) for chunk in found.chunks],
+            "data": [hit_record(chunk, parts.public_url) for chunk in found.chunks],
             "epoch": found.epoch,
             "timings": timings_record(found.timings),
+            **explained(account),
         }
     )
-
-
-def _hit(found: ReadableChunk, public_url: str) -> dict[str, object]:
-    chunk = found.chunk
-    return {
-        "object": "search.hit",
-        "document": chunk.document,
-        "version": chunk.version,
-        "chunk": chunk.id,
-        "title": found.title,
-        "heading": chunk.heading,
-        "page": chunk.page,
-        "span": {"start": chunk.span.start, "end": chunk.span.end},
-        "text": chunk.text,
-        "level": found.attributes.level.name.lower(),
-        "score": found.score,
-        "similarity": found.similarity,
-        "url": passage_url(public_url, chunk.document, chunk.version, chunk.span),
-    }
 
 
 def _model() -> dict[str, object]:
     return {"id": MODEL, "object": "model", "created": 0, "owned_by": "ringfence"}
 
 
-def _options(chat: ChatRequest, state: AppState) -> Options:
+def _options(chat: ChatRequest, state: AppState, account: Account | None) -> Options:
     """The caller's wishes; a longer answer than the service gives is cut to what it gives, not refused."""
     asked = chat.max_completion_tokens or chat.max_tokens
     longest = state.parts.settings.generator.max_tokens
     return Options(
         max_tokens=None if asked is None else min(asked, longest),
         temperature=chat.temperature,
+        account=account,
     )
 
 
@@ -201,4 +192,4 @@ def _usage(question: str, answer: Answer, state: AppState) -> Usage:
 
 def _note(request: Request, state: AppState, answer: Answer) -> None:
     state.parts.metrics.answer(found=answer.found, stages=answer.timings.stages)
-    request.scope["ringfence.log"] |= {"answer": answer.id, "found": answer.found, "epoch": answer.epoch}
+    request.scope["ringfence.log"] |= answer_facts(answer)

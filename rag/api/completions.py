@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rag.api.explanation import explained
 from rag.api.schemas import MODEL
-from rag.domain import Answer, Citation, Span, Timings
+from rag.domain import Answer, Citation, ReadableChunk, Span, Timings
+from rag.query.account import Account
 
 DONE = "data: [DONE]\n\n"
+PASSAGE_PATH = "/api/v1/documents/{document}/versions/{version}/passage?start={start}&end={end}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What all objects of one response share. `public_url` is the root of the links."""
+    """What all objects of one response share. `public_url` is the root of the links, `account` what to explain."""
 
     id: str
     created: int
     public_url: str = field(default="")
+    account: Account | None = field(default=None, repr=False)
 
     def completion(self, answer: Answer, usage: Usage) -> dict[str, Any]:
         """A whole `chat.completion`."""
@@ -49,7 +53,7 @@ class Shape:
             "model": MODEL,
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
             "usage": usage.record(),
-            "ringfence": ringfence_record(answer, self.public_url),
+            "ringfence": self._record(answer),
         }
 
     def opening(self) -> str:
@@ -63,12 +67,15 @@ class Shape:
         return self._chunk(
             {"annotations": annotations(answer, self.public_url)},
             finish_reason="stop",
-            ringfence=ringfence_record(answer, self.public_url),
+            ringfence=self._record(answer),
         )
 
     def usage_chunk(self, usage: Usage) -> str:
         """Sent after the closing one, without choices, where `stream_options.include_usage` asks for it."""
         return event({**self._head(), "choices": [], "usage": usage.record()})
+
+    def _record(self, answer: Answer) -> dict[str, Any]:
+        return ringfence_record(answer, self.public_url) | explained(self.account)
 
     def _head(self) -> dict[str, Any]:
         return {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": MODEL}
@@ -94,8 +101,10 @@ def ringfence_record(answer: Answer, public_url: str) -> dict[str, Any]:
         "model": answer.model,
         "citations": [citation_record(citation, public_url) for citation in answer.citations],
         "claims": [
-            {"start": span.start, "end": span.end, "citations": list(numbers)} for span, numbers in claim_spans(answer)
+            {"start": span.start, "end": span.end, "citations": list(numbers), "supported": bool(numbers)}
+            for span, numbers in claim_spans(answer)
         ],
+        "guard": {"question": list(answer.guard.question), "passages": list(answer.guard.passages)},
         "timings": timings_record(answer.timings),
     }
 
@@ -120,9 +129,29 @@ def timings_record(timings: Timings) -> dict[str, float]:
     return {**{stage: round(ms, 2) for stage, ms in timings.stages}, "total_ms": round(timings.total_ms, 2)}
 
 
+def hit_record(found: ReadableChunk, public_url: str) -> dict[str, Any]:
+    """A passage that was found, as a search shows it."""
+    chunk = found.chunk
+    return {
+        "object": "search.hit",
+        "document": chunk.document,
+        "version": chunk.version,
+        "chunk": chunk.id,
+        "title": found.title,
+        "heading": chunk.heading,
+        "page": chunk.page,
+        "span": {"start": chunk.span.start, "end": chunk.span.end},
+        "text": chunk.text,
+        "level": found.attributes.level.name.lower(),
+        "score": found.score,
+        "similarity": found.similarity,
+        "url": passage_url(public_url, chunk.document, chunk.version, chunk.span),
+    }
+
+
 def passage_url(public_url: str, document: str, version: str, span: Span) -> str:
     """A link that stays the same and is decided on each time it is opened."""
-    return f"{public_url}/api/v1/documents/{document}/versions/{version}/passage?start={span.start}&end={span.end}"
+    return public_url + PASSAGE_PATH.format(document=document, version=version, start=span.start, end=span.end)
 
 
 def annotations(answer: Answer, public_url: str) -> list[dict[str, Any]]:

@@ -8,11 +8,14 @@ from dataclasses import asdict
 from sqlalchemy.exc import SQLAlchemyError
 
 from policies.store import PolicyError, PolicyStore, SnapshotCache
+from policies.tenancy import every_tenant, within
+from rag.api.counted import CountedAuditLog, CountedEmbedder
 from rag.api.desk import desk_on
 from rag.api.metrics import Metrics
 from rag.api.parts import AppParts, Check
 from rag.api.probes import reach_index_server
-from rag.audit.log import AuditLog
+from rag.api.readings import ModelServersCollector, Readings
+from rag.audit.store import AuditCheckpoints
 from rag.db.documents import tenants_with_documents
 from rag.db.engine import Database, open_database
 from rag.db.folder import DataFolder
@@ -21,6 +24,8 @@ from rag.embedding.minilm import load_embedder
 from rag.errors import PolicyUnreadable
 from rag.generation.choose import open_generator
 from rag.generation.extractive import ExtractiveGenerator
+from rag.generation.openai_compatible import OpenAIGenerator
+from rag.generation.protocol import Generator
 from rag.identity.authenticate import IdentityParts, PersonKnown
 from rag.identity.issuers import open_issuers
 from rag.identity.tokens import open_verifier
@@ -29,7 +34,9 @@ from rag.index.publish import publish
 from rag.index.stores import IndexStores, open_stores
 from rag.privacy.receipts import open_signer
 from rag.privacy.tenant import open_privacy
+from rag.query.account import Account
 from rag.query.answer import ClaimReady, Finished, ask
+from rag.query.cross_encoder import open_scorer
 from rag.query.found import Found
 from rag.query.metrics import QueryMetrics
 from rag.query.parts import Options, QueryParts
@@ -38,6 +45,7 @@ from rag.query.retrieve import find
 from rag.query.similarity import EmbedderSimilarity
 from rag.query.unmasking import GivenBack, give_back
 from rag.settings import Settings
+from rag.telemetry.export import open_tracing
 
 
 @asynccontextmanager
@@ -49,11 +57,13 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
     """
     tokens = open_verifier(settings.service)
     async with AsyncExitStack() as opened:
+        tracing = opened.enter_context(open_tracing(settings.telemetry))
         issuers = open_issuers(settings.identity, opened)
-        database = await open_database(settings.database_url)
+        database = await open_database(settings.database_url, settings.database)
         opened.push_async_callback(database.close)
         privacy = await asyncio.to_thread(open_privacy, settings)
-        embedder = await asyncio.to_thread(load_embedder, settings.embedding)
+        metrics = Metrics()
+        embedder = CountedEmbedder(await asyncio.to_thread(load_embedder, settings.embedding), metrics.registry)
         stores = open_stores(settings, embedder.dim)
         opened.push_async_callback(stores.close)
         publisher = Publisher(database, stores)
@@ -62,8 +72,10 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
         similarity = EmbedderSimilarity(embedder)
         generator = await asyncio.to_thread(open_generator, settings.generator, similarity)
         opened.push_async_callback(generator.close)
-        audit = AuditLog(await asyncio.to_thread(open_signer, settings))
-        snapshots, metrics = SnapshotCache(), Metrics()
+        scorer = await asyncio.to_thread(open_scorer, settings.generator)
+        audit = CountedAuditLog(await asyncio.to_thread(open_signer, settings), metrics.registry)
+        snapshots = SnapshotCache()
+        read_states(metrics, settings, database, stores, generator)
         query = QueryParts(
             database=database,
             snapshots=snapshots,
@@ -79,6 +91,8 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
             if settings.generator.kind == "extractive"
             else ExtractiveGenerator(similarity, settings.generator.answer_threshold),
             metrics=QueryMetrics(metrics.registry),
+            scorer=scorer,
+            tracing=tracing,
         )
         yield AppParts(
             settings=settings,
@@ -92,6 +106,7 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
             count_tokens=embedder.count_tokens,
             snapshots=snapshots,
             metrics=metrics,
+            tracing=tracing,
         )
 
 
@@ -112,8 +127,8 @@ class QueryPath:
                         yield event.answer.text
                     yield event.answer
 
-    async def search(self, question: str, principal: Principal, limit: int) -> Found:
-        return await find(question, principal, self._parts, limit)
+    async def search(self, question: str, principal: Principal, limit: int, account: Account | None = None) -> Found:
+        return await find(question, principal, self._parts, limit, account)
 
     async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
         return await open_passage(document, version, span, principal, self._parts)
@@ -130,12 +145,14 @@ class Publisher:
         self._stores = stores
 
     async def __call__(self, tenant: str) -> Mapping[str, int]:
-        return asdict(await publish(self._database, await self._stores.get(tenant), tenant))
+        with within(tenant):
+            return asdict(await publish(self._database, await self._stores.get(tenant), tenant))
 
     async def catch_up(self) -> None:
         """Publish what an ingestion that was killed left waiting, and what a lost index no longer holds."""
-        async with self._database.reading() as session:
-            tenants = await tenants_with_documents(session)
+        with every_tenant():
+            async with self._database.reading() as session:
+                tenants = await tenants_with_documents(session)
         for tenant in tenants:
             await self(tenant)
 
@@ -145,12 +162,38 @@ def person_known(database: Database, snapshots: SnapshotCache) -> PersonKnown:
 
     async def known(tenant: str, subject: str) -> bool:
         try:
-            async with database.reading() as session:
-                return (await snapshots.get(session, tenant)).knows(subject)
+            with within(tenant):
+                async with database.reading() as session:
+                    return (await snapshots.get(session, tenant)).knows(subject)
         except (PolicyError, SQLAlchemyError) as cause:
             raise PolicyUnreadable("The access policy could not be read, so nothing was answered. Retry.") from cause
 
     return known
+
+
+def read_states(
+    metrics: Metrics, settings: Settings, database: Database, stores: IndexStores, generator: Generator
+) -> None:
+    """Let `metrics` tell what can only be told when somebody looks."""
+
+    async def unsigned() -> float:
+        with every_tenant():
+            async with database.reading() as session:
+                return await AuditCheckpoints(session).records_behind()
+
+    async def points() -> float:
+        return await stores.points()
+
+    readings = {
+        "ringfence_audit_unsigned_records": (
+            "Audit records without a signed checkpoint, of the tenant with most.",
+            unsigned,
+        ),
+        "ringfence_index_points": ("Chunks in the indexes that this process has opened.", points),
+    }
+    metrics.before_reading = Readings(metrics.registry, readings, checks(settings, database)).refresh
+    metrics.registry.register(ModelServersCollector(generator if isinstance(generator, OpenAIGenerator) else None))
+    metrics.built(settings)
 
 
 def checks(settings: Settings, database: Database) -> dict[str, Check]:

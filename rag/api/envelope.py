@@ -3,19 +3,22 @@
 Plain ASGI, because a response that streams must pass through piece by piece.
 """
 
+import asyncio
 import secrets
 import time
-from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag.api.errors import FAILED, respond
+from rag.api.errors import FAILED, ClientLeft, respond
 from rag.api.logs import log, log_crash
 from rag.api.metrics import Metrics
 from rag.errors import RingfenceError
+from rag.settings import ServiceSettings
+from rag.telemetry.names import ERROR_TYPE, HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, REQUEST_ID
+from rag.telemetry.tracing import NO_TRACING, Span, Tracing
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -25,16 +28,19 @@ SECURITY_HEADERS = {
     # Answers depend on who asks and on the policy of the moment: nothing in between may keep them.
     "Cache-Control": "no-store",
 }
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: their spans would bury the others."""
 _METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 
 
 class Envelope:
     """Wraps the application; see the module."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes_max: int, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, service: ServiceSettings, metrics: Metrics, tracing: Tracing) -> None:
         self._app = app
-        self._body_bytes_max = body_bytes_max
+        self._service = service
         self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,34 +52,47 @@ class Envelope:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         sender = _Sender(send, request_id)
-        try:
-            await self._answer(scope, receive, sender)
-        finally:
-            self._record(scope, sender.status, time.perf_counter() - started)
+        tracing = NO_TRACING if scope["path"] in PROBES else self._tracing
+        with tracing.request(_method(scope), Headers(scope=scope).get("traceparent")) as span:
+            structlog.contextvars.bind_contextvars(**span.ids)
+            try:
+                await self._answer(scope, receive, sender)
+            finally:
+                self._record(scope, sender.status, time.perf_counter() - started, span)
 
     async def _answer(self, scope: Scope, receive: Receive, sender: "_Sender") -> None:
         path, request_id = str(scope["path"]), str(scope["ringfence.request_id"])
-        if _declared_length(scope) > self._body_bytes_max:
-            scope["ringfence.code"] = "body_too_large"
-            error = RingfenceError(
-                "The request body is larger than this service takes (service.body_bytes_max).", code="body_too_large"
-            )
-            await respond(path, error, request_id)(scope, receive, sender)
+        refusal = _refusal(Headers(scope=scope), self._service)
+        if refusal is not None:
+            scope["ringfence.code"] = refusal.code
+            response = respond(path, refusal, request_id)
+            if refusal.code == "invalid_request":
+                response.headers["Connection"] = "close"  # Nobody knows where the next request begins.
+            await response(scope, receive, sender)
             return
         try:
-            await self._app(scope, _limited(receive, self._body_bytes_max), sender)
+            await self._app(scope, _limited(receive, self._service), sender)
         except Exception as cause:  # noqa: BLE001 - the outermost door: whatever it was, the caller gets a clean error
             log_crash(cause)
             scope["ringfence.code"] = "internal"
             if sender.status == 0:
                 await respond(path, RingfenceError(FAILED), request_id)(scope, receive, sender)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, span: Span) -> None:
         # The route's pattern, not the path: a path holds ids, and any text a caller cares to send.
         route = getattr(scope.get("route"), "path", "unknown")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = _method(scope)
         code = str(scope.get("ringfence.code", ""))
         self._metrics.request(route=route, method=method, status=status, code=code, seconds=seconds)
+        span.rename(f"{method} {route}")
+        span.tell(
+            {HTTP_METHOD: method, HTTP_ROUTE: route, HTTP_STATUS: status, REQUEST_ID: scope["ringfence.request_id"]}
+        )
+        if 400 <= status < 500 or code == ClientLeft.code:
+            # What callers do wrong is no error of this service; that an answer broke off is one.
+            span.tell({ERROR_TYPE: code})
+        elif code or status >= 500:
+            span.fail(code or str(status))
         log.info(
             "request",
             route=route,
@@ -83,6 +102,10 @@ class Envelope:
             ms=round(seconds * 1000, 1),
             **scope.get("ringfence.log", {}),
         )
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 class _Sender:
@@ -103,22 +126,39 @@ class _Sender:
         await self._send(message)
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """`receive`, but a body that grows beyond `limit` is refused, whatever length it had declared."""
-    received = 0
+def _limited(receive: Receive, service: ServiceSettings) -> Receive:
+    """`receive`, but a body that grows too long, whatever length it had declared, or comes too slowly is refused."""
+    received, complete = 0, False
+    # From the first look at the body on: what comes before, the caller's rights among it, is not her time.
+    deadline: float | None = None
 
     async def counted() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, complete, deadline
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + service.body_timeout_s
+        try:
+            async with asyncio.timeout_at(None if complete else deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
         if message["type"] == "http.request":
             received += len(message.get("body", b""))
-            if received > limit:
+            complete = not message.get("more_body", False)
+            if received > service.body_bytes_max:
                 raise HTTPException(413)
         return message
 
     return counted
 
 
-def _declared_length(scope: Scope) -> int:
-    declared: Any = Headers(scope=scope).get("content-length", "0")
-    return int(declared) if declared.isdecimal() else 0
+def _refusal(headers: Headers, service: ServiceSettings) -> RingfenceError | None:
+    """What can be told of a body before any of it is read."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        # RFC 9112, section 6.1: whoever stands in between may have taken the other one of two lengths.
+        return RingfenceError("The length of the body is given in two ways.", code="invalid_request")
+    declared = headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > service.body_bytes_max:
+        return RingfenceError(
+            "The request body is larger than this service takes (service.body_bytes_max).", code="body_too_large"
+        )
+    return None

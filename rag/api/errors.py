@@ -6,7 +6,7 @@ own words; causes go to the log.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from policies.rules import InvalidRule
 from policies.store import PolicyError
@@ -37,17 +38,20 @@ class Mapped:
 
 TABLE: Mapping[str, Mapped] = {
     "invalid_request": Mapped(400, "invalid_request_error"),
+    "unknown_parameter": Mapped(400, "invalid_request_error"),
     "unauthenticated": Mapped(401, "authentication_error"),
     "denied": Mapped(403, "permission_error"),
     "not_administered": Mapped(403, "permission_error"),
     "not_found": Mapped(404, "invalid_request_error"),
     "method_not_allowed": Mapped(405, "invalid_request_error"),
+    "body_too_slow": Mapped(408, "invalid_request_error"),
     "conflict": Mapped(409, "invalid_request_error"),
     "canary_exposed": Mapped(409, "invalid_request_error"),
     "history_incomplete": Mapped(409, "invalid_request_error"),
     "edit_conflict": Mapped(412, "invalid_request_error"),
     "body_too_large": Mapped(413, "invalid_request_error"),
     "unsupported_media_type": Mapped(415, "invalid_request_error"),
+    "host_not_allowed": Mapped(421, "invalid_request_error"),
     "validation_failed": Mapped(422, "invalid_request_error"),
     "invalid_edit": Mapped(422, "invalid_request_error"),
     "precondition_required": Mapped(428, "invalid_request_error"),
@@ -74,6 +78,7 @@ _BY_STATUS: Mapping[int, str] = {
     400: "invalid_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "body_too_slow",
     413: "body_too_large",
     415: "unsupported_media_type",
     422: "validation_failed",
@@ -107,6 +112,8 @@ def known(error: Exception) -> RingfenceError:
     """
     if isinstance(error, RingfenceError):
         return error
+    if isinstance(error, ClientDisconnect):
+        return ClientLeft()
     if isinstance(error, PolicyError) and error.code in _SAID_BY_POLICIES:
         return RingfenceError(str(error), code=error.code)
     if isinstance(error, SQLAlchemyError):
@@ -144,7 +151,7 @@ def speaks_openai(path: str) -> bool:
 def install(app: FastAPI) -> None:
     """Answer every error of `app` in its dialect; none by the framework's own words, which echo input."""
     app.add_exception_handler(RingfenceError, _on_known)
-    for others in (PolicyError, InvalidRule, SQLAlchemyError):
+    for others in (PolicyError, InvalidRule, SQLAlchemyError, ClientDisconnect):
         app.add_exception_handler(others, _on_known)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
@@ -160,20 +167,33 @@ async def _on_known(request: Request, cause: Exception) -> Response:
     if row.status >= 500:
         log.warning("request_failed", code=error.code, cause=type(cause.__cause__ or cause).__name__)
     request.scope["ringfence.code"] = error.code
-    return respond(request.url.path, error, request_id_of(request), param=getattr(error, "param", None))
+    response = respond(request.url.path, error, request_id_of(request), param=getattr(error, "param", None))
+    challenge = request.scope.get("ringfence.challenge")
+    if challenge is not None and error.code == "unauthenticated":
+        response.headers["WWW-Authenticate"] = challenge
+    return response
 
 
 async def _on_validation(request: Request, cause: Exception) -> Response:
     """Names the fields and what is wrong with them. The offending values, which pydantic would add, stay out."""
     found = cause.errors() if isinstance(cause, RequestValidationError) else []
-    fields = [".".join(map(_field, item["loc"][1:])) for item in found[:5]]
-    problems = "; ".join(
-        f"{field or 'body'}: {_wording(item['type'], item['msg'])}" for field, item in zip(fields, found, strict=False)
-    )
-    code = "invalid_request" if speaks_openai(request.url.path) else "validation_failed"
+    inner = [{**item, "loc": item["loc"][1:]} for item in found]
+    code = "validation_failed"
+    if speaks_openai(request.url.path):
+        unknown = found and found[0]["type"] == "extra_forbidden"
+        code = "unknown_parameter" if unknown else "invalid_request"
     request.scope["ringfence.code"] = code
-    error = RingfenceError(f"The request does not have the expected form. {problems}", code=code)
-    return respond(request.url.path, error, request_id_of(request), param=fields[0] if fields else None)
+    error = RingfenceError(f"The request does not have the expected form. {problems_of(inner)}", code=code)
+    return respond(request.url.path, error, request_id_of(request), param=_path(inner[0]) if inner else None)
+
+
+def problems_of(found: Sequence[Mapping[str, Any]]) -> str:
+    """What pydantic found wrong, without the values that it found."""
+    return "; ".join(f"{_path(item) or 'body'}: {_wording(item['type'], item['msg'])}" for item in found[:5])
+
+
+def _path(item: Mapping[str, Any]) -> str:
+    return ".".join(map(_field, item["loc"]))
 
 
 def _field(part: object) -> str:
@@ -183,6 +203,8 @@ def _field(part: object) -> str:
 
 def _wording(kind: str, message: str) -> str:
     # Messages of our own validators and of the JSON parser may quote what was sent; the standard ones do not.
+    if kind == "extra_forbidden":
+        return "is not known here"
     return "is not valid" if kind in ("value_error", "assertion_error", "json_invalid") else message
 
 
@@ -193,6 +215,7 @@ async def _on_http(request: Request, cause: Exception) -> Response:
         "not_found": "There is nothing at this address.",
         "method_not_allowed": "This address does not take that method.",
         "body_too_large": "The request body is larger than this service takes (service.body_bytes_max).",
+        "body_too_slow": "The request body did not arrive in time (service.body_timeout_s).",
         "unsupported_media_type": "Send JSON with Content-Type: application/json.",
         "internal": FAILED,
     }
@@ -206,4 +229,6 @@ def _headers(error: RingfenceError) -> dict[str, str]:
         return {"Retry-After": str(max(1, ceil(error.retry_after_s)))}
     if error.code == "unauthenticated":
         return {"WWW-Authenticate": "Bearer"}
+    if error.code == "body_too_slow":
+        return {"Connection": "close"}
     return {}

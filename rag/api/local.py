@@ -7,6 +7,7 @@ from typing import Any
 
 from rag.api.completions import Shape, Usage
 from rag.api.composition import open_parts
+from rag.api.explaining import operators_account
 from rag.db.folder import DataFolder
 from rag.domain import Answer
 from rag.identity.authenticate import authenticate
@@ -21,12 +22,15 @@ async def complete(
     question: str,
     headers: Mapping[str, str],
     show: Callable[[str], None] | None,
+    *,
+    explain: bool = False,
 ) -> dict[str, Any]:
     """The completion that the service would have answered to the operator with these headers."""
     async with open_parts(settings, folder) as parts:
         principal = await authenticate(_credentials(folder, headers), parts.identity)
         answer: Answer | None = None
-        async for event in parts.path.ask(question, principal, Options()):
+        account = operators_account() if explain else None
+        async for event in parts.path.ask(question, principal, Options(account=account)):
             if isinstance(event, Answer):
                 answer = event
             elif show is not None:
@@ -34,7 +38,7 @@ async def complete(
         if answer is None:
             raise RuntimeError("the path of the question ended without an answer")
         usage = Usage(parts.count_tokens(question), parts.count_tokens(answer.text))
-        shape = Shape(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), parts.public_url)
+        shape = Shape(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), parts.public_url, account)
         return shape.completion(answer, usage)
 
 

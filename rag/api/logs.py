@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from rag.domain import Answer, Timings
+
 log: Any = structlog.get_logger("ringfence")
 
 
@@ -44,6 +46,19 @@ def path_of(error: BaseException) -> list[str]:
     return [f"{'/'.join(PurePath(f.filename).parts[-2:])}:{f.lineno} {f.name}" for f in frames]
 
 
+def answer_facts(answer: Answer) -> dict[str, Any]:
+    """What the line of a request says of its answer."""
+    about = {"answer": answer.id, "found": answer.found, "epoch": answer.epoch, "model": answer.model}
+    return about | timing_facts(answer.timings)
+
+
+def timing_facts(timings: Timings) -> dict[str, Any]:
+    """Counts, and milliseconds: of each stage, of all, and until the first claim was ready."""
+    stages = {stage: round(ms, 1) for stage, ms in timings.stages}
+    facts = {**dict(timings.counts), "stages_ms": stages, "total_ms": round(timings.total_ms, 1)}
+    return facts if timings.first_ms is None else facts | {"first_ms": round(timings.first_ms, 1)}
+
+
 _OURS = ("rag.", "policies.", "ingestion.", "evals.")
 
 
@@ -60,6 +75,8 @@ class _Foreign(logging.Formatter):
             "logger": record.name,
             "place": f"{record.filename}:{record.lineno}",
         }
+        # Which request, and which trace: ids that `Envelope` bound.
+        event |= structlog.contextvars.get_contextvars()
         if record.name.startswith(_OURS):
             event |= {"event": record.getMessage()}
         if record.exc_info and record.exc_info[1] is not None:

@@ -72,7 +72,7 @@ async def may_see_metrics(request: Request) -> None:
 @router.get("/metrics", operation_id="metrics")
 async def metrics(request: Request, _allowed: Annotated[None, Depends(may_see_metrics)]) -> Response:
     """Counters in Prometheus' text format."""
-    return Response(state_of(request).parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await state_of(request).parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _assistant_of(bearer: VerifiedBearer, principal: NamedPrincipal) -> str | None:

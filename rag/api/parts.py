@@ -15,11 +15,13 @@ from rag.audit.log import AuditLog
 from rag.db.engine import Database
 from rag.domain import Answer, Principal, Span
 from rag.identity.authenticate import IdentityParts
+from rag.query.account import Account
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
 from rag.query.unmasking import GivenBack
 from rag.settings import Settings
+from rag.telemetry.tracing import NO_TRACING, Tracing
 
 Check = Callable[[], Awaitable[None]]
 """Returns if a part works, raises if it does not."""
@@ -32,7 +34,9 @@ class QuestionPath(Protocol):
         """Pieces of the answer's text, then the answer itself. Closing the iterator stops the work."""
         ...
 
-    async def search(self, question: str, principal: Principal, limit: int) -> Found: ...
+    async def search(
+        self, question: str, principal: Principal, limit: int, account: Account | None = None
+    ) -> Found: ...
 
     async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:
         """Raises `NotFound` for what does not exist and for what she may not read, alike."""
@@ -58,6 +62,7 @@ class AppParts:
     count_tokens: Callable[[str], int]
     snapshots: SnapshotCache
     metrics: Metrics = field(default_factory=Metrics)
+    tracing: Tracing = NO_TRACING
 
     @property
     def public_url(self) -> str:

@@ -1,6 +1,7 @@
 """Who may have an answer worked on: so many at once in this process, and a queue that is fair between tenants."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,10 +37,21 @@ class AnswerQueue:
     floods the service waits behind itself. Several service processes count apart.
     """
 
-    def __init__(self, limits: LimitSettings) -> None:
+    def __init__(self, limits: LimitSettings, waited: Callable[[float], None] = lambda seconds: None) -> None:
+        """`waited` is told how long each who got a place has waited for it."""
         self._limits = limits
+        self._waited = waited
         self._held: Counter[tuple[str, ...]] = Counter()
         self._waiting: dict[_Waiter, None] = {}
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def working(self) -> int:
+        """Places that are taken."""
+        return self._held["all",]
 
     async def enter(self, principal: Principal) -> Slot:
         """A place, at once or as soon as there is one.
@@ -49,10 +61,11 @@ class AnswerQueue:
         """
         # Whoever waits, waits because of a limit that is reached: nobody who could go is overtaken here.
         if self._reached(principal) is None:
+            self._waited(0)
             return self._admit(principal)
         if sum(one.principal.tenant == principal.tenant for one in self._waiting) >= self._limits.queue_length:
             raise self._refusal("queue_length", self._limits.queue_length)
-        waiter = _Waiter(principal)
+        waiter, came = _Waiter(principal), time.monotonic()
         self._waiting[waiter] = None
         try:
             async with asyncio.timeout(self._limits.queue_wait_s):
@@ -62,6 +75,7 @@ class AnswerQueue:
             if isinstance(cause, TimeoutError):
                 raise refusal from None
             raise
+        self._waited(time.monotonic() - came)
         return Slot(lambda: self._free(principal))
 
     def _leave(self, waiter: _Waiter) -> Limited:

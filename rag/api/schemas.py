@@ -3,7 +3,8 @@
 Nothing here says who the caller is: OpenAI's `user` field is a label of the client's own and is ignored.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -26,35 +27,73 @@ class BadParameter(Misuse):
 
 
 class _Request(BaseModel):
-    # OpenAI's clients send fields we have never heard of; those are ignored, as OpenAI's own servers do.
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    # A field that nobody knows is a mistake, and whoever made it should hear of it: as OpenAI's own servers do.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
 
 class ChatMessage(_Request):
-    role: str = Field(max_length=32)
+    """One turn. Of what clients send back with earlier ones (`annotations`, `tool_calls`), nothing is used."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = Field(None, repr=False)
 
 
 class StreamOptions(_Request):
     include_usage: bool = False
+    include_obfuscation: bool = Field(False, description="Ignored.")
+
+
+_UNSUPPORTED = "Not supported here; only the value that changes nothing is taken."
+_IGNORED = "Taken and ignored: it changes nothing that is answered here."
 
 
 class ChatRequest(_Request):
-    """The part of OpenAI's chat completion request that means something here."""
+    """OpenAI's chat completion request: what means something here, what is ignored, and what is refused by name."""
 
-    model: str = Field(max_length=128)
-    messages: list[ChatMessage] = Field(min_length=1, max_length=MESSAGES_MAX, repr=False)
-    stream: bool = False
+    model: str = Field(max_length=128, description=f"There is one: {MODEL!r}.")
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        max_length=MESSAGES_MAX,
+        repr=False,
+        description="The last one of the user is the question. Earlier turns and system messages are not used.",
+    )
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
-    n: int | None = None
-    tools: Any = None
-    functions: Any = None
-    logprobs: Any = None
-    audio: Any = None
-    response_format: Any = None
+
+    n: int | None = Field(None, ge=1, description=_UNSUPPORTED)
+    tools: Any = Field(None, description=_UNSUPPORTED)
+    tool_choice: Any = Field(None, description=_UNSUPPORTED)
+    functions: Any = Field(None, description=_UNSUPPORTED)
+    function_call: Any = Field(None, description=_UNSUPPORTED)
+    logprobs: Any = Field(None, description=_UNSUPPORTED)
+    top_logprobs: Any = Field(None, description=_UNSUPPORTED)
+    logit_bias: Any = Field(None, description=_UNSUPPORTED)
+    stop: Any = Field(None, description=_UNSUPPORTED)
+    audio: Any = Field(None, description=_UNSUPPORTED)
+    modalities: Any = Field(None, description=_UNSUPPORTED)
+    prediction: Any = Field(None, description=_UNSUPPORTED)
+    response_format: Any = Field(None, description=_UNSUPPORTED)
+    web_search_options: Any = Field(None, description=_UNSUPPORTED)
+
+    user: Any = Field(None, description=_IGNORED)
+    safety_identifier: Any = Field(None, description=_IGNORED)
+    metadata: Any = Field(None, description=_IGNORED)
+    store: Any = Field(None, description=_IGNORED)
+    seed: Any = Field(None, description=_IGNORED)
+    top_p: Any = Field(None, description=_IGNORED)
+    frequency_penalty: Any = Field(None, description=_IGNORED)
+    presence_penalty: Any = Field(None, description=_IGNORED)
+    parallel_tool_calls: Any = Field(None, description=_IGNORED)
+    prompt_cache_key: Any = Field(None, description=_IGNORED)
+    prompt_cache_retention: Any = Field(None, description=_IGNORED)
+    reasoning_effort: Any = Field(None, description=_IGNORED)
+    service_tier: Any = Field(None, description=_IGNORED)
+    verbosity: Any = Field(None, description=_IGNORED)
 
 
 class SearchRequest(_Request):
@@ -69,15 +108,20 @@ async def read_body(request: Request, model: type[_Body]) -> _Body:
         RequestValidationError: not JSON, or not of this form.
         RingfenceError: not declared as JSON (`unsupported_media_type`).
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise RingfenceError("Send JSON with Content-Type: application/json.", code="unsupported_media_type")
+    require_json(request)
     raw = await request.body()
     try:
         return model.model_validate_json(raw)
     except ValidationError as cause:
         found = [{**error, "loc": ("body", *error["loc"])} for error in cause.errors(include_url=False)]
         raise RequestValidationError(found) from None
+
+
+def require_json(request: Request) -> None:
+    """Refuse a body that is not declared as JSON (`unsupported_media_type`)."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RingfenceError("Send JSON with Content-Type: application/json.", code="unsupported_media_type")
 
 
 def question_of(chat: ChatRequest, settings: Settings) -> str:
@@ -120,17 +164,29 @@ def refuse_unsupported(chat: ChatRequest) -> None:
     """
     if chat.model != MODEL:
         raise NoSuchModel()
-    refused = {
-        "n": chat.n not in (None, 1),
-        "tools": bool(chat.tools),
-        "functions": bool(chat.functions),
-        "logprobs": bool(chat.logprobs),
-        "audio": bool(chat.audio),
-        "response_format": chat.response_format not in (None, {"type": "text"}),
-    }
-    for param, present in refused.items():
-        if present:
+    for param, harmless in _HARMLESS.items():
+        value = getattr(chat, param)
+        if value and value not in harmless:
             raise BadParameter(param, f"This service does not support `{param}`.", code="unsupported_parameter")
+
+
+_HARMLESS: Mapping[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "tools": (),
+    "tool_choice": ("none", "auto"),
+    "functions": (),
+    "function_call": ("none", "auto"),
+    "logprobs": (),
+    "top_logprobs": (),
+    "logit_bias": (),
+    "stop": (),
+    "audio": (),
+    "modalities": (["text"],),
+    "prediction": (),
+    "response_format": ({"type": "text"},),
+    "web_search_options": (),
+}
+"""What is not done here, and the values that ask for nothing. Whatever is empty asks for nothing either."""
 
 
 class NoSuchModel(NotFound):

@@ -16,6 +16,7 @@ SCOPES: Mapping[str, frozenset[Scope]] = {
     "list_models": _READING,
     "retrieve_model": _READING,
     "open_passage": _READING,
+    "mcp": _READING,
     "unmask": frozenset({Scope.UNMASK}),
     "policy": _POLICY,
     "export_policy": _POLICY,
@@ -31,9 +32,21 @@ SCOPES: Mapping[str, frozenset[Scope]] = {
     "me": frozenset(Scope),
     "scim": frozenset({Scope.SCIM}),
     "publish": frozenset({Scope.PUBLISH}),
+    "create_job": frozenset({Scope.JOBS}),
+    "list_jobs": frozenset({Scope.JOBS}),
+    "get_job": frozenset({Scope.JOBS}),
+    "job_events": frozenset({Scope.JOBS}),
+    "retry_job": frozenset({Scope.JOBS}),
+    "cancel_job": frozenset({Scope.JOBS}),
     "metrics": frozenset({Scope.METRICS}),
 }
 """By operation id: any one of these scopes is enough."""
+
+TOOL_SCOPES: Mapping[str, frozenset[Scope]] = {
+    "ask": frozenset({Scope.ASK}),
+    "search": frozenset({Scope.SEARCH}),
+}
+"""The same by tool of `/mcp`. A tool that does not stand here is open to the operator alone."""
 
 
 def admits(request: Request, bearer: Bearer) -> bool:
@@ -41,3 +54,8 @@ def admits(request: Request, bearer: Bearer) -> bool:
     operation = getattr(request.scope.get("route"), "operation_id", None)
     wanted = SCOPES.get(operation or "", frozenset())
     return bearer.operator or any(bearer.may_be_used_for(scope) for scope in wanted)
+
+
+def admits_tool(tool: str, bearer: Bearer) -> bool:
+    """Whether the caller's key is meant for a tool of `/mcp`."""
+    return bearer.operator or any(bearer.may_be_used_for(scope) for scope in TOOL_SCOPES.get(tool, frozenset()))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from rag.api.connection import protocol_for
 from rag.errors import Conflict
 from rag.settings import ServiceSettings
 
@@ -17,11 +18,12 @@ GRACE_S = 10
 """After Ctrl-C, answers on their way may take this long to finish."""
 
 
-def uvicorn_config(app: ASGIApp) -> uvicorn.Config:
+def uvicorn_config(app: ASGIApp, service: ServiceSettings) -> uvicorn.Config:
     """Server settings that keep the caller's address true and the log ours."""
     return uvicorn.Config(
         app,
-        http="h11",
+        http=protocol_for(service),
+        limit_concurrency=service.connections_max + 1,  # uvicorn refuses from that many on, the new one among them
         ws="none",
         lifespan="off",
         log_config=None,

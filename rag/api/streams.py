@@ -1,9 +1,9 @@
 """Streams whose work stops when nobody listens any more."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -49,6 +49,19 @@ class Pump(Generic[_T]):
         except Exception as cause:  # noqa: BLE001 - carried to the reader, who answers with it
             self._failure = cause
         await self._queue.put(None)
+
+
+async def in_a_task_of_its_own(work: Coroutine[Any, Any, _T]) -> _T:
+    """The result of `work`. When the caller is cancelled, `work` is cancelled once, and closes what it holds in peace.
+
+    anyio cancels all that waits within its scopes again and again, cleaning up included.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+    return task.result()
 
 
 async def unless_left(receive: Receive, work: Awaitable[_T]) -> _T:

@@ -5,6 +5,7 @@ import gc
 import logging
 
 from policies.store import PolicyError, SnapshotCache
+from policies.tenancy import every_tenant
 from rag.db.documents import tenants_with_documents
 from rag.db.engine import Database
 
@@ -20,12 +21,13 @@ async def read_policies(database: Database, snapshots: SnapshotCache) -> None:
 
     One that cannot be read does not stop the start: questions about it say so, and the other tenants' are answered.
     """
-    async with database.reading() as session:
-        for tenant in await tenants_with_documents(session):
-            try:
-                await snapshots.get(session, tenant)
-            except PolicyError as cause:
-                _log.error("policy_unreadable tenant=%s cause=%s", tenant, type(cause).__name__)
+    with every_tenant():
+        async with database.reading() as session:
+            for tenant in await tenants_with_documents(session):
+                try:
+                    await snapshots.get(session, tenant)
+                except PolicyError as cause:
+                    _log.error("policy_unreadable tenant=%s cause=%s", tenant, type(cause).__name__)
 
 
 def settle_memory() -> None:

@@ -68,8 +68,8 @@ def read_manifest(raw: bytes, source: str) -> Manifest:
     return manifest
 
 
-def folder_manifest(folder: Path, sha256: str | None) -> Manifest:
-    """The manifest that lies in a configured folder, once its own digest is what the settings say.
+def folder_manifest(folder: Path, sha256: str | None, *, setting: str = "RINGFENCE_EMBEDDING__SHA256") -> Manifest:
+    """The manifest that lies in a configured folder, once its own digest is what the setting of this name says.
 
     Raises:
         Misuse: no digest is configured, or the folder has no manifest.
@@ -78,13 +78,13 @@ def folder_manifest(folder: Path, sha256: str | None) -> Manifest:
     path = folder / FILE_NAME
     how = f"Run `python -m rag.embedding.manifest {folder} NAME` and configure the digest it prints."
     if not sha256:
-        raise Misuse(f"The model folder {folder} needs RINGFENCE_EMBEDDING__SHA256. {how}", code="bad_settings")
+        raise Misuse(f"The model folder {folder} needs {setting}. {how}", code="bad_settings")
     try:
         raw = path.read_bytes()
     except OSError as cause:
         raise Misuse(f"The model folder {folder} has no readable {FILE_NAME}. {how}", code="bad_settings") from cause
     if hashlib.sha256(raw).hexdigest() != sha256.lower():
-        raise Damaged(f"{FILE_NAME} in {folder} is not the one that RINGFENCE_EMBEDDING__SHA256 names.")
+        raise Damaged(f"{FILE_NAME} in {folder} is not the one that {setting} names.")
     return read_manifest(raw, str(path))
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from policies.tenancy import every_tenant, within
 from rag.db.engine import Database
 from rag.domain import Principal, PrincipalSource
 from rag.errors import Denied, Misuse, NotFound, Unauthenticated, Unavailable
@@ -88,10 +89,12 @@ async def identify(credentials: Credentials, parts: IdentityParts) -> Bearer:
         return Bearer(f"issuer:{claims.issuer}", claims.tenant, None, await _counting(claims, parts))
     now = datetime.now(UTC)
     try:
-        async with parts.database.reading() as session:
-            key = await ApiKeys(session).find_by_bearer(bearer, now=now)
-            if key is not None and not key.assistant:
-                await standing(session, key.tenant, key.subject, frozenset())
+        # Whose a key is, it says itself, once it is found.
+        with every_tenant():
+            async with parts.database.reading() as session:
+                key = await ApiKeys(session).find_by_bearer(bearer, now=now)
+                if key is not None and not key.assistant:
+                    await standing(session, key.tenant, key.subject, frozenset())
     except SQLAlchemyError as cause:
         raise Unavailable("The keys could not be read. Retrying may help; `ringfence doctor` checks why.") from cause
     if key is None:
@@ -179,8 +182,9 @@ async def _counting(claims: TokenClaims, parts: IdentityParts) -> TokenClaims:
 async def _groups_that_count(tenant: str, person: str, groups: frozenset[str], parts: IdentityParts) -> frozenset[str]:
     """See `rag.identity.scim.store.standing`."""
     try:
-        async with parts.database.reading() as session:
-            return await standing(session, tenant, person, groups)
+        with within(tenant):
+            async with parts.database.reading() as session:
+                return await standing(session, tenant, person, groups)
     except SQLAlchemyError as cause:
         raise Unavailable("Who may be let in could not be read. Retrying may help.") from cause
 
@@ -221,7 +225,8 @@ async def _note_use(key: ApiKey, now: datetime, database: Database) -> None:
     if key.last_used_at is not None and now - key.last_used_at < LAST_USED_EVERY:
         return
     try:
-        async with database.unit_of_work() as session:
-            await ApiKeys(session).touch(key.id, now=now)
+        with within(key.tenant):
+            async with database.unit_of_work() as session:
+                await ApiKeys(session).touch(key.id, now=now)
     except SQLAlchemyError:
         return

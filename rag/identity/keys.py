@@ -32,11 +32,12 @@ class Scope(StrEnum):
     PUBLISH = "publish"
     METRICS = "metrics"
     SCIM = "scim"
+    JOBS = "jobs"
 
 
-USUAL = frozenset(Scope) - {Scope.SCIM}
+USUAL = frozenset(Scope) - {Scope.SCIM, Scope.JOBS}
 """What a key may be used for if nothing else is said, and what a person's token may."""
-FOR_ADMINISTRATORS = frozenset({Scope.PUBLISH, Scope.METRICS})
+FOR_ADMINISTRATORS = frozenset({Scope.PUBLISH, Scope.METRICS, Scope.JOBS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _scopes(
     if not wanted:
         raise Misuse("A key without a scope opens nothing. Leave the scopes out for the usual ones.")
     if wanted & FOR_ADMINISTRATORS and wanted != USUAL and not administrator:
-        raise Misuse("The scopes publish and metrics are administrators': add the right, or leave them out.")
+        raise Misuse("The scopes publish, metrics and jobs are administrators': add the right, or leave them out.")
     alone = wanted == {Scope.SCIM} and not may_name_people and not administrator
     if Scope.SCIM in wanted and not (alone and subject.startswith("assistant:")):
         # What writes memberships must not read by them: a provisioning key that leaks opens no document.

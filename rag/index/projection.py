@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from sqlalchemy import delete, exists, func, select, update
@@ -86,7 +87,8 @@ class Projection:
 
     async def flip(self, staged: Staged, attribute_version: int) -> bool:
         """Make the staged version the visible one; False, and no change, where it is no longer staged."""
-        moved = await self._move([staged.version], "staged", "published")
+        now = datetime.now(UTC)
+        moved = await self._move([staged.version], "staged", "published", published_at=now)
         if not moved:
             return False
         previous = select(VersionRow.id).where(
@@ -94,7 +96,7 @@ class Projection:
             VersionRow.state == "published",
             VersionRow.id != staged.version,
         )
-        await self._move(list(await self._session.scalars(previous)), "published", "superseded")
+        await self._move(list(await self._session.scalars(previous)), "published", "superseded", ended_at=now)
         await self._move(staged.older, "staged", "superseded")
         await self._session.execute(
             update(DocumentRow)
@@ -171,11 +173,11 @@ class Projection:
         statement = select(ChunkRow).where(ChunkRow.tenant == self._tenant, ChunkRow.version == version)
         return (await self._session.scalars(statement.options(*(defer(v, raiseload=True) for v in vectors)))).all()
 
-    async def _move(self, versions: Collection[str], old: str, new: str) -> int:
+    async def _move(self, versions: Collection[str], old: str, new: str, **times: datetime) -> int:
         statement = (
             update(VersionRow)
             .where(VersionRow.tenant == self._tenant, VersionRow.id.in_(sorted(versions)), VersionRow.state == old)
-            .values(state=new)
+            .values(state=new, **times)
             .returning(VersionRow.id)
         )
         return len((await self._session.scalars(statement)).all())

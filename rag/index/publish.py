@@ -58,7 +58,7 @@ async def publish(database: Database, store: VectorStore, tenant: str, progress:
     Raises:
         IndexUnavailable: a write was not done; what was done stays, and the next run continues.
     """
-    async with store.publishing():
+    async with store.publishing(), database.alone(f"publish {tenant}"):
         restored = await _restore(database, store, tenant, progress)
         versions, points = await _publish_staged(database, store, tenant, progress)
         retired = await _retire(database, store, tenant)

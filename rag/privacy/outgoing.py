@@ -24,6 +24,7 @@ class Outgoing:
         """`sources` are the reading texts that the generator saw: what stands in them may be written."""
         self._privacy = privacy
         self._sources = tuple(sources)
+        self._plain = tuple(" ".join(source.split()) for source in self._sources)
         self._tokens = tuple({token.text for source in self._sources for token in tokens_in(source)})
         self._before = ""
 
@@ -33,14 +34,30 @@ class Outgoing:
     def scan(self, sentence: str) -> str:
         """The sentence with its known tokens whole again, and other personal data in it as tokens.
 
-        CPU-bound: call it from a worker thread.
+        CPU-bound, unless it is `copied`: call it from a worker thread.
 
         Raises:
             NotAnalysed: it could not be searched to its end; it must not leave.
         """
         whole = with_whole_tokens(sentence, self._tokens)
         before, self._before = self._before, f"{self._before}{whole}\n"[-CONTEXT_CHARS:]
+        if self._stands_in_source(whole):
+            return whole
         return self._privacy.scan_output(whole, sources=self._sources, before=before)
+
+    def copied(self, sentence: str) -> bool:
+        """Whether it stands word for word in a source: all that could be found in it may be written.
+
+        Then nothing is looked for. Else the models read it behind what was written before: most of a claim's cost.
+        """
+        return self._stands_in_source(with_whole_tokens(sentence, self._tokens))
+
+    def _stands_in_source(self, whole: str) -> bool:
+        words = " ".join(whole.split())
+        if not words:
+            return False
+        pattern = re.compile(rf"(?<!\w){re.escape(words)}(?!\w)")
+        return any(words in source and pattern.search(source) for source in self._plain)
 
 
 def without_secrets(text: str) -> str:

@@ -18,9 +18,9 @@ from rag.privacy.evidence import needless
 from rag.privacy.fields import FieldFinder
 from rag.privacy.findings import Finding, KnownValues, NotAnalysed, resolve_overlaps
 from rag.privacy.forms import TOKEN_SHAPE
-from rag.privacy.guesses import Guess, NameModel
+from rag.privacy.guesses import Guess, NameModel, load_model
 from rag.privacy.lexicon import Lexicon, load_lexicon
-from rag.privacy.model import load_model, model_folder, verify
+from rag.privacy.model import model_folder, verify
 from rag.privacy.patterns import pattern_recognizers
 from rag.privacy.people import PeopleFinder
 from rag.privacy.pieces import Piece, is_one_case, pieces, rows
@@ -196,6 +196,7 @@ RULES = (
     "known_values.py",
     "lexicon.py",
     "mask.py",
+    "masked.py",
     "model.py",
     "national.py",
     "operators.py",

@@ -11,15 +11,18 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from tokenizers import Tokenizer
 
 from rag.privacy.model import verify
 from rag.privacy.pieces import without_long_runs
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 RAMPART = Path(__file__).parent / "models" / "rampart"
 MANIFEST = Path(__file__).parent / "manifests" / "rampart.json"
@@ -75,7 +78,7 @@ class Tag:
 class Tagger:
     """The model, loaded once per process. Safe to call from several threads."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, labels: Sequence[str]) -> None:
+    def __init__(self, session: "onnxruntime.InferenceSession", tokenizer: Tokenizer, labels: Sequence[str]) -> None:
         self._session = session
         self._tokenizer = tokenizer
         self._ends = (tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]"))
@@ -202,6 +205,9 @@ def load_tagger(folder: Path = RAMPART) -> Tagger:
     Raises:
         Damaged: a file of the model is not the one in the manifest.
     """
+    # It starts a thread when it is imported: only who runs the model should have that.
+    import onnxruntime  # noqa: PLC0415 - see above
+
     verify(folder, MANIFEST)
     options = onnxruntime.SessionOptions()
     # Documents are masked side by side; one thread each wastes nothing.

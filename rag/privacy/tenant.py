@@ -14,7 +14,7 @@ from rag.privacy.faces import FaceMaker, normalise, offline_domains
 from rag.privacy.key_sources import open_keys
 from rag.privacy.keys import KeySource, TenantKeys, keyed_digest, tenant_keys
 from rag.privacy.known_values import known_values_key
-from rag.privacy.mask import MaskedText
+from rag.privacy.masked import MaskedText
 from rag.privacy.operators import Operator
 from rag.privacy.propagate import propagate
 from rag.privacy.recognize import GUESS_SCORE, Finding, Recognizer, load_recognizer, resolve_overlaps

@@ -10,4 +10,4 @@ from rag.settings import EmbeddingSettings
 @pytest.fixture(scope="session")
 def minilm() -> Iterator[Embedder]:
     """The bundled model, once."""
-    yield load_embedder(EmbeddingSettings(batch=8))
+    yield load_embedder(EmbeddingSettings())

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rag.embedding import minilm as module
+from rag.embedding.locate import locate
 from rag.embedding.manifest import FILE_NAME, write_manifest
-from rag.embedding.minilm import load_embedder, locate
+from rag.embedding.minilm import load_embedder
 from rag.embedding.protocol import Embedder
 from rag.errors import Damaged, Misuse
 from rag.settings import EmbeddingSettings
@@ -46,6 +47,14 @@ def test_passages_come_back_normalised_in_their_order(minilm: Embedder) -> None:
     for text, vector in zip(texts, vectors, strict=True):
         assert float(vector @ minilm.embed_query(text)) == pytest.approx(1, abs=1e-4)
     assert minilm.embed_passages([]).shape == (0, minilm.dim)
+
+
+def test_a_passage_has_the_same_vector_to_the_bit_whatever_stands_beside_it(minilm: Embedder) -> None:
+    """So the same document is embedded alike in every run, whichever documents are new in it."""
+    short, long = "The lease ends in May.", "The lease of the hall is renewed each year in May. " * 8
+    together = minilm.embed_passages([long, short])
+    assert np.array_equal(together[1], minilm.embed_passages([short])[0])
+    assert np.array_equal(together[0], minilm.embed_passages([long])[0])
 
 
 def test_meaning_is_nearer_than_words(minilm: Embedder) -> None:

@@ -25,6 +25,7 @@ from rag.db.tables import ChunkRow, DocumentRow, VersionRow
 from rag.domain import Answer, Chunk, Citation, Claim, Principal, ReadableChunk, Span, Timings
 from rag.errors import NotFound
 from rag.identity.authenticate import IdentityParts
+from rag.query.account import Account
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
@@ -63,7 +64,7 @@ class HonestPath:
         )
         yield Answer("ans_1", bool(found), claims, citations, text, Level.PUBLIC, 1, "honest", Timings(()))
 
-    async def search(self, question: str, principal: Principal, limit: int) -> Found:
+    async def search(self, question: str, principal: Principal, limit: int, account: Account | None = None) -> Found:
         return Found(tuple(self._chunk(section) for section in self._mine(principal))[:limit], 1, Timings(()))
 
     async def open_passage(self, document: str, version: str, span: Span, principal: Principal) -> OpenedPassage:

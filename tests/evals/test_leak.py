@@ -29,6 +29,7 @@ async def test_a_path_that_shows_exactly_what_may_be_read_has_no_findings(parts:
     found = await found_with(parts, parts.path, small, ENGINEER, CONTRACTOR)
     assert (found.leaks, found.hidden, found.failed) == ([], [], [])
     assert found.found["search"] and found.found["chat"] and found.found["stream"] and found.found["passage"]
+    assert found.found["mcp_search"] and found.found["mcp_ask"] and found.found["mcp_passage"]
     assert found.calls["passage"] > found.found["passage"]
 
 
@@ -37,12 +38,12 @@ async def test_a_planted_fault_is_found_where_it_was_planted(parts: AppParts, sm
     found = await found_with(parts, PlantedPath(parts.path, plant), small, CONTRACTOR)
     where = {surface for _, surface, _, _ in (found.hidden if plant == "hide" else found.leaks)}
     expected = {
-        "search": {"search", "mark"},
-        "ask": {"ask", "chat", "stream"},
-        "passage": {"passage"},
+        "search": {"search", "mark", "mcp_search"},
+        "ask": {"ask", "chat", "stream", "mcp_ask"},
+        "passage": {"passage", "mcp_passage"},
         "hide": {"mark"},
     }
-    assert where - {"error:search", "error:ask", "error:chat", "error:stream"} == expected[plant]
+    assert {surface for surface in where if not surface.startswith("error:")} == expected[plant]
     assert bool(found.leaks) == (plant != "hide")
 
 

@@ -95,6 +95,9 @@ class FusedDatabase:
     def reading(self) -> Any:
         return self.database.reading()
 
+    def alone(self, name: str) -> Any:
+        return self.database.alone(name)
+
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[AsyncSession]:
         async with self.database.unit_of_work() as session:

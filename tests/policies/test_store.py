@@ -28,6 +28,12 @@ DENY = Rule("role:left", "t", "read", effect=Effect.DENY)
 LINK = RoleLink("user:ann", "role:left", "t")
 
 
+@pytest.fixture
+def database(any_database: Database) -> Database:
+    """On both databases: neither stands in for the other."""
+    return any_database
+
+
 async def apply(database: Database, edit: Edit, tenant: str = "t", expected_epoch: int | None = None) -> int:
     async with database.unit_of_work() as session:
         return await PolicyStore(session).apply(
@@ -134,9 +140,11 @@ async def test_an_edit_made_for_an_older_version_is_refused(database: Database) 
 
 
 async def test_concurrent_edits_all_hold_and_none_shares_a_version(database: Database) -> None:
+    """On Postgres, from the second on: of those that would all be the first, one is, and the others are conflicts."""
+    await apply(database, Edit(add_rules=(ALLOW,)))
     edits = [Edit(add_rules=(Rule(f"user:u{n}", "t", "read"),)) for n in range(8)]
-    assert sorted(await asyncio.gather(*(apply(database, edit) for edit in edits))) == list(range(1, 9))
-    assert len((await stored(database))[1]) == 8
+    assert sorted(await asyncio.gather(*(apply(database, edit) for edit in edits))) == list(range(2, 10))
+    assert len((await stored(database))[1]) == 9
 
 
 async def test_a_revocation_holds_on_the_very_next_question(database: Database) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.privacy.faces import FaceMaker, initial_and_family, offline_domains
-from rag.privacy.mask import MaskedText
+from rag.privacy.masked import MaskedText
 from rag.privacy.tenant import TenantPrivacy
 
 FACES = FaceMaker(b"\x01" * 32, b"\x02" * 32, offline_domains())

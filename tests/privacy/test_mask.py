@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rag.db.engine import Database
 from rag.errors import Damaged
 from rag.privacy.keys import MasterKey
-from rag.privacy.mask import MaskedText
+from rag.privacy.masked import MaskedText
 from rag.privacy.outgoing import Outgoing
 from rag.privacy.recognize import Recognizer
 from rag.privacy.tenant import Privacy, TenantPrivacy

@@ -70,3 +70,24 @@ def test_text_without_secrets_stays(text: str) -> None:
 def test_removing_secrets_twice_is_removing_them_once() -> None:
     once = without_secrets(f"Bearer: {KEY} and sk-live-{'x9Y8' * 6}")
     assert without_secrets(once) == once
+
+
+def test_a_sentence_that_stands_in_a_source_is_not_searched(tenant: TenantPrivacy) -> None:
+    out = Outgoing(tenant, ["The desk is\nled by Henrietta Blackwood."])
+    assert out.copied("The desk is led by Henrietta Blackwood.")
+    assert out.scan("The desk is led by Henrietta Blackwood.") == "The desk is led by Henrietta Blackwood."
+
+
+@pytest.mark.parametrize("sentence", ["The team is led by Henrietta Blackwood.", "esk is led by Henrietta", "", " "])
+def test_one_that_differs_in_a_word_or_is_cut_within_one_is_searched(tenant: TenantPrivacy, sentence: str) -> None:
+    assert not Outgoing(tenant, ["The desk is\nled by Henrietta Blackwood."]).copied(sentence)
+
+
+def test_a_copied_sentence_is_context_for_the_next_one(tenant: TenantPrivacy) -> None:
+    introduced = "The new head is Ann Field."
+    behind = Outgoing(tenant, [introduced])
+    assert behind.scan(introduced) == introduced
+    alone = Outgoing(tenant, ["Nothing."])
+    alone.scan(introduced)
+    second = "Yesterday it was moved by Ann Field and Henrietta Blackwood."
+    assert "Blackwood" not in behind.scan(second) and "Field" in behind.scan(second)

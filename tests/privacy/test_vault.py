@@ -4,6 +4,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, func, select, update
 
+from policies.tenancy import bind
 from rag.db.engine import Database, open_database
 from rag.db.migrate import alembic_config
 from rag.db.tables import VaultRow
@@ -99,6 +100,7 @@ async def test_entries_from_before_there_were_generations_open_after_the_upgrade
         config.attributes["connection"] = connection
         command.downgrade(config, "0002")
 
+    bind("acme")
     before = await open_database(database_url)
     async with before.unit_of_work() as session:
         await Vault("acme", KEY).store(session, [ANN])

@@ -10,6 +10,7 @@ import httpx
 import typer
 from rich.markup import escape
 
+from rag.api.commands.explanation import print_explanation
 from rag.api.commands.options import AsJson, DataDir, Tenant, checked_tenant, out, print_json, settings_for, talk
 from rag.api.schemas import MODEL, checked_question
 from rag.db.folder import DataFolder
@@ -38,6 +39,10 @@ def ask(
         str | None, typer.Option(help="The program that asks on her behalf: both must be allowed.")
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer while it is written.")] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Print why as well: rules, candidates, rejected claims."),
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -52,28 +57,31 @@ def ask(
     owner = folder.owner() if settings.index.kind == "embedded" else None
     if owner is not None and owner.url:
         headers["Authorization"] = f"Bearer {folder.operator_key()}"
-        completion = _over_http(owner.url, question, headers, show)
+        completion = over_http(owner.url, question, headers, show, explain=explain)
     else:
-        completion = asyncio.run(_here(settings, folder, question, headers, show))
+        completion = asyncio.run(_here(settings, folder, question, headers, show, explain=explain))
     if as_json:
         print_json(completion)
         return
     _print(completion, streamed=show is not None)
+    if explain:
+        print_explanation(completion["ringfence"]["explain"], out())
 
 
-def _over_http(
-    url: str, question: str, headers: Mapping[str, str], show: Callable[[str], None] | None
+def over_http(
+    url: str, question: str, headers: Mapping[str, str], show: Callable[[str], None] | None, *, explain: bool
 ) -> dict[str, Any]:
     """The completion from the service that owns the folder."""
     body = {"model": MODEL, "messages": [{"role": "user", "content": question}], "stream": show is not None}
+    query = {"explain": "1"} if explain else {}
     # No proxy, whatever the environment says: the service is on this machine, and the key stays on it.
     with httpx.Client(
         base_url=url, headers=headers, timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), trust_env=False
     ) as client:
         try:
             if show is None:
-                return _completion(client.post("/v1/chat/completions", json=body))
-            with client.stream("POST", "/v1/chat/completions", json=body) as response:
+                return _completion(client.post("/v1/chat/completions", json=body, params=query))
+            with client.stream("POST", "/v1/chat/completions", json=body, params=query) as response:
                 if response.status_code != httpx.codes.OK:
                     response.read()
                     return _completion(response)
@@ -141,6 +149,8 @@ async def _here(
     question: str,
     headers: Mapping[str, str],
     show: Callable[[str], None] | None,
+    *,
+    explain: bool,
 ) -> dict[str, Any]:
     """The completion from parts opened in this process, through the same path as the service's."""
     # Loading the models' libraries takes seconds, which asking a running service does not need.
@@ -150,7 +160,7 @@ async def _here(
         folder.own()
     try:
         talk().print("No service is running: opening the index and the models here ...")
-        return await complete(settings, folder, question, headers, show)
+        return await complete(settings, folder, question, headers, show, explain=explain)
     finally:
         folder.release()
 

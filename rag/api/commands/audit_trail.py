@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from policies.commands.options import named
+from policies.commands.options import named, of_tenant
 from rag.api.commands.audit_keeping import checked_keys, checkpoint, export, prune
 from rag.api.commands.options import (
     AsJson,
@@ -116,7 +116,9 @@ def verify(
     file: Annotated[
         Path | None, typer.Argument(help="An exported log, in either form. Default: the log of this installation.")
     ] = None,
-    tenant: Annotated[str | None, typer.Option("--tenant", envvar="RINGFENCE_TENANT", help="Which tenant.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", envvar="RINGFENCE_TENANT", callback=of_tenant, help="Which tenant.")
+    ] = None,
     public_keys: Annotated[
         list[str] | None,
         typer.Option(

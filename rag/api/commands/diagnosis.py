@@ -14,17 +14,20 @@ import typer
 from rich.table import Table
 from sqlalchemy import text
 
+from policies.tenancy import every_tenant
 from rag.api.commands.finding import BAD, GOOD, LOOK, Finding
 from rag.api.commands.options import AsJson, DataDir, opened_database, out, print_json, settings_for
 from rag.api.commands.signing_check import check_signing_key
 from rag.api.probes import REACH_S, reach_index_server, reach_model_server
 from rag.db.folder import DataFolder, Owner
-from rag.embedding.minilm import locate
+from rag.db.postgres import heeds_tenants
+from rag.embedding.locate import locate
 from rag.errors import RingfenceError
 from rag.identity.issuers import open_issuers
 from rag.identity.signing_keys import ProviderUnreachable
 from rag.issuer_settings import IdentitySettings, IssuerSettings
 from rag.privacy.model import model_folder, verify
+from rag.query.scorer import NO_MODEL, locate_scorer
 from rag.settings import Settings, origins
 
 
@@ -55,6 +58,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         ("language model", _language_model),
         ("index", lambda: _index(settings)),
         ("generator", lambda: _generator(settings)),
+        ("support model", lambda: _support_model(settings)),
         ("service", lambda: _service(settings, owner)),
         *((f"issuer {issuer.name}", partial(_issuer, issuer)) for issuer in settings.identity.issuers),
     ]
@@ -84,14 +88,23 @@ def _database(settings: Settings) -> Finding:
     if settings.database.url is None and not (settings.data_dir / "ringfence.db").exists():
         return Finding("database", LOOK, "not made yet; `ringfence ingest` makes it")
 
-    async def ask() -> tuple[str, int]:
+    async def ask() -> tuple[str, int, bool]:
         async with opened_database(settings) as database, database.reading() as session:
             revision = await session.scalar(text("SELECT version_num FROM alembic_version"))
             documents = await session.scalar(text("SELECT count(*) FROM document"))
-            return str(revision), int(documents or 0)
+            return str(revision), int(documents or 0), await heeds_tenants(session)
 
-    revision, documents = asyncio.run(ask())
-    return Finding("database", GOOD, f"schema at its newest revision {revision}, {documents} documents")
+    with every_tenant():
+        revision, documents, walled = asyncio.run(ask())
+    state = f"schema at its newest revision {revision}, {documents} documents"
+    if not walled:
+        return Finding(
+            "database",
+            LOOK,
+            f"{state}; Postgres does not keep tenants apart, for its user is a superuser or has BYPASSRLS: give "
+            "RINGFENCE_DATABASE__URL a plain one that owns the database",
+        )
+    return Finding("database", GOOD, state)
 
 
 def _master_key(settings: Settings) -> Finding:
@@ -140,6 +153,14 @@ def _generator(settings: Settings) -> Finding:
     if generator.kind == "extractive":
         how = "composes answers from cited sentences, verbatim; needs no model"
     return Finding("generator", GOOD, f"{generator.kind} is in use: {how}")
+
+
+def _support_model(settings: Settings) -> Finding:
+    if settings.generator.support_model == NO_MODEL:
+        return Finding("support model", GOOD, "none: sentences are verified by rules alone")
+    _, manifest = locate_scorer(settings.generator)
+    held = f"{manifest.name}, every file as in its manifest {manifest.digest[:12]}"
+    return Finding("support model", GOOD, f"{held}; rejects below {settings.generator.support_threshold}")
 
 
 def _service(settings: Settings, owner: Owner | None) -> Finding:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from policies.tenancy import every_tenant
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -85,7 +86,8 @@ def list_keys(
         async with opened_database(settings) as database, database.reading() as session:
             return await ApiKeys(session).list(tenant)
 
-    found = asyncio.run(run(settings_for(data_dir)))
+    with every_tenant():
+        found = asyncio.run(run(settings_for(data_dir)))
     if as_json:
         print_json([_record(key) for key in found])
         return
@@ -128,7 +130,8 @@ def rotate(
             await AuditLog().append(session, new.key.tenant, "key_rotated", body)
             return new
 
-    new = asyncio.run(run(settings_for(data_dir)))
+    with every_tenant():
+        new = asyncio.run(run(settings_for(data_dir)))
     if as_json:
         print_json({**_record(new.key), "key": new.bearer})
         return
@@ -153,7 +156,8 @@ def revoke(
             await AuditLog().append(session, ended.tenant, "key_revoked", {"key": ended.id, "subject": ended.subject})
             return ended
 
-    ended = asyncio.run(run(settings_for(data_dir)))
+    with every_tenant():
+        ended = asyncio.run(run(settings_for(data_dir)))
     if as_json:
         print_json(_record(ended))
         return

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from policies.commands.options import of_tenant
 from policies.rules import InvalidRule, plain_name
 from rag.db.engine import Database, open_database
 from rag.errors import Misuse
@@ -18,7 +19,7 @@ from rag.settings import Settings, load_settings
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Data folder. Default: RINGFENCE_DATA_DIR, then ./ringfence-data.")
 ]
-Tenant = Annotated[str, typer.Option("--tenant", envvar="RINGFENCE_TENANT", help="Which tenant.")]
+Tenant = Annotated[str, typer.Option("--tenant", envvar="RINGFENCE_TENANT", callback=of_tenant, help="Which tenant.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -42,7 +43,7 @@ def checked_tenant(tenant: str) -> str:
 @asynccontextmanager
 async def opened_database(settings: Settings) -> AsyncIterator[Database]:
     """The database, closed at the end. It is shared: the service may be running on it."""
-    database = await open_database(settings.database_url)
+    database = await open_database(settings.database_url, settings.database)
     try:
         yield database
     finally:

@@ -10,6 +10,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policies.commands.options import of_tenant
+from policies.tenancy import every_tenant
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -40,7 +42,8 @@ _NEXT = (
 
 def rotate_key(
     tenant: Annotated[
-        str | None, typer.Option("--tenant", envvar="RINGFENCE_TENANT", help="Whose vault gets a new key.")
+        str | None,
+        typer.Option("--tenant", envvar="RINGFENCE_TENANT", callback=of_tenant, help="Whose vault gets a new key."),
     ] = None,
     master: Annotated[
         bool, typer.Option("--master", help="Replace the master key instead: wrap every data key again.")
@@ -62,13 +65,15 @@ def rotate_key(
         raise Misuse("--forget-previous goes with --master.")
     settings = settings_for(data_dir)
     if master:
-        result = asyncio.run(_master(settings, dry_run=dry_run))
+        with every_tenant():
+            result = asyncio.run(_master(settings, dry_run=dry_run))
         if forget_previous and not dry_run:
             if not yes:
                 typer.confirm(
                     "Remove the previous master key? Older backups cannot be opened then", abort=True, err=True
                 )
-            asyncio.run(_forget(settings))
+            with every_tenant():
+                asyncio.run(_forget(settings))
             result["known"] = [result["master_key"]]
     elif tenant is not None:
         result = asyncio.run(_vault(settings, checked_tenant(tenant), dry_run=dry_run))

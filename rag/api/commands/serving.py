@@ -51,6 +51,6 @@ async def _serve(settings: Settings, folder: DataFolder) -> None:
             talk().print(f"Ringfence answers on {url}. Ctrl-C stops it.")
 
         try:
-            await run_server(uvicorn_config(create_app(parts)), listening, announce)
+            await run_server(uvicorn_config(create_app(parts), settings.service), listening, announce)
         finally:
             await parts.audit.seal_all(parts.database)

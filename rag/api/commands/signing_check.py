@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+from policies.tenancy import every_tenant
 from rag.api.commands.finding import BAD, GOOD, LOOK, Finding
 from rag.api.commands.options import opened_database
 from rag.privacy.receipts import Signers, find_signer, signers_of_all
@@ -17,7 +18,9 @@ def check_signing_key(settings: Settings) -> Finding:
     Raises:
         Misuse: it cannot be read, others may read it, or it is none; says what to do.
     """
-    signer, signed = find_signer(settings), asyncio.run(_signed(settings))
+    signer = find_signer(settings)
+    with every_tenant():
+        signed = asyncio.run(_signed(settings))
     total = signed.by_key.total()
     if signer is None:
         if total:

@@ -1,0 +1,78 @@
+"""`ringfence eval ingest`: what is run, and the one report of it."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+from evals.ingest import compare, hostile, resync
+from evals.ingest.corpus import make_corpus
+from evals.report import Gate, Json, Report
+from rag.errors import Misuse
+
+T = TypeVar("T")
+Talk = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`documents` of each kind and `rounds` are of the comparison; `resync` and `hostile` are files, 0 for none."""
+
+    compare: bool = True
+    documents: int = 40
+    rounds: int = 3
+    resync: int = 0
+    hostile: int = 0
+    seed: int = 1
+
+
+async def ingest_report(data: Path | None, wanted: Wanted, talk: Talk) -> Report:
+    """The report on ingestion. Without `data`, on the sample company and generated notes only.
+
+    Raises:
+        Misuse: nothing is to be measured, or a public data set is not below `data`.
+    """
+    if not (wanted.compare or wanted.resync or wanted.hostile):
+        raise Misuse("Nothing is to be measured: with --no-compare, name --resync or --hostile.")
+    return await asyncio.to_thread(_measured, data, wanted, talk)
+
+
+def _measured(data: Path | None, wanted: Wanted, talk: Talk) -> Report:
+    figures: dict[str, Json] = {}
+    gates: list[Gate] = []
+    with tempfile.TemporaryDirectory(prefix="ringfence-eval-") as folder:
+        scratch = Path(folder)
+        if wanted.compare:
+            corpus = make_corpus(data, wanted.documents, wanted.seed)
+            talk(f"{len(corpus.documents)} documents of {corpus.chars} characters, three ways; loading models ...")
+            compared = compare.compare(corpus, scratch, rounds=wanted.rounds, talk=talk)
+            figures |= compare.figures_of(corpus, compared)
+            gates += compare.gates_of(figures)
+        if wanted.resync:
+            talk(f"a folder of {wanted.resync} files, unchanged and changed ...")
+            resynced = _alone(resync.resync, wanted.resync, scratch)
+            figures |= resync.figures_of(resynced)
+            gates += resync.gates_of(resynced)
+        if wanted.hostile:
+            talk(f"{wanted.hostile} hostile files ...")
+            survived = _alone(hostile.survive, wanted.hostile, scratch, wanted.seed)
+            figures |= hostile.figures_of(survived)
+            gates += hostile.gates_of(survived)
+    return Report(_name(wanted), figures, tuple(gates), {**asdict(wanted), "data": data is not None})
+
+
+def _name(wanted: Wanted) -> str:
+    """A run without the comparison leaves the report of the comparison as it is."""
+    parts = ("resync", wanted.resync), ("hostile", wanted.hostile)
+    asked = [] if wanted.compare else [name for name, files in parts if files]
+    return "-".join(["ingest", *asked])
+
+
+def _alone(measure: Callable[..., T], *arguments: object) -> T:
+    """In a process of its own, whose memory holds nothing else."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(measure, *arguments).result()
