@@ -74,7 +74,7 @@ floors: $(VENV)/dev
 
 # In the order of the folders: by number of tests, long files of one test would come last, and one worker be idle.
 unit: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 eval: $(VENV)/dev ## The leak and answer evals on the sample company; reports in evals/reports/
 	$(BIN)/ringfence eval leak
