@@ -7,7 +7,7 @@ from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
-from ingestion.parse.pieces import IN_A_NAME, Names, Pieces, refuse_markers
+from ingestion.parse.pieces import Names, Pieces, refuse_markers
 from ingestion.parse.plain import decode
 from rag.hidden_content import HiddenKind
 
@@ -163,12 +163,7 @@ class _Page:
                 self._unseen(row)
                 continue
             cells = [self._visible(cell) for cell in row if cell.tag in ("td", "th") and not self._unseen(cell)]
-            names.passed(cells)
-            if not names.now and len(cells) > 1:
-                refuse_markers(cells, IN_A_NAME)
-                names.now = cells
-            else:
-                self._pieces.row(names.now or [], cells)
+            self._pieces.table_row(names, cells)
         if names.now and len(list(table.iter("tr"))) == 1:
             self._pieces.add("; ".join(names.now))
 

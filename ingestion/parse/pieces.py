@@ -81,6 +81,11 @@ class Names(Generic[T]):
         else:
             self._outside.append(self.now)
 
+    def take(self, names: T, texts: Iterable[str]) -> None:
+        """Let a row name the columns of those below it; `texts` is what stands in it, where no marker may be."""
+        refuse_markers(texts, IN_A_NAME)
+        self.now = names
+
 
 def _verbatim(text: str) -> str:
     """Like `clean`, for text in which indentation means something."""
@@ -149,6 +154,14 @@ class Pieces:
     def row(self, names: list[str], cells: list[str], *, page: int | None = None) -> None:
         """A table row as `Column: value; ...`, so that a value stands beside the name of what it is."""
         self.fields(((_name(names, index), cell) for index, cell in enumerate(cells)), page=page)
+
+    def table_row(self, names: Names[list[str]], cells: list[str]) -> None:
+        """The next row of a table, whose first row of several cells names the columns."""
+        names.passed(cells)
+        if not names.now and len(cells) > 1:
+            names.take(cells, cells)
+        else:
+            self.row(names.now or [], cells)
 
     def fields(self, pairs: Iterable[tuple[str, str]], *, page: int | None = None) -> None:
         """Named values as `Name: value; ...`; a marker that stands alone is the marker."""

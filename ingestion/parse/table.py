@@ -4,7 +4,7 @@ import csv
 import io
 
 from ingestion.parse.document import Head, Reason, Refused
-from ingestion.parse.pieces import IN_A_NAME, Names, Pieces, refuse_markers
+from ingestion.parse.pieces import Names, Pieces
 from ingestion.parse.plain import decode
 
 COLUMNS_MAX = 1_000
@@ -24,8 +24,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
             continue
         names.passed(cells)
         if not names.now and not _is_marker(cells):
-            refuse_markers(cells, IN_A_NAME)
-            names.now = cells
+            names.take(cells, cells)
             continue
         pieces.row(names.now or [], cells)
         rows += not _is_marker(cells)

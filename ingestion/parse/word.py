@@ -14,7 +14,7 @@ from lxml import etree
 
 from ingestion.parse.archive import check_office
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
-from ingestion.parse.pieces import IN_A_NAME, Names, Pieces, refuse_markers
+from ingestion.parse.pieces import Names, Pieces
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -104,12 +104,7 @@ class _Reader:
             self._pieces.add("; ".join(cell for cell in rows[0] if cell.strip()))
         names = Names[list[str]]()
         for cells in rows if len(rows) > 1 else ():
-            names.passed(cells)
-            if not names.now and len(cells) > 1:
-                refuse_markers(cells, IN_A_NAME)
-                names.now = cells
-            else:
-                self._pieces.row(names.now or [], cells)
+            self._pieces.table_row(names, cells)
 
     def _cells(self, row: etree._Element, above: list[str]) -> list[str]:
         """Texts by column. A cell that spans rows stands in each, one that spans columns in its first."""

@@ -10,7 +10,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from ingestion.parse.archive import check_office
 from ingestion.parse.document import Head, Reason, Refused
-from ingestion.parse.pieces import IN_A_NAME, Names, Pieces, refuse_markers
+from ingestion.parse.pieces import Names, Pieces
 from ingestion.parse.sheets import CELLS_MAX, Row, Sheet, read_sheet
 from rag.hidden_content import HiddenKind
 
@@ -87,8 +87,7 @@ def _table(rows: list[Row], pieces: Pieces) -> None:
         if len(row) == 1 and not names.now:
             pieces.add(next(iter(row.values())))
         elif not names.now:
-            refuse_markers(row.values(), IN_A_NAME)
-            names.now = row
+            names.take(row, row.values())
         else:
             of = names.now
             pieces.fields(

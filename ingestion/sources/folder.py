@@ -12,6 +12,7 @@ from typing import BinaryIO
 from ingestion.sources.labels import (
     LABEL_FILE,
     LABEL_FILE_BYTES_MAX,
+    Chain,
     FolderLabels,
     InvalidLabels,
     hidden_for,
@@ -28,8 +29,6 @@ from rag.hidden_content import HiddenAction, HiddenKind
 
 SETTLED_NS = 10 * 10**9
 """A file written more recently than this may be written once more within one tick of its clock: it is read again."""
-
-Chain = tuple[FolderLabels | InvalidLabels, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dulwich.repo import Repo
 
 from ingestion.sources.labels import (
     LABEL_FILE,
+    Chain,
     FolderLabels,
     InvalidLabels,
     LabelFile,
@@ -39,8 +40,6 @@ ENTRIES_MAX = 1_000_000
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
 _BROKEN = (KeyError, OSError, ValueError, AssertionError, zlib.error, FileFormatException, NotGitRepository)
 """What dulwich raises for a repository that is damaged, or is none."""
-
-Chain = tuple[FolderLabels | InvalidLabels, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -116,10 +116,12 @@ class FolderLabels:
                 yield labels
 
 
-def labels_for(
-    path: PurePosixPath, chain: Iterable[FolderLabels | InvalidLabels], place: str = f"{LABEL_FILE} above it"
-) -> Labels | Unlabelled:
-    """The labels of a file under the label files from the root (first) to its own folder (last).
+Chain: TypeAlias = tuple[FolderLabels | InvalidLabels, ...]
+"""The label files above a document, from the root (first) to its own folder (last)."""
+
+
+def labels_for(path: PurePosixPath, chain: Chain, place: str = f"{LABEL_FILE} above it") -> Labels | Unlabelled:
+    """The labels of a file under the label files above it.
 
     `place` says in the message where labels could stand.
     """
@@ -136,9 +138,9 @@ def labels_for(
     return Labels(department=merged["department"], level=merged["level"], owner=merged.get("owner", ""), **sets)
 
 
-def singled_out(archive: PurePosixPath, member: str, chain: Iterable[FolderLabels | InvalidLabels]) -> bool:
+def singled_out(archive: PurePosixPath, member: str, chain: Chain) -> bool:
     """Whether a pattern under `files:` would label a member of an archive otherwise than the archive is labelled."""
-    links = [link for link in chain if isinstance(link, FolderLabels)]
+    links = tuple(link for link in chain if isinstance(link, FolderLabels))
     own = labels_for(archive, links)
     if isinstance(own, Unlabelled):
         return False
@@ -150,7 +152,7 @@ def singled_out(archive: PurePosixPath, member: str, chain: Iterable[FolderLabel
     return False
 
 
-def hidden_for(path: PurePosixPath, chain: Iterable[FolderLabels | InvalidLabels]) -> dict[HiddenKind, HiddenAction]:
+def hidden_for(path: PurePosixPath, chain: Chain) -> dict[HiddenKind, HiddenAction]:
     """What the same label files say about hidden content, the nearer ones over the farther, kind by kind."""
     merged: dict[HiddenKind, HiddenAction] = {}
     for link in chain:

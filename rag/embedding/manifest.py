@@ -88,6 +88,16 @@ def folder_manifest(folder: Path, sha256: str | None, *, setting: str = "RINGFEN
     return read_manifest(raw, str(path))
 
 
+def loading_options() -> dict[str, Any]:
+    """How sentence-transformers loads a verified folder: no network, no code and no pickles of a model's own."""
+    return {
+        "device": "cpu",
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "model_kwargs": {"use_safetensors": True},
+    }
+
+
 def write_manifest(folder: Path, name: str) -> str:
     """Write the manifest of what lies in `folder` now; return the digest to configure."""
     paths = _paths(folder)

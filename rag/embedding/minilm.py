@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
 
 from rag.embedding.locate import locate
-from rag.embedding.manifest import Manifest
+from rag.embedding.manifest import Manifest, loading_options
 from rag.embedding.protocol import Embedder
 from rag.errors import Misuse
 from rag.settings import EmbeddingSettings
@@ -28,13 +28,7 @@ class MiniLM:
         if threads is not None:
             torch.set_num_threads(threads)  # one number for the whole process: torch has no other
         transformers_logging.disable_progress_bar()
-        self._model = SentenceTransformer(
-            str(folder),
-            device="cpu",
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
-        )
+        self._model = SentenceTransformer(str(folder), **loading_options())
         self._model.eval()
         # The model's own tokenizer changes its padding while it encodes and so cannot be shared by threads;
         # this one is never changed after these two lines.

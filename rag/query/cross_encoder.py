@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder
 from transformers.utils import logging as transformers_logging
 
-from rag.embedding.manifest import Manifest
+from rag.embedding.manifest import Manifest, loading_options
 from rag.errors import Damaged
 from rag.query.scorer import NO_MODEL, NoScorer, SupportScorer, locate_scorer
 from rag.settings import GeneratorSettings
@@ -29,13 +29,7 @@ class CrossEncoderScorer:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         transformers_logging.disable_progress_bar()
-        self._model = CrossEncoder(
-            str(folder),
-            device="cpu",
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
-        )
+        self._model = CrossEncoder(str(folder), **loading_options())
         self._model.eval()
         self._column = _column(self._model, manifest)
         self._scoring = threading.Lock()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.comparing import Comparison, compare, readable_lines
-from ingestion.parse.confine import Limits
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
@@ -38,12 +36,6 @@ RULES = tuple(
         ("stranger", "legal", Level.SECRET),
     )
 )
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
-        yield opened
 
 
 @pytest.fixture

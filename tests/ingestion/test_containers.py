@@ -18,8 +18,7 @@ from ingestion.pipeline import ingest
 from ingestion.report import Change, Report
 from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Listing
-from rag.db.engine import Database
-from tests.ingestion.worlds import TENANT, parts_on, write_folder
+from tests.ingestion.worlds import TENANT, write_folder
 
 BYTES_MAX = 50_000_000
 
@@ -28,11 +27,6 @@ BYTES_MAX = 50_000_000
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Limits(20, 10, 1_500_000_000, 400_000)) as opened:
         yield opened
-
-
-@pytest.fixture
-def parts(database: Database, sandbox: Sandbox) -> IngestionParts:
-    return parts_on(database, sandbox)
 
 
 @pytest.fixture

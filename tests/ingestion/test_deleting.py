@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import func, select
 
 from ingestion.deleting import Deleted, delete_document, let_in
-from ingestion.parse.confine import Limits
 from ingestion.parse.document import ParsedDocument, Reason
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts, Parser
@@ -33,17 +32,6 @@ FILES = {
     "rent.md": "# Rent\n\nAnn Lee pays 4, says ann.lee@acme.example.\n",
     "people.md": "# People\n\nAnn Lee is one of us.\n",
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def parts(database: Database, sandbox: Sandbox) -> IngestionParts:
-    return parts_on(database, sandbox)
 
 
 @pytest.fixture

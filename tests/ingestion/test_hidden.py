@@ -1,13 +1,11 @@
 """Hidden content: the nearest policy decides, by kind; the report says how much there was, never what."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from evals.hostile_samples import slides
-from ingestion.parse.confine import Limits
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
@@ -22,17 +20,6 @@ from tests.ingestion.worlds import TENANT, parts_on, state, write_folder
 
 LABELS = "department: company\nlevel: internal\n"
 INVISIBLE = HiddenPolicy({HiddenKind.INVISIBLE_TEXT: HiddenAction.INDEX})
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def parts(database: Database, sandbox: Sandbox) -> IngestionParts:
-    return parts_on(database, sandbox)
 
 
 @pytest.fixture

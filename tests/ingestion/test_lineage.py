@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,32 +9,18 @@ import pytest
 from sqlalchemy import delete, select
 
 from ingestion.digests import makers_of
-from ingestion.parse.confine import Limits
-from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.sources.folder import FolderSource
 from rag.audit.log import AuditLog
 from rag.cli import main
-from rag.db.engine import Database
 from rag.db.lineage import lineages
 from rag.db.tables import ChunkRow, DocumentRow, LineageRow, VersionRow
 from rag.index.projection import Projection
-from tests.ingestion.worlds import TENANT, parts_on, write_folder
+from tests.ingestion.worlds import TENANT, write_folder
 
 LABELS = "department: company\nlevel: internal\n"
 RENT = "# Rent\n\nThe rent of Ann Lee is 4.\n\n[ringfence level=secret]\n\nIt was 3.\n"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def parts(database: Database, sandbox: Sandbox) -> IngestionParts:
-    return parts_on(database, sandbox)
 
 
 @pytest.fixture

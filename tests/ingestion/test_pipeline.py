@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,9 +14,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingestion.parse.confine import Limits
 from ingestion.parse.document import Reason
-from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.report import Change, Report, Step
@@ -30,20 +28,7 @@ from rag.privacy.erased import Erased
 from rag.query.passages import VISIBLE_STATES
 from tests.ingestion.hostile import hostile_files
 from tests.ingestion.stand_ins import CountingEmbedder, ListedNames
-from tests.ingestion.worlds import AFTER, BEFORE, MASTER, TENANT, opened_parts, parts_on, state, write_folder
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
-        # Its process ends with the thread that started it: a thread of one test's event loop would take it along.
-        opened.parse(b"Hello.", "hello.txt")
-        yield opened
-
-
-@pytest.fixture
-def parts(database: Database, sandbox: Sandbox) -> IngestionParts:
-    return parts_on(database, sandbox)
+from tests.ingestion.worlds import AFTER, BEFORE, MASTER, TENANT, opened_parts, state, write_folder
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from ingestion.parse.confine import Limits
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
@@ -32,19 +31,6 @@ from tests.ingestion.worlds import TENANT, parts_on
 OPEN = ["group:staff", "user:ann"]
 """Shares of a document that was just written to the service."""
 ANN_ALONE = [{"kind": "user", "id": "u-1"}]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
-        # Its process ends with the thread that started it: a thread of one test's event loop would take it along.
-        opened.parse(b"Hello.", "hello.txt")
-        yield opened
-
-
-@pytest.fixture
-def parts(database: Database, sandbox: Sandbox) -> IngestionParts:
-    return parts_on(database, sandbox)
 
 
 @pytest.fixture(scope="module")

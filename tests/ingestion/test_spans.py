@@ -1,14 +1,11 @@
 """The trace of a document: a span for each step, and neither its path, title nor text."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from ingestion.parse.confine import Limits
 from ingestion.parse.sandbox import Sandbox
 from ingestion.pipeline import ingest
 from ingestion.report import Report, Step
@@ -20,12 +17,6 @@ from rag.telemetry_settings import TelemetrySettings
 from tests.ingestion.worlds import AFTER, BEFORE, TENANT, parts_on, write_folder
 
 WORDS = ("canteen", "ann lee", "bo chan", "acme", "parking", "changed.md", "new-bo_chan", "unlabelled-later", "hall")
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
-        yield opened
 
 
 async def run(folder: Path, database: Database, sandbox: Sandbox) -> tuple[Report, list[ReadableSpan], list[Step]]:

@@ -1,0 +1,22 @@
+"""What most tests of ingestion stand on. A module that needs other limits has a `sandbox` of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ingestion.parse.confine import Limits
+from ingestion.parse.sandbox import Sandbox
+from ingestion.parts import IngestionParts
+from rag.db.engine import Database
+from tests.ingestion.worlds import parts_on
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def parts(database: Database, sandbox: Sandbox) -> IngestionParts:
+    return parts_on(database, sandbox)
