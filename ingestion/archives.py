@@ -60,10 +60,13 @@ class MemberItem:
 
     @property
     def labels(self) -> Labels | Unlabelled:
+        labels = self.archive.labels
+        if isinstance(labels, Unlabelled):
+            return labels
         if isinstance(self.archive, LabelledByPattern) and self.archive.singles_out(self.member.path):
             # To merge the two would be a guess at what was meant; the looser of them would be a leak.
-            return Unlabelled("a pattern under files: labels it otherwise than its archive; unpack the archive")
-        return self.archive.labels
+            return Unlabelled("a pattern under files: treats it otherwise than its archive; unpack the archive")
+        return labels
 
     @property
     def hidden(self) -> Mapping[HiddenKind, HiddenAction]:

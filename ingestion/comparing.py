@@ -20,12 +20,9 @@ from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody
 from rag.db.documents import Documents, attributes_of, tightening_of
 from rag.db.engine import Database
-from rag.db.tables import VersionRow
+from rag.db.tables import EVER_VISIBLE, VersionRow
 from rag.errors import AuditUnavailable, NotFound, PolicyUnreadable, Unauthenticated
 from rag.identity.scim.store import standing
-
-OPENED = ("published", "superseded", "retired")
-"""Versions that were visible under labels that still hold. Others have no text that anybody may be shown."""
 
 NOTHING = "/dev/null"
 """What a unified diff calls a text that is not there."""
@@ -96,7 +93,9 @@ async def _texts(session: AsyncSession, snapshot: Snapshot, caller: Caller, docu
         return {}
     if not check_each(snapshot, (caller,), "read", (labels,))[labels].allowed or row is None:
         return {}
-    opened = [version for version in await documents.versions_of(caller.tenant, document) if version.state in OPENED]
+    opened = [
+        version for version in await documents.versions_of(caller.tenant, document) if version.state in EVER_VISIBLE
+    ]
     opened.sort(key=lambda version: version.id == row.current_version)
     found: dict[str, _Readable] = {}
     for version in opened:

@@ -15,11 +15,10 @@ from ingestion.lineage import Makers
 from policies.rules import Attributes, InvalidRule
 from policies.store import PolicyStore
 from rag.db.documents import Documents, attributes_of, labels_in
-from rag.db.tables import ChunkRow, DocumentRow, QuarantinedRow, TombstoneRow, VersionRow
+from rag.db.tables import EVER_VISIBLE, ChunkRow, DocumentRow, QuarantinedRow, TombstoneRow, VersionRow
 from rag.domain import SparseVector
 
 _BATCH = 500
-_EVER_VISIBLE = ("published", "superseded", "retired")
 _NEVER_VISIBLE = ("staged", "quarantined", "rejected")
 """A document has at most one version in one of these states."""
 _LABELS = (
@@ -263,7 +262,7 @@ class DocumentStore:
 
         With `content`, only versions of this content.
         """
-        statement = select(VersionRow).where(VersionRow.document == document, VersionRow.state.in_(_EVER_VISIBLE))
+        statement = select(VersionRow).where(VersionRow.document == document, VersionRow.state.in_(EVER_VISIBLE))
         if content is not None:
             statement = statement.where(VersionRow.content_digest == content)
         versions = [version for version in await self._session.scalars(statement) if version.id != but]

@@ -84,7 +84,6 @@ class OurWay:
         ours = settings.ingestion
         limits = Limits(ours.parse_wall_s, ours.parse_cpu_s, ours.parse_memory_bytes, ours.text_chars_max)
         with Sandbox(limits) as sandbox:
-            # By this thread, which lives to the end: a parser process ends with the thread that started it.
             sandbox.parse(b"Hello.", "hello.txt")
             yield sandbox
 

@@ -139,15 +139,19 @@ def labels_for(path: PurePosixPath, chain: Chain, place: str = f"{LABEL_FILE} ab
 
 
 def singled_out(archive: PurePosixPath, member: str, chain: Chain) -> bool:
-    """Whether a pattern under `files:` would label a member of an archive otherwise than the archive is labelled."""
+    """Whether a pattern under `files:` would treat a member of an archive otherwise than the archive is treated.
+
+    Where `chain` alone does not label the archive, what does is not known here: then any label of a pattern counts.
+    """
     links = tuple(link for link in chain if isinstance(link, FolderLabels))
-    own = labels_for(archive, links)
-    if isinstance(own, Unlabelled):
-        return False
+    own, hidden = labels_for(archive, links), hidden_for(archive, links)
     for layer in (layer for link in links for layer in link.patterns_for(archive / member)):
+        if any(hidden.get(kind) is not action for kind, action in (layer.hidden or {}).items()):
+            return True
         for name in Labels.__slots__:
             value = getattr(layer, name)
-            if value is not None and (frozenset(value) if isinstance(value, tuple) else value) != getattr(own, name):
+            given = frozenset(value) if isinstance(value, tuple) else value
+            if value is not None and (isinstance(own, Unlabelled) or given != getattr(own, name)):
                 return True
     return False
 

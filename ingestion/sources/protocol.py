@@ -92,7 +92,7 @@ class LabelledByPattern(Protocol):
     """An item of a source whose patterns label single documents, which may stand in archives too."""
 
     def singles_out(self, member: str) -> bool:
-        """Whether the source would label this member of the archive otherwise than the archive itself."""
+        """Whether the source would treat this member of the archive otherwise than the archive itself."""
         ...
 
 

@@ -44,6 +44,11 @@ class DocumentRow(Base):
     __table_args__ = (UniqueConstraint("tenant", "source", "path_digest"),)
 
 
+EVER_VISIBLE = ("published", "superseded", "retired")
+"""States of versions that were shown under labels that still hold: a citation may lead to one. The others were never
+shown, or are withdrawn, and have no text that anybody may be given."""
+
+
 class VersionRow(Base):
     """A document's content at one time.
 

@@ -2,7 +2,7 @@
 
 A server keeps the work on the beginning of a prompt for the next one that begins alike. Passages come best first,
 which differs from question to question; laid out in an order of their own, the same ones begin alike more often:
-`ringfence eval prefixes` finds 50 % of the prompts' text in a cache of GPU blocks instead of 36 %.
+`ringfence eval prefixes` finds 51 % of the prompts' text in a cache of GPU blocks instead of 38 %.
 """
 
 from collections.abc import Sequence

@@ -43,14 +43,14 @@ class Judge:
         written = draft.text
         if not verbatim:
             draft = await self._scanned(draft)
+        if draft.text in self._said:
+            self._note(draft, Verdict.REMOVED, Objection.REPEATED)
+            return None
         supports = verify(draft, self._evidence, verbatim=verbatim)
         if supports and not verbatim:
             supports, objection = await self._confirmed(draft.text, supports)
         else:
             objection = None
-        if draft.text in self._said:
-            self._note(draft, Verdict.REMOVED, Objection.REPEATED)
-            return None
         if supports:
             self._said.add(draft.text)
             self._note(draft, Verdict.SUPPORTED)

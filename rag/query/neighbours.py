@@ -4,6 +4,7 @@ A neighbour is no hit, so nothing has decided about it yet: each one is checked 
 may be stricter than those of the chunk it stands beside. One that may not be read is not there.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,7 +40,8 @@ async def with_neighbours(
         for chunk, found in current.items()
         if chunk in allowed
     }
-    flagged = noticed(readable.values())
+    with clock.stage("guard"):
+        flagged = await asyncio.to_thread(noticed, readable.values())
     for codes in flagged.values():
         parts.metrics.noticed("passage", codes)
     neighbours = {hit: tuple(readable[one] for one in beside.get(hit, ()) if one in readable) for hit in hits}

@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from policies.plan import DenyAll
 from policies.rules import Attributes, InvalidRule, Level
 from rag.db.documents import Documents, attributes_of, tightening_of
-from rag.db.tables import ChunkRow, DocumentRow, VersionRow
+from rag.db.tables import EVER_VISIBLE, ChunkRow, DocumentRow, VersionRow
 from rag.domain import Principal, Span
 from rag.errors import NotFound, PolicyUnreadable
 from rag.query.budget import count_chunks
@@ -16,9 +16,6 @@ from rag.query.guard import inert
 from rag.query.parts import QueryParts
 from rag.query.record import who, write_record
 from rag.query.reveal import Shown, reveal
-
-VISIBLE_STATES = ("published", "superseded", "retired")
-"""A staged version was never shown to anybody; an older one may have been cited."""
 
 SPAN_CHARS_MAX = 100_000
 """No citation is nearly as long: a whole book at a time is not what the link is for."""
@@ -104,7 +101,7 @@ async def _load(documents: Documents, tenant: str, document: str, version: str, 
     found = await documents.find(tenant, document)
     content = await documents.load_version(tenant, document, version)
     touched = tuple(await documents.chunks_touching(tenant, version, span))
-    if found is None or content is None or content.state not in VISIBLE_STATES:
+    if found is None or content is None or content.state not in EVER_VISIBLE:
         return None
     if not touched or span.end > len(content.text) or not _covered(content.text, span, touched):
         return None

@@ -79,11 +79,11 @@ class Tracing:
         self._tracer = tracer
         self._trusts_callers = trusts_callers
 
-    def span(self, name: str, *, within: Span | None = None, at_ns: int | None = None) -> Span:
+    def span(self, name: str, *, within: Span | None = None) -> Span:
         """A span that the caller ends; below `within`, or else below the one of this request."""
         parent = None if within is None else within.context()
         # The library would record an exception's message; spans are ended by hand, so it never sees one.
-        return Span(self._tracer.start_span(name, parent, start_time=at_ns, record_exception=False))
+        return Span(self._tracer.start_span(name, parent, record_exception=False))
 
     @contextmanager
     def request(self, name: str, traceparent: str | None) -> Iterator[Span]:

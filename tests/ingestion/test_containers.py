@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -17,10 +17,9 @@ from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.report import Change, Report
 from ingestion.sources.folder import FolderSource
+from ingestion.sources.labels import FolderLabels, parse_label_file, singled_out
 from ingestion.sources.protocol import Listing
 from tests.ingestion.worlds import TENANT, write_folder
-
-BYTES_MAX = 50_000_000
 
 
 @pytest.fixture(scope="module")
@@ -152,21 +151,33 @@ async def test_a_member_that_a_pattern_labels_otherwise_than_its_archive_is_kept
         "salaries.csv": "Ann,5000",
         "old/board-minutes.md": "Minutes.",
         "plan.md": "A plan.",
+        "deck.md": "A deck.",
         "note.txt": "A note.",
     }
     (folder / "box.zip").write_bytes(archive(members))
     (folder / "ringfence.yaml").write_text(
         "department: legal\nlevel: confidential\nfiles:\n"
         "  'salaries*.csv': {level: secret}\n  'box.zip/old/board-*': {compartments: [board]}\n"
-        "  'plan.md': {level: confidential}\n  'box.zip': {tags: ['kind:box']}\n"
+        "  'plan.md': {level: confidential}\n  'deck.*': {hidden: quarantine}\n  'box.zip': {tags: ['kind:box']}\n"
     )
     report = await ingest(FolderSource(folder), TENANT, parts)
     assert changes(report) == {
         "box.zip/salaries.csv": "unlabelled",
         "box.zip/old/board-minutes.md": "unlabelled",
+        "box.zip/deck.md": "unlabelled",
         "box.zip/plan.md": "new",
         "box.zip/note.txt": "new",
     }
+
+
+def test_where_something_else_labels_the_archive_any_label_of_a_pattern_singles_a_member_out() -> None:
+    rules = parse_label_file(b"files:\n  'pay*': {compartments: [hr]}\n  '*.txt': {hidden: drop}\n", "ringfence.yaml")
+    chain = (FolderLabels(PurePosixPath(), rules),)
+    assert [singled_out(PurePosixPath("x.zip"), name, chain) for name in ("pay.csv", "a.txt", "a.md")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_an_archive_of_a_source_without_files_is_read_as_well(folder: Path, sandbox: Sandbox) -> None:

@@ -22,10 +22,9 @@ from ingestion.sources.folder import FolderSource
 from policies.store import PolicyStore
 from rag.db.documents import Documents
 from rag.db.engine import Database
-from rag.db.tables import ChunkRow, DocumentRow, TombstoneRow, VaultRow, VersionRow
+from rag.db.tables import EVER_VISIBLE, ChunkRow, DocumentRow, TombstoneRow, VaultRow, VersionRow
 from rag.errors import Misuse
 from rag.privacy.erased import Erased
-from rag.query.passages import VISIBLE_STATES
 from tests.ingestion.hostile import hostile_files
 from tests.ingestion.stand_ins import CountingEmbedder, ListedNames
 from tests.ingestion.worlds import AFTER, BEFORE, MASTER, TENANT, opened_parts, state, write_folder
@@ -143,7 +142,7 @@ async def openable(database: Database, document: str) -> dict[str, int]:
     """Text of the versions that a citation's link can still open, with the number of their chunks."""
     async with database.reading() as session:
         versions = await session.scalars(select(VersionRow).where(VersionRow.document == document))
-        shown = [version for version in versions if version.state in VISIBLE_STATES]
+        shown = [version for version in versions if version.state in EVER_VISIBLE]
         return {v.text: len(await Documents(session).chunks_of(TENANT, v.id)) for v in shown}
 
 
