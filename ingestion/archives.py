@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.members import Member, Members
-from ingestion.sources.protocol import LabelledByPattern, Labels, Listing, Skipped, SourceItem, Unlabelled
+from ingestion.sources.protocol import LabelledByPattern, Labels, Listing, Skipped, Source, SourceItem, Unlabelled
 from rag.hidden_content import HiddenAction, HiddenKind
 
 SUFFIX = ".zip"
@@ -122,7 +122,8 @@ def unpacked(listing: Listing, archives: Archives, bytes_max: int) -> Listing:
     items: list[SourceItem] = []
     skipped = list(listing.skipped)
     for item in listing.items:
-        if not item.path.lower().endswith(SUFFIX):
+        # What stands for an archive already stays as it is.
+        if isinstance(item, MemberItem | RefusedItem) or not item.path.lower().endswith(SUFFIX):
             items.append(item)
             continue
         try:
@@ -141,6 +142,22 @@ def unpacked(listing: Listing, archives: Archives, bytes_max: int) -> Listing:
     items.sort(key=lambda item: item.path)
     skipped.sort(key=lambda one: one.path)
     return replace(listing, items=tuple(items), skipped=tuple(skipped))
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedSource:
+    """A source whose listings are unpacked already: for those that are kept and used more than once."""
+
+    source: Source
+    archives: Archives = field(repr=False)
+    bytes_max: int
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def listing(self, since: str = "") -> Listing:
+        return unpacked(self.source.listing(since), self.archives, self.bytes_max)
 
 
 @contextmanager

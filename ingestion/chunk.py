@@ -100,7 +100,10 @@ def chunk(blocks: Sequence[MaskedBlock], title: str, tokenizer: Tokenizer, *, to
     for block in blocks:
         whole = Part(block, offset, 0, len(block.text.reading))
         offset += whole.end + len(BETWEEN_BLOCKS)
-        if joined and not (_may_join(joined[-1].block, block) and measure.fits([*joined, whole])):
+        if joined and _may_join(joined[-1].block, block) and measure.fits([*joined, whole]):
+            joined.append(whole)
+            continue
+        if joined:
             drafts.append(measure.draft(joined))
             joined = []
         if measure.fits([whole]):

@@ -1,6 +1,7 @@
 """The commands of this room, one module each. Asking for one imports its module and no other.
 
-`documents` answers at once; the others load models. `scan` and `review` stand under `ringfence privacy`.
+`documents` answers at once; the others load models. `scan` and `review` stand under `ringfence privacy`, those about
+indexes under `ringfence index`.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,9 @@ _MODULES: Mapping[str, str] = {
     "worker": "working",
     "scan": "privacy_scanning",
     "review": "privacy_reviewing",
+    "build_index": "indexing",
+    "catch_up_index": "indexing",
+    "drop_index": "indexing",
 }
 
 

@@ -2,9 +2,11 @@
 
 from ingestion.chunk import CHUNKER_VERSION
 from ingestion.lineage import Makers
+from ingestion.parse.ocr import made_by as pages_made_by
 from ingestion.parse.sandbox import PARSER_VERSION
-from ingestion.parts import IngestionParts, TenantMasking
+from ingestion.parts import TenantMasking, Tools
 from ingestion.sources.protocol import SourceItem
+from rag.db.index_table import FIRST_NUMBER
 from rag.db.tables import VersionRow
 from rag.domain import content_id, digest_of
 from rag.injection.findings import DETECTOR_VERSION
@@ -34,14 +36,16 @@ def _name_of(item: SourceItem) -> list[str]:
     return [] if item.path == item.identity else [item.path]
 
 
-def pipeline_digest(parts: IngestionParts, configuration: str, hidden: str = "") -> str:
+def pipeline_digest(parts: Tools, configuration: str, hidden: str = "", *, index: int = FIRST_NUMBER) -> str:
     """By what a version was made. When it changes, the version is made again.
 
-    `configuration` is the tenant's, of masking; `hidden` is what is done with the document's hidden content.
+    `configuration` is the tenant's, of masking; `hidden` is what is done with the document's hidden content. Each
+    index, by its number, has versions of its own.
     """
     # Nothing that is visible was let through by a laxer setting.
     injection = "injection=quarantine" if parts.settings.injection == "quarantine" else ""
-    own = [part for part in (configuration, hidden, injection) if part]
+    beside = "" if index == FIRST_NUMBER else f"index={index}"
+    own = [part for part in (configuration, hidden, injection, pages_made_by(parts.settings), beside) if part]
     return digest_of(
         [
             PIPELINE_VERSION,
@@ -57,11 +61,11 @@ def pipeline_digest(parts: IngestionParts, configuration: str, hidden: str = "")
     ).hex()
 
 
-def makers_of(parts: IngestionParts, hidden: str, made_by: str) -> Makers:
+def makers_of(parts: Tools, hidden: str, made_by: str) -> Makers:
     """`hidden` is what is done with the document's hidden content, as in `pipeline_digest`."""
     return Makers(
         made_by=made_by,
-        parser=PARSER_VERSION,
+        parser=" ".join((PARSER_VERSION, pages_made_by(parts.settings))).rstrip(),
         hidden_content=hidden,
         injection_rules=DETECTOR_VERSION,
         # It spells out the settings of masking, patterns of the company among them: a digest tells two apart as well.

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.archives import MemberItem, RefusedItem, unpacked
+from ingestion.cursors import Cursor, keep
 from ingestion.digests import identity_digest, pipeline_digest
 from ingestion.parse.document import Reason
 from ingestion.parts import IngestionParts, TenantMasking
 from ingestion.sources.protocol import Listing, Skipped, Source, SourceItem
 from ingestion.store import DocumentStore
+from rag.db.index_table import FIRST_NUMBER
+from rag.db.index_versions import IndexVersions
 from rag.db.lineage import KeptOut
 from rag.db.tables import SourceCursorRow
 from rag.errors import Misuse
@@ -31,6 +34,8 @@ class Inventory:
     known: tuple[str, ...]
     made_by: str
     kept_out: frozenset[str] = frozenset()
+    index: int = FIRST_NUMBER
+    """Number of the index that the run is for."""
 
     def items(self) -> tuple[SourceItem, ...]:
         """What the source lists, without what is kept out."""
@@ -79,7 +84,8 @@ async def take_inventory(
     """
     async with parts.database.reading() as session:
         last = await session.get(SourceCursorRow, (tenant, source.name))
-    since = "" if last is None or verify else last.cursor
+    # A cursor is the live index's: the other may lack what came before it.
+    since = "" if last is None or verify or not parts.index.live else last.cursor
     inventory = await _taken(source, since, tenant, parts, dry_run=dry_run)
     if not inventory.listing.complete and not (
         last is not None and last.made_by == inventory.made_by and inventory.says_enough
@@ -102,14 +108,26 @@ async def _taken(source: Source, since: str, tenant: str, parts: IngestionParts,
         privacy = await parts.privacy.for_tenant(session, tenant)
         known = tuple(await DocumentStore(session, tenant, source.name).path_digests())
         kept_out = await KeptOut(session, tenant).path_digests(source.name)
+    made_by = _made_by(parts, privacy)
+    return Inventory(source.name, listing, privacy, known, made_by, kept_out, parts.index.number)
+
+
+async def pipeline_now(tenant: str, parts: IngestionParts, *, known: bool) -> str:
+    """The digest of the pipeline that makes the tenant's versions at this moment. One not `known` gets its key."""
+    async with parts.database.reading() if known else parts.database.unit_of_work() as session:
+        return _made_by(parts, await parts.privacy.for_tenant(session, tenant))
+
+
+def _made_by(parts: IngestionParts, privacy: TenantMasking) -> str:
     hidden = HiddenPolicy(parts.settings.hidden).digest_part
-    made_by = pipeline_digest(parts, privacy.configuration, hidden)
-    return Inventory(source.name, listing, privacy, known, made_by, kept_out)
+    return pipeline_digest(parts, privacy.configuration, hidden, index=parts.index.number)
 
 
 async def keep_cursor(session: AsyncSession, tenant: str, inventory: Inventory) -> None:
-    """The next run may begin where this one ended: call it only when nothing of it is to be tried again."""
-    cursor, made_by = inventory.listing.cursor, inventory.made_by
-    if cursor:
-        await session.merge(SourceCursorRow(tenant=tenant, source=inventory.source, cursor=cursor, made_by=made_by))
-        await session.flush()
+    """The next run may begin where this one ended: call it only when nothing of it is to be tried again.
+
+    Of the live index only, which it is now: a switch may have come between.
+    """
+    if (await IndexVersions(session, tenant).live()).number != inventory.index:
+        return
+    await keep(session, tenant, inventory.source, Cursor(inventory.listing.cursor, inventory.made_by))

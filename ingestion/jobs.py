@@ -13,6 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ingestion.archives import UnpackedSource
+from ingestion.cursors import MADE_OTHERWISE, Cursor, cursor_of
+from ingestion.indexes import and_beside, indexes_of
+from ingestion.inventory import pipeline_now
 from ingestion.leases import Lease, Progress
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
@@ -32,6 +36,7 @@ DOCUMENTS = "documents"
 PART = 16
 """Documents in one part: some ten seconds of work, which is what a worker that is told to stop may have to finish."""
 LISTINGS = 2
+"""Of different syncs; and of one sync: what is new, and everything, where that does not say enough."""
 LISTED_S = 30.0
 LISTED_TIMES = 10
 """A listing serves the parts of its sync for so long, or ten times as long as it took: listing is then a tenth of the
@@ -59,6 +64,10 @@ class JobParts:
     tracing: Tracing = NO_TRACING
     listings: "Listings" = field(default_factory=lambda: Listings())
 
+    def opened(self, lease: Lease) -> Source:
+        """The source of a job, with its archives opened: once for all parts that a listing serves."""
+        return UnpackedSource(self.open_source(lease), self.ingestion.parser, self.ingestion.settings.file_bytes_max)
+
 
 async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[Progress], None]) -> Done:
     """The work of a job; all that it writes goes through `database`.
@@ -69,16 +78,29 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
     """
     if lease.kind not in (SYNC, DOCUMENTS):
         raise Misuse(f"There are no jobs of the kind {lease.kind!r}.", code="unknown_job")
-    source = parts.listings.of(lease, parts.open_source)
-    ingestion, made_by = replace(parts.ingestion, database=database), f"job:{lease.job}"
+    source = parts.listings.of(lease, parts.opened)
+    ingestion = replace(parts.ingestion, database=database)
     spans = DocumentSpans(parts.tracing, _observer(tell))
-    watched = partial(ingest, source, lease.tenant, ingestion, made_by=made_by, observe=spans, tell=spans.tell)
+    watched = partial(ingest, source, lease.tenant, made_by=f"job:{lease.job}", observe=spans)
+    watched = partial(watched, tell=spans.tell, verify=bool(lease.payload.get("verify", False)))
+    live, *beside = await indexes_of(ingestion, lease.tenant)
+    # Before the work: what is changed meanwhile makes the digest an old one, and then all is read again.
+    pipeline = await pipeline_now(lease.tenant, live, known=lease.kind == DOCUMENTS)
     if lease.kind == DOCUMENTS:
-        report = await watched(only=frozenset(lease.payload["documents"]))
+        watched = partial(watched, only=frozenset(lease.payload["documents"]))
+        report = await and_beside(await watched(live), watched, beside)
+        listed = cursor_of(lease)
+        otherwise = {MADE_OTHERWISE: True} if listed is not None and listed.made_by != pipeline else {}
+        done = Done({**_counts(report), **otherwise})
     else:
-        report = await watched(postpone=True, allow_empty=bool(lease.payload.get("allow_empty", False)))
+        watched = partial(watched, postpone=True, allow_empty=bool(lease.payload.get("allow_empty", False)))
+        report = await watched(live)
+        # Of the live index's listing: the other one's is a later listing of everything.
+        cursor = Cursor("" if report.failures else source.cursor, pipeline)
+        report = await and_beside(report, watched, beside)
+        done = Done(_counts(report), tuple(_handed_out(lease, report, cursor)))
     await parts.publish(database, lease.tenant)
-    return Done(_counts(report), tuple(_handed_out(lease, report)))
+    return done
 
 
 def open_configured(settings: Settings) -> OpenSource:
@@ -106,7 +128,7 @@ class Listings:
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str, int], ListedOnce] = OrderedDict()
 
-    def of(self, lease: Lease, open_source: OpenSource) -> Source:
+    def of(self, lease: Lease, open_source: OpenSource) -> "ListedOnce":
         key = lease.tenant, lease.source, lease.listed
         if key not in self._kept or lease.kind == SYNC:
             self._kept[key] = ListedOnce(open_source(lease), self._clock)
@@ -117,31 +139,37 @@ class Listings:
 
 
 class ListedOnce:
-    """A source that remembers its listing for a while. A document that has changed since then is refused by `open`."""
+    """A source that remembers its listings for a while. A document that has changed since then is refused by `open`.
+
+    `cursor` is that of the listing that was asked for last.
+    """
 
     def __init__(self, source: Source, clock: Callable[[], float]) -> None:
         self.name = source.name
+        self.cursor = ""
         self._source = source
         self._clock = clock
-        self._listed: tuple[str, Listing, float] | None = None
+        self._listed: OrderedDict[str, tuple[Listing, float]] = OrderedDict()
 
     def listing(self, since: str = "") -> Listing:
-        if self._listed is not None:
-            of, listing, until = self._listed
-            if of == since and self._clock() < until:
-                return listing
-        started = self._clock()
-        listing = self._source.listing(since)
-        took = self._clock() - started
-        self._listed = since, listing, self._clock() + max(LISTED_S, LISTED_TIMES * took)
+        listing, until = self._listed.get(since, (None, 0.0))
+        if listing is None or self._clock() >= until:
+            started = self._clock()
+            listing = self._source.listing(since)
+            took = self._clock() - started
+            self._listed[since] = listing, self._clock() + max(LISTED_S, LISTED_TIMES * took)
+        self._listed.move_to_end(since)
+        while len(self._listed) > LISTINGS:
+            self._listed.popitem(last=False)
+        self.cursor = listing.cursor
         return listing
 
 
-def _handed_out(lease: Lease, report: Report) -> Iterator[NewJob]:
+def _handed_out(lease: Lease, report: Report, cursor: Cursor) -> Iterator[NewJob]:
     waiting = [outcome.document for outcome in report.outcomes if outcome.change is Change.WAITING]
     for start in range(0, len(waiting), PART):
         documents = waiting[start : start + PART]
-        payload = {**lease.payload, "listed": lease.turn, "documents": documents}
+        payload = {**lease.payload, "listed": lease.turn, "documents": documents, **cursor.as_payload()}
         yield NewJob(
             lease.tenant, DOCUMENTS, lease.source, payload, lease.priority, parent=lease.job, total=len(documents)
         )

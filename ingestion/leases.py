@@ -41,6 +41,7 @@ class Lease:
     token: int
     turn: int
     attempt: int
+    parent: str | None = None
 
     @property
     def listed(self) -> int:
@@ -67,6 +68,7 @@ def lease_of(row: JobRow) -> Lease:
         token=row.fencing_token,
         turn=row.turn,
         attempt=row.attempts,
+        parent=row.parent,
     )
 
 

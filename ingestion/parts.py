@@ -1,7 +1,7 @@
 """What the path of a document needs, as one value, and how it is put together from settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +10,9 @@ from ingestion.parse.document import ParsedDocument
 from ingestion.parse.members import Members
 from ingestion.parse.sandbox import Isolation
 from rag.db.engine import Database
+from rag.db.index_versions import FIRST, IndexVersion
 from rag.domain import SparseVector
+from rag.embedding.others import EmbedderSource, NoOthers
 from rag.embedding.protocol import Embedder
 from rag.hidden_content import HiddenPolicy
 from rag.privacy.masked import MaskedText
@@ -18,7 +20,13 @@ from rag.privacy.vault import Vault
 from rag.settings import IngestionSettings
 
 
-class TenantMasking(Protocol):
+class Masker(Protocol):
+    """What masks the texts of a tenant's documents."""
+
+    def mask(self, texts: Sequence[str]) -> list[MaskedText]: ...
+
+
+class TenantMasking(Masker, Protocol):
     """The part of a tenant's privacy that ingestion uses."""
 
     @property
@@ -35,8 +43,6 @@ class TenantMasking(Protocol):
         ...
 
     def digest(self, purpose: str, *parts: str | bytes) -> bytes: ...
-
-    def mask(self, texts: Sequence[str]) -> list[MaskedText]: ...
 
 
 class Masking(Protocol):
@@ -61,14 +67,24 @@ class Lexical(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class IngestionParts:
-    """Everything between a source and the database."""
+class Tools:
+    """What makes text and vectors of a document's bytes. Without keys, and without a database."""
 
-    database: Database
-    privacy: Masking
     masking_digest: str
     """Changes when the installation would mask the same text in another way: every document is then made again."""
     parser: Parser
     embedder: Embedder
     lexical: Lexical
     settings: IngestionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionParts(Tools):
+    """Everything between a source and the database."""
+
+    database: Database
+    privacy: Masking
+    index: IndexVersion = FIRST
+    """The one of the tenant's indexes that documents are made for; the embedder and the settings are what it wants."""
+    others: EmbedderSource = field(default_factory=NoOthers)
+    """Gives the embedders of indexes that another one than this made."""

@@ -3,40 +3,30 @@
 Nothing of a document is kept, logged or embedded before it is masked. Each document is one transaction, so a run
 that is killed anywhere and started again gives what an uninterrupted one gives. Publishing comes afterwards
 (`ingestion.publishing`): what is written here is not visible yet.
+
+Several documents are on their way at once; what is written is written in the order of the source. So a run leaves
+what one document after the other would have left.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from ingestion.digests import (
-    content_digest,
-    document_id,
-    identity_digest,
-    made_of,
-    makers_of,
-    pipeline_digest,
-    revision_digest,
-)
+from ingestion.digests import document_id, made_of
+from ingestion.engine import Engine, OpenEngine, this_process
 from ingestion.inventory import keep_cursor, take_inventory
-from ingestion.looking import Noticed, look
-from ingestion.parse.document import Reason, Refused
-from ingestion.parts import IngestionParts, TenantMasking
-from ingestion.prepare import EmbeddedDraft, MaskedDocument, cut, embed, mask
-from ingestion.quarantine import Decision, decision_on
+from ingestion.parse.document import Refused
+from ingestion.parts import IngestionParts
+from ingestion.prepare import Prepared, Raw
 from ingestion.redacted import forget_redacted
-from ingestion.report import Change, Observer, Outcome, Place, Report, Step
-from ingestion.sources.protocol import Source, SourceItem, Unlabelled
-from ingestion.store import DocumentStore, Embedded, Held, Reading, Standing, same_labels
-from policies.rules import Attributes
-from rag.db.lineage import KeptOut
-from rag.db.tables import VersionRow
-from rag.domain import content_id
-from rag.hidden_content import HiddenPolicy
+from ingestion.relabelling import known, not_indexed, relabel, remove, settle_labels, standings
+from ingestion.report import Change, Observer, Outcome, Report, Step
+from ingestion.run import ListedDocument, Run
+from ingestion.sources.protocol import Source
+from ingestion.writing import held_state, write
 
 
 def ignore(step: Step, path: str, done: int, total: int) -> None:
@@ -60,12 +50,13 @@ async def ingest(
     verify: bool = False,
     observe: Observer = ignore,
     tell: Callable[[Outcome], None] = forget,
+    engine: OpenEngine = this_process,
 ) -> Report:
     """Bring the tenant's documents of this source up to date with it. A document that fails stops no other.
 
     In two parts: `postpone` does all but what must be parsed, whose outcome is WAITING; `only` does documents by their
     ids, and leaves the rest of the source as it is. `made_by` is kept with each version: the command, or the job's id.
-    `verify` reads every document, whatever the source says of its revision.
+    `verify` reads every document, whatever the source says of its revision. `engine` prepares what is to be written.
 
     Raises:
         Misuse: the source cannot be read, or is empty although documents came from it (see `allow_empty`).
@@ -74,22 +65,25 @@ async def ingest(
     may_be_empty = allow_empty or only is not None
     inventory = await take_inventory(source, tenant, parts, dry_run=dry_run, allow_empty=may_be_empty, verify=verify)
     listing, privacy = inventory.listing, inventory.privacy
+    run = Run(source.name, tenant, parts, privacy, dry_run, postpone=postpone, verify=verify, made_by=made_by)
     items = [i for i in inventory.items() if only is None or document_id(privacy, source.name, i.identity) in only]
-    options = {"dry_run": dry_run, "postpone": postpone, "verify": verify}
-    paths = [DocumentPath(item, source.name, tenant, parts, privacy, made_by=made_by, **options) for item in items]
+    documents = [run.listed(item) for item in items]
     # What takes rights away comes before anything that takes time: removed documents, then new labels.
-    gone = inventory.gone() if only is None else ()
-    removed = [await _remove(digest, source.name, tenant, parts, dry_run=dry_run) for digest in gone]
-    standing = await _standing(paths, source.name, tenant, parts)
-    settled = [await path.settle_labels(standing.get(path.document)) for path in paths]
+    removed = [await remove(digest, run) for digest in (inventory.gone() if only is None else ())]
+    standing = await standings(documents, run)
+    settled = [await settle_labels(document, standing.get(document.id)) for document in documents]
     outcomes: list[Outcome] = []
-    total = len(paths)
-    for done, (item, path, outcome) in enumerate(zip(items, paths, settled, strict=True)):
-        path.observe = Place(observe, item.path, done, total)
-        path.observe(Step.STARTED)
-        outcomes.append(outcome or await path.walk())
-        tell(outcomes[-1])
-        observe(Step.FINISHED, item.path, done + 1, total)
+
+    def place(path: str) -> Callable[[Step], None]:
+        return lambda step: observe(step, path, len(outcomes), len(documents))
+
+    async with engine(parts, privacy) as opened:
+        paths = [DocumentPath(document, opened, place(document.item.path)) for document in documents]
+        async with aclosing(_in_order(paths, settled, opened.in_flight)) as walked:
+            async for path, outcome in walked:
+                tell(outcome)
+                outcomes.append(outcome)
+                path.observe(Step.FINISHED)
     outcomes += removed
     unfinished = {outcome.change for outcome in outcomes} & {Change.FAILED, Change.WAITING}
     if not dry_run and only is None and not unfinished:
@@ -103,300 +97,114 @@ async def ingest(
         outcomes=tuple(outcomes),
         skipped=inventory.skipped(),
         notices=(*listing.notices, *notices),
-        isolation=parts.parser.isolation,
+        isolation=opened.isolation,
         seconds=time.monotonic() - started,
     )
 
 
+async def _in_order(
+    paths: Sequence["DocumentPath"], settled: Sequence[Outcome | None], in_flight: int
+) -> AsyncGenerator[tuple["DocumentPath", Outcome], None]:
+    """Each path with its outcome, in order. So many documents at most have gone ahead, the one whose turn it is among
+    them: with one, nothing of a document is begun before the one before it has ended.
+    """
+    following = (path for path, outcome in zip(paths, settled, strict=True) if outcome is None)
+    ahead: deque[asyncio.Task[Arrived]] = deque()
+    try:
+        for path, outcome in zip(paths, settled, strict=True):
+            if outcome is not None:
+                path.observe(Step.STARTED)
+                yield path, outcome
+                continue
+            while len(ahead) < in_flight and (next_one := next(following, None)) is not None:
+                ahead.append(asyncio.create_task(next_one.go_ahead()))
+            arrived = await ahead[0]
+            ahead.popleft()
+            yield path, await path.arrive(arrived)
+    finally:
+        for task in ahead:
+            task.cancel()
+        await asyncio.gather(*ahead, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AsItWas:
+    """The content is known, and was made as it would be made now."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The content is new, or is to be made anew, and is ready to be written."""
+
+    content: str
+    exists: bool
+    prepared: Prepared
+
+
+Arrived = AsItWas | Ready | Refused | Outcome
+
+
 class DocumentPath:
-    """One document on its way. `walk` is the way; the other methods are its steps, in order."""
+    """One document on its way: `go_ahead` changes nothing, and may be done while others are written; then `arrive`."""
 
-    def __init__(
-        self,
-        item: SourceItem,
-        source: str,
-        tenant: str,
-        parts: IngestionParts,
-        privacy: TenantMasking,
-        *,
-        dry_run: bool,
-        postpone: bool = False,
-        verify: bool = False,
-        made_by: str = "ingest",
-    ) -> None:
-        self._item = item
-        self._source = source
-        self._tenant = tenant
-        self._parts = parts
-        self._privacy = privacy
-        self._dry = dry_run
-        self._postpone = postpone
-        self._made_by = made_by
-        self._path_digest = identity_digest(privacy, source, item.identity)
-        self._document = document_id(privacy, source, item.identity)
-        self._revision = revision_digest(privacy, source, item)
-        self._verify = verify
-        self.observe: Callable[[Step], None] = lambda step: None
+    def __init__(self, document: ListedDocument, engine: Engine, observe: Callable[[Step], None]) -> None:
+        self._document = document
+        self._engine = engine
+        self.observe = observe
 
-    @property
-    def document(self) -> str:
-        return self._document
-
-    def _stands(self, standing: Standing) -> bool:
-        """Whether it stands as the source lists it: this revision, these labels, made by this pipeline."""
-        if not self._revision or self._verify or isinstance(self._item.labels, Unlabelled):
-            return False
-        hidden = HiddenPolicy(self._parts.settings.hidden).under(self._item.hidden)
-        attributes = self._item.labels.bound_to(self._tenant, self._document)
-        return standing == Standing(attributes, self._pipeline(hidden), self._revision)
-
-    async def walk(self) -> Outcome:
-        parts = self._parts
+    async def go_ahead(self) -> Arrived:
+        """All of the way but its end. What is refused stays so until it is its turn."""
+        self.observe(Step.STARTED)
+        document, run = self._document, self._document.run
         try:
-            attributes = self._attributes()
-            hidden = HiddenPolicy(parts.settings.hidden).under(self._item.hidden)
-            pipeline = self._pipeline(hidden)
-            newest = await self._of_this_revision()
-            if newest is not None and newest.pipeline_digest == pipeline:
-                return await self._relabel(attributes, newest.content_digest, pipeline)
-            data = await asyncio.to_thread(self._read)
-            content = content_digest(self._privacy, self._item, data)
-            exists, unchanged = await self._known(content, pipeline)
-            if unchanged:
-                return await self._relabel(attributes, content, pipeline)
-            if self._postpone:
-                return self._outcome(Change.WAITING)
-            parsed = await asyncio.to_thread(parts.parser.parse, data, self._item.path, hidden)
-            found = hidden.found(parsed.hidden)
-            self.observe(Step.PARSED)
-            noticed = await asyncio.to_thread(look, parsed, hidden.quarantined(parsed.hidden))
-            state = await self._held(noticed, content)
-            change = Change.QUARANTINED if state else Change.CHANGED if exists else Change.NEW
-            if self._dry:
-                return replace(self._outcome(change, flags=noticed.flags, notes=parsed.notes), hidden=found)
-            masked = await asyncio.to_thread(mask, parsed, self._item.path, self._privacy)
-            self.observe(Step.MASKED)
-            drafts = await asyncio.to_thread(cut, masked, parts.embedder, tokens=parts.settings.chunk_tokens)
-            chunks = await asyncio.to_thread(embed, drafts, parts.embedder, parts.lexical)
-            self.observe(Step.EMBEDDED)
-            reading = Reading(
-                title=masked.title.reading,
-                path=masked.path,
-                media_type=parsed.media_type,
-                text=masked.text,
-                flags=noticed.flags,
-                content_digest=content,
-                pipeline_digest=pipeline,
-                masking_digest=self._privacy.configuration,
-                source_revision=self._revision,
-                makers=makers_of(parts, hidden.digest_part, self._made_by),
-            )
-            held = Held(state, noticed.places(masked.blocks)) if state else None
-            erased, stays = await self._write(attributes, reading, masked, chunks, held)
-            done = self._outcome(change, chunks=len(chunks), flags=noticed.flags, notes=parsed.notes)
-            return replace(done, erased=erased, hidden=found, previous_stays=held is not None and stays)
+            document.attributes()
+            stored = await known(document)
+            newest, way = stored.newest, document.way
+            if newest is not None and document.is_of_this_revision(newest) and newest.pipeline_digest == way.pipeline:
+                return AsItWas(newest.content_digest)
+            data = await document.read()
+            content = document.content(data)
+            if made_of(newest, content, way.pipeline):
+                return AsItWas(content)
+            if run.postpone:
+                return document.outcome(Change.WAITING)
+            raw = Raw(data, document.item.path, way.hidden, look_only=run.dry)
+            return Ready(content, stored.exists, await self._engine.prepare(raw, self.observe))
         except Refused as refusal:
-            return await self._not_indexed(refusal)
+            return refusal
 
-    async def settle_labels(self, standing: Standing | None) -> Outcome | None:
-        """Give a known document its new labels before anything is parsed; what became of it, where nothing else is new.
-
-        Labels are taken for content that is known to be what they were given for. Other content is withheld at once,
-        and so is content that cannot be read now: a change of rights waits for no document. `standing` is how it is
-        stored, if it is: where that says all, nothing else is asked.
-        """
-        if standing is None:
-            return None
-        if self._stands(standing):
-            return self._outcome(Change.UNCHANGED)
-        labels = self._item.labels
-        async with self._parts.database.glance() as session:
-            row = await self._store(session).find(self._path_digest)
-            newest = await self._store(session).newest_version(self._document)
-        if row is None:
-            return None
-        if isinstance(labels, Unlabelled):
-            return await self._not_indexed(Refused(Reason.UNLABELLED, labels.why))
-        attributes = labels.bound_to(self._tenant, self._document)
-        if same_labels(row, attributes):
-            return None
-        content = await self._content_now(newest)
-        if newest is not None and newest.content_digest == content:
-            outcome = await self._relabel(attributes, content, newest.pipeline_digest)
-            current = self._pipeline(HiddenPolicy(self._parts.settings.hidden).under(self._item.hidden))
-            return outcome if newest.pipeline_digest == current else None
-        if not self._dry:
-            async with self._parts.database.unit_of_work() as session:
-                row = await self._store(session).find(self._path_digest)
-                if row is not None:
-                    await self._store(session).withhold(row)
-        return None
-
-    async def _content_now(self, newest: VersionRow | None) -> str:
-        """The digest of the document's content; empty where it cannot be read. Read only without a known revision."""
-        if newest is not None and self._is_of_this_revision(newest):
-            return newest.content_digest
+    async def arrive(self, arrived: Arrived) -> Outcome:
+        """What is written of it, and what became of it."""
+        document = self._document
+        if isinstance(arrived, Outcome):
+            return arrived
         try:
-            return content_digest(self._privacy, self._item, await asyncio.to_thread(self._read))
-        except Refused:
-            return ""
+            if isinstance(arrived, Refused):
+                raise arrived
+            if isinstance(arrived, AsItWas):
+                attributes, pipeline = document.attributes(), document.way.pipeline
+                return await relabel(document, attributes, arrived.content, pipeline, self.observe)
+            return await self._written(arrived)
+        except Refused as refusal:
+            return await not_indexed(document, refusal, self.observe)
 
-    async def _of_this_revision(self) -> VersionRow | None:
-        """The newest version, where it was made of the revision that the source has now."""
-        if not self._revision or self._verify:
-            return None
-        async with self._parts.database.glance() as session:
-            newest = await self._store(session).newest_version(self._document)
-        return newest if newest is not None and self._is_of_this_revision(newest) else None
-
-    def _is_of_this_revision(self, version: VersionRow) -> bool:
-        return bool(self._revision) and not self._verify and version.source_revision == self._revision
-
-    def _pipeline(self, hidden: HiddenPolicy) -> str:
-        return pipeline_digest(self._parts, self._privacy.configuration, hidden.digest_part)
-
-    def _attributes(self) -> Attributes:
-        labels = self._item.labels
-        if isinstance(labels, Unlabelled):
-            raise Refused(Reason.UNLABELLED, labels.why)
-        return labels.bound_to(self._tenant, self._document)
-
-    def _read(self) -> bytes:
-        limit = self._parts.settings.file_bytes_max
-        if self._item.size > limit:
-            raise Refused(Reason.TOO_LARGE)
-        try:
-            with self._item.open() as file:
-                # The file may have grown since it was listed.
-                data = file.read(limit + 1)
-        except OSError as cause:
-            raise Refused(Reason.UNREADABLE, type(cause).__name__) from None
-        if len(data) > limit:
-            raise Refused(Reason.TOO_LARGE)
-        return data
-
-    async def _known(self, content: str, pipeline: str) -> tuple[bool, bool]:
-        """Whether the document exists, and whether this very content was already made into a version."""
-        async with self._parts.database.glance() as session:
-            store = self._store(session)
-            if await store.find(self._path_digest) is None:
-                return False, False
-            newest = await store.newest_version(self._document)
-        return True, made_of(newest, content, pipeline)
-
-    async def _relabel(self, attributes: Attributes, content: str, pipeline: str) -> Outcome:
-        """The content is what it was: nothing is parsed or embedded, at most the labels are new."""
-        async with _session(self._parts, dry_run=self._dry) as session:
-            store = self._store(session)
-            row = await store.find(self._path_digest)
-            newest = await store.newest_version(self._document)
-            if row is None or newest is None or not made_of(newest, content, pipeline):
-                # Another run has written since: these labels were not read for its content.
-                return self._outcome(Change.UNCHANGED)
-            newest.source_revision = self._revision
-            if same_labels(row, attributes):
-                return self._outcome(Change.UNCHANGED)
-            if not self._dry:
-                await store.relabel(row, attributes)
-                self.observe(Step.WRITING)
-        return self._outcome(Change.RELABELLED)
-
-    async def _held(self, noticed: Noticed, content: str) -> str:
-        """The state in which this content is held back, or nothing. What a person decided about it holds."""
-        async with self._parts.database.glance() as session:
-            decision = await decision_on(session, self._tenant, self._document, content)
-        if decision is Decision.REJECTED:
-            return "rejected"
-        injected = bool(noticed.flags) and self._parts.settings.injection == "quarantine"
-        asked = injected or bool(noticed.hidden)
-        return "quarantined" if asked and decision is None else ""
-
-    async def _write(
-        self,
-        attributes: Attributes,
-        reading: Reading,
-        masked: MaskedDocument,
-        chunks: tuple[EmbeddedDraft, ...],
-        held: Held | None,
-    ) -> tuple[Mapping[str, int], bool]:
-        """Everything of the document in one transaction: text, chunks, vectors, and the originals it refers to.
-
-        Returns how many of its values are not kept because they were erased before, by entity, and whether an older
-        version stays visible until this one is published.
-        """
-
-        async def written(session: AsyncSession) -> tuple[Mapping[str, int], bool]:
-            store = self._store(session)
-            refused = await self._privacy.vault.store(session, masked.values)
-            stays = await store.stage(self._document, self._path_digest, attributes, reading, held=held is not None)
-            # Whoever deletes it is alone with the vault: she was before, and is seen here, or removes this as well.
-            if await KeptOut(session, self._tenant).holds(self._source, self._path_digest):
-                raise Refused(Reason.KEPT_OUT)
-            version = self._version_id(reading, await store.versions_kept(self._document))
-            numbered = [
-                Embedded(self._chunk_id(version, number), chunk.draft, chunk.dense, chunk.lexical)
-                for number, chunk in enumerate(chunks)
-            ]
-            await store.add_version(self._document, version, reading, numbered, held)
-            self.observe(Step.WRITING)
-            return masked.kinds_of(refused), stays
-
-        # Handed over whole: statement by statement, the way between two threads is most of what writing costs.
-        return await self._parts.database.write(written)
-
-    async def _not_indexed(self, refusal: Refused) -> Outcome:
-        """An earlier version stays only under the labels that it had: nothing unread takes new ones."""
-        labels = self._item.labels
-        async with _session(self._parts, dry_run=self._dry) as session:
-            store = self._store(session)
-            row = await store.find(self._path_digest)
-            if row is None:
-                return Outcome.failed(self._item.path, refusal, previous_stays=False)
-            stays = not isinstance(labels, Unlabelled) and same_labels(
-                row, labels.bound_to(self._tenant, self._document)
-            )
-            if not stays and not self._dry:
-                await store.remove(row)
-                self.observe(Step.WRITING)
-        return Outcome.failed(self._item.path, refusal, previous_stays=stays)
-
-    def _version_id(self, reading: Reading, ordinal: int) -> str:
-        parts = (self._document, str(ordinal), reading.content_digest, reading.pipeline_digest)
-        return content_id("ver", self._privacy.digest("version", *parts))
-
-    def _chunk_id(self, version: str, number: int) -> str:
-        return content_id("chk", self._privacy.digest("chunk", version, str(number)))
-
-    def _store(self, session: AsyncSession) -> DocumentStore:
-        return DocumentStore(session, self._tenant, self._source)
-
-    def _outcome(
-        self, change: Change, *, chunks: int = 0, flags: tuple[str, ...] = (), notes: tuple[str, ...] = ()
-    ) -> Outcome:
-        return Outcome(self._item.path, change, self._document, chunks, flags, notes)
-
-
-async def _standing(
-    paths: Sequence[DocumentPath], source: str, tenant: str, parts: IngestionParts
-) -> dict[str, Standing]:
-    """How the documents are stored, by id: all looked at in one session, so that an unchanged one costs no other."""
-    async with parts.database.reading() as session:
-        return await DocumentStore(session, tenant, source).standing([path.document for path in paths])
-
-
-async def _remove(digest: str, source: str, tenant: str, parts: IngestionParts, *, dry_run: bool) -> Outcome:
-    """A document that its source no longer has: rows now, points when the index is next published."""
-    async with _session(parts, dry_run=dry_run) as session:
-        store = DocumentStore(session, tenant, source)
-        row = await store.find(digest)
-        if row is None:
-            return Outcome("", Change.REMOVED)
-        outcome = Outcome(row.path, Change.REMOVED, row.id)
-        if not dry_run:
-            await store.remove(row)
-    return outcome
-
-
-def _session(parts: IngestionParts, *, dry_run: bool) -> AbstractAsyncContextManager[AsyncSession]:
-    """A dry run may make a key for a new tenant, but its session is never committed."""
-    return parts.database.reading() if dry_run else parts.database.unit_of_work()
+    async def _written(self, ready: Ready) -> Outcome:
+        document, prepared = self._document, ready.prepared
+        flags, notes = prepared.noticed.flags, prepared.notes
+        change = Change.CHANGED if ready.exists else Change.NEW
+        if prepared.masked is None:
+            async with document.run.parts.database.glance() as session:
+                held = bool(await held_state(session, document, ready.content, prepared.noticed))
+            looked = document.outcome(Change.QUARANTINED if held else change, flags=flags, notes=notes)
+            return replace(looked, hidden=prepared.hidden)
+        written = await write(document, document.attributes(), ready.content, prepared, prepared.masked, self.observe)
+        return replace(
+            document.outcome(
+                Change.QUARANTINED if written.held else change, chunks=len(prepared.chunks), flags=flags, notes=notes
+            ),
+            erased=written.erased,
+            hidden=prepared.hidden,
+            previous_stays=written.held and written.older_stays,
+        )

@@ -1,19 +1,25 @@
-"""The steps between parsing and writing: mask, chunk, embed. Pure computation, no database."""
+"""From the bytes of a document to what is written of it: parse, look, mask, cut, embed.
+
+Pure computation without a database. What goes in and what comes out can be pickled, so that it may be done elsewhere.
+"""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingestion.chunk import Draft, Masked, MaskedBlock, chunk, reading_text
+from ingestion.looking import Noticed, look
 from ingestion.parse.document import ParsedDocument, Reason, Refused
 from ingestion.parse.structure import spaced
-from ingestion.parts import Lexical, TenantMasking
+from ingestion.parts import Lexical, Masker, Tools
+from ingestion.report import Step
 from rag.domain import SparseVector
 from rag.embedding.protocol import Embedder
+from rag.hidden_content import HiddenFound, HiddenPolicy
 from rag.privacy.mask import better_spelling
 from rag.privacy.masked import MaskedText
 from rag.privacy.unmask import tokens_in
@@ -51,7 +57,50 @@ class EmbeddedDraft:
     lexical: SparseVector = field(repr=False)
 
 
-def mask(parsed: ParsedDocument, path: str, privacy: TenantMasking) -> MaskedDocument:
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A document as it was read, and what is done with its hidden content. With `look_only`, nothing is made of it."""
+
+    data: bytes = field(repr=False)
+    path: str = field(repr=False)
+    hidden: HiddenPolicy
+    look_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was found in a document, and, unless it was only looked at, all that is to be written of it."""
+
+    media_type: str
+    notes: tuple[str, ...]
+    noticed: Noticed
+    hidden: tuple[HiddenFound, ...]
+    masked: MaskedDocument | None = field(default=None, repr=False)
+    chunks: tuple[EmbeddedDraft, ...] = field(default=(), repr=False)
+
+
+def prepare(raw: Raw, tools: Tools, masker: Masker, reached: Callable[[Step], None]) -> Prepared:
+    """Parse, look, mask, cut, embed; `reached` is told of each step that is done, in the caller's thread.
+
+    Raises:
+        Refused: it is not to be indexed, and why.
+        Unavailable: parser processes cannot be started on this machine at all.
+    """
+    parsed = tools.parser.parse(raw.data, raw.path, raw.hidden)
+    reached(Step.PARSED)
+    noticed = look(parsed, raw.hidden.quarantined(parsed.hidden))
+    found = Prepared(parsed.media_type, parsed.notes, noticed, raw.hidden.found(parsed.hidden))
+    if raw.look_only:
+        return found
+    masked = mask(parsed, raw.path, masker)
+    reached(Step.MASKED)
+    drafts = cut(masked, tools.embedder, tokens=tools.settings.chunk_tokens)
+    chunks = embed(drafts, tools.embedder, tools.lexical)
+    reached(Step.EMBEDDED)
+    return replace(found, masked=masked, chunks=chunks)
+
+
+def mask(parsed: ParsedDocument, path: str, privacy: Masker) -> MaskedDocument:
     """Mask title, path, headings and text together: a name found in one place is masked in all.
 
     Raises:

@@ -12,8 +12,9 @@ import httpx
 from rag.db.engine import Database
 from rag.db.folder import DataFolder
 from rag.errors import Conflict, IndexUnavailable
-from rag.index.publish import Progress, publish
+from rag.index.publish import Progress
 from rag.index.stores import open_stores
+from rag.index.upkeep import publish_tenant
 from rag.settings import Settings
 
 WAIT_S = 60.0
@@ -24,7 +25,8 @@ PUBLISH_TIMEOUT_S = 600.0
 async def publish_documents(
     settings: Settings, database: Database, dim: int, tenant: str, progress: Progress | None = None
 ) -> Mapping[str, int]:
-    """Make every staged document of the tenant visible; what was changed, as counts by name.
+    """Make every staged document of the tenant visible, or ready in the index beside the live one; what was changed,
+    as counts by name. `dim` is the size of vectors of an index of which nothing is recorded.
 
     Raises:
         Conflict: another command holds the data folder for too long.
@@ -56,7 +58,7 @@ async def _publish_here(
 ) -> Mapping[str, int]:
     stores = open_stores(settings, dim)
     try:
-        return asdict(await publish(database, await stores.get(tenant), tenant, progress))
+        return asdict(await publish_tenant(database, stores, tenant, progress))
     finally:
         await stores.close()
 

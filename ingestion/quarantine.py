@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.audit.log import AuditLog
@@ -52,15 +52,15 @@ class Quarantine:
         self._tenant = tenant
 
     async def waiting(self) -> list[Waiting]:
-        """All that wait for a decision, ordered by masked path."""
+        """All that wait for a decision, ordered by masked path: each document once, for whichever of its indexes."""
         statement = (
             select(DocumentRow, VersionRow.id, VersionRow.created_at, QuarantinedRow)
             .join(VersionRow, VersionRow.document == DocumentRow.id)
             .join(QuarantinedRow, QuarantinedRow.version == VersionRow.id)
             .where(DocumentRow.tenant == self._tenant, VersionRow.state == "quarantined")
-            .order_by(DocumentRow.path, DocumentRow.id)
+            .order_by(DocumentRow.path, DocumentRow.id, VersionRow.created_at, VersionRow.id)
         )
-        return [
+        found = [
             Waiting(
                 document=document.id,
                 version=version,
@@ -73,6 +73,7 @@ class Quarantine:
             )
             for document, version, since, held in await self._session.execute(statement)
         ]
+        return list({one.document: one for one in reversed(found)}.values())[::-1]
 
     async def decide(self, document: str, decision: Decision, author: str, reason: str) -> int:
         """Release what is held of a document, to be published next, or reject it. Recorded in the audit log.
@@ -82,13 +83,19 @@ class Quarantine:
         Raises:
             NotFound: nothing of the document is in quarantine.
         """
-        version, held = await self._held(document)
+        (version, held), *others = await self._held(document)
+        # The same content waits for each index that it is to enter: it is decided about once.
+        alike = [other for other, _ in others if other.content_digest == version.content_digest]
         if decision is Decision.RELEASED:
             dim = await self._release(document, version, held)
+            for other in alike:
+                other.state = "staged"
+            await self._session.execute(delete(QuarantinedRow).where(_of_versions(alike)))
         else:
             dim = 0
-            version.state = "rejected"
-            await self._session.execute(delete(ChunkRow).where(ChunkRow.version == version.id))
+            for one in (version, *alike):
+                one.state = "rejected"
+                await self._session.execute(delete(ChunkRow).where(ChunkRow.version == one.id))
         await self._session.merge(
             QuarantineDecisionRow(
                 tenant=self._tenant,
@@ -112,22 +119,23 @@ class Quarantine:
         await AuditLog().append(self._session, self._tenant, "quarantine", body)
         return dim
 
-    async def _held(self, document: str) -> tuple[VersionRow, QuarantinedRow]:
+    async def _held(self, document: str) -> list[tuple[VersionRow, QuarantinedRow]]:
+        """At least one, the one that has waited longest first."""
         statement = (
             select(VersionRow, QuarantinedRow)
             .join(QuarantinedRow, QuarantinedRow.version == VersionRow.id)
             .where(
                 VersionRow.tenant == self._tenant, VersionRow.document == document, VersionRow.state == "quarantined"
             )
+            .order_by(VersionRow.created_at, VersionRow.id)
         )
-        found = (await self._session.execute(statement)).first()
-        if found is None:
+        found = [(version, held) for version, held in await self._session.execute(statement)]
+        if not found:
             raise NotFound(
                 f"Tenant {self._tenant!r} has nothing of a document {document!r} in quarantine. "
                 "`ringfence documents quarantine` lists what is."
             )
-        version, held = found
-        return version, held
+        return found
 
     async def _release(self, document: str, version: VersionRow, held: QuarantinedRow) -> int:
         row = await self._session.get_one(DocumentRow, document)
@@ -138,3 +146,7 @@ class Quarantine:
         first = select(ChunkRow.dense).where(ChunkRow.version == version.id).limit(1)
         dense = await self._session.scalar(first)
         return len(dense or b"") // _FLOAT_BYTES
+
+
+def _of_versions(versions: Sequence[VersionRow]) -> ColumnElement[bool]:
+    return QuarantinedRow.version.in_([version.id for version in versions])

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import CursorResult, Update, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingestion.cursors import advance, cursor_of, whole_of
 from ingestion.leases import (
     LEASE_S_MAX,
     WAIT_S_MAX,
@@ -136,17 +137,22 @@ class JobQueue:
     async def finish(
         self, lease: Lease, progress: Progress, result: Mapping[str, Any], parts: Sequence[NewJob] = ()
     ) -> None:
-        """It is done; its parts are enqueued in the same transaction.
+        """It is done; its parts are enqueued in the same transaction. The last part of a listing keeps its cursor.
 
         Raises:
             LeaseLost: it is somebody else's; no part was enqueued.
         """
+        cursor = cursor_of(lease)
         async with self._database.unit_of_work() as session:
+            if cursor is not None:
+                await session.execute(whole_of(lease))
             ended = await self._ended(session, JobState.DONE)
             columns = {**ended, **_columns(progress), "result": dict(result), "reason": None}
             if not await _changed(session, mine(lease).values(**columns)):
                 raise LeaseLost(lease.job)
             await Jobs(session, self._clock).add_parts(parts)
+            if cursor is not None:
+                await advance(session, lease, cursor)
 
     async def fail(self, lease: Lease, reason: str) -> JobState | None:
         """It is tried again later, or dead; None where it was lost meanwhile. `reason` is a code."""

@@ -41,19 +41,6 @@ Observer = Callable[[Step, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An observer that knows which document it looks at."""
-
-    observe: Observer
-    path: str = field(repr=False)
-    done: int
-    total: int
-
-    def __call__(self, step: Step) -> None:
-        self.observe(step, self.path, self.done, self.total)
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """`path` is the source's own, unmasked: for the operator's eyes, never for a log. Empty for removed ones."""
 

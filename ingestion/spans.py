@@ -19,26 +19,26 @@ class DocumentSpans:
     def __init__(self, tracing: Tracing, observe: Observer) -> None:
         self._tracing = tracing
         self._observe = observe
-        self._document: Span | None = None
-        self._step: Span | None = None
+        self._documents: dict[str, Span] = {}
+        self._steps: dict[str, Span] = {}
 
     def __call__(self, step: Step, path: str, done: int, total: int) -> None:
-        if self._step is not None:
-            self._step.end()
-            self._step = None
+        """Of several documents at a time, told apart by their paths."""
+        if path in self._steps:
+            self._steps.pop(path).end()
         if step is Step.STARTED:
-            self._document = self._tracing.span("document")
+            self._documents[path] = self._tracing.span("document")
         if step in _NEXT:
-            self._step = self._tracing.span(_NEXT[step], within=self._document)
-        elif self._document is not None:
-            self._document.end()
-            self._document = None
+            self._steps[path] = self._tracing.span(_NEXT[step], within=self._documents.get(path))
+        elif path in self._documents:
+            self._documents.pop(path).end()
         self._observe(step, path, done, total)
 
     def tell(self, outcome: Outcome) -> None:
-        if self._document is None:
+        document = self._documents.get(outcome.path)
+        if document is None:
             return
-        self._document.tell(
+        document.tell(
             {
                 "ringfence.document": outcome.document or None,
                 "ringfence.change": outcome.change.value,
@@ -46,4 +46,4 @@ class DocumentSpans:
             }
         )
         if outcome.reason is not None:
-            self._document.fail(outcome.reason.value)
+            document.fail(outcome.reason.value)

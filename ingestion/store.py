@@ -15,12 +15,16 @@ from ingestion.lineage import Makers
 from policies.rules import Attributes, InvalidRule
 from policies.store import PolicyStore
 from rag.db.documents import Documents, attributes_of, labels_in
-from rag.db.tables import EVER_VISIBLE, ChunkRow, DocumentRow, QuarantinedRow, TombstoneRow, VersionRow
+from rag.db.index_changes import IndexChanges
+from rag.db.index_table import FIRST_NUMBER, STANDING
+from rag.db.tables import EVER_VISIBLE, IN_INDEX, ChunkRow, DocumentRow, QuarantinedRow, TombstoneRow, VersionRow
 from rag.domain import SparseVector
+from rag.errors import Conflict
 
 _BATCH = 500
 _NEVER_VISIBLE = ("staged", "quarantined", "rejected")
-"""A document has at most one version in one of these states."""
+"""A document has at most one version of each index in one of these states."""
+_NEWEST = (*_NEVER_VISIBLE, *IN_INDEX)
 _LABELS = (
     DocumentRow.id, DocumentRow.department, DocumentRow.level, DocumentRow.tags, DocumentRow.owner, DocumentRow.shares,
     DocumentRow.denied_shares, DocumentRow.compartments,
@@ -77,12 +81,16 @@ class Held:
 
 
 class DocumentStore:
-    """One source of one tenant."""
+    """One source of one tenant, and one of her indexes: the versions of documents are that one's.
 
-    def __init__(self, session: AsyncSession, tenant: str, source: str) -> None:
+    Documents and their labels are all indexes'. What is withdrawn or removed for its labels goes from each of them.
+    """
+
+    def __init__(self, session: AsyncSession, tenant: str, source: str, index: int = FIRST_NUMBER) -> None:
         self._session = session
         self._tenant = tenant
         self._source = source
+        self._index = index
         self._policy = PolicyStore(session)
 
     async def find(self, path_digest: str) -> DocumentRow | None:
@@ -96,12 +104,12 @@ class DocumentStore:
         return list(await self._session.scalars(statement.order_by(DocumentRow.path_digest)))
 
     async def newest_version(self, document: str) -> VersionRow | None:
-        """The staged or held version if there is one, else the visible one."""
+        """The staged or held version if there is one, else the one in the index."""
         statement = select(VersionRow).where(
-            VersionRow.document == document, VersionRow.state.in_((*_NEVER_VISIBLE, "published"))
+            VersionRow.document == document, VersionRow.index_version == self._index, VersionRow.state.in_(_NEWEST)
         )
         found = {row.state: row for row in await self._session.scalars(statement.order_by(VersionRow.created_at))}
-        return next((found[state] for state in (*_NEVER_VISIBLE, "published") if state in found), None)
+        return next((found[state] for state in _NEWEST if state in found), None)
 
     async def standing(self, documents: Sequence[str]) -> dict[str, Standing]:
         """How those of the documents stand that are stored, by id; two statements for each few hundred."""
@@ -113,11 +121,11 @@ class DocumentStore:
     async def _standing_of(self, documents: Sequence[str]) -> dict[str, Standing]:
         columns = VersionRow.document, VersionRow.state, VersionRow.pipeline_digest, VersionRow.source_revision
         versions = select(*columns).where(
-            VersionRow.document.in_(documents), VersionRow.state.in_((*_NEVER_VISIBLE, "published"))
+            VersionRow.document.in_(documents), VersionRow.index_version == self._index, VersionRow.state.in_(_NEWEST)
         )
         newest: dict[str, tuple[str, str]] = {}
-        # As `newest_version` takes them: what was never visible before what is.
-        ordered = versions.order_by(VersionRow.state == "published", VersionRow.created_at.desc())
+        # As `newest_version` takes them: what waits before what is in the index.
+        ordered = versions.order_by(VersionRow.state.in_(IN_INDEX), VersionRow.created_at.desc())
         for document, _, pipeline, revision in await self._session.execute(ordered):
             newest.setdefault(document, (pipeline, revision))
         rows = select(*_LABELS).where(
@@ -129,8 +137,12 @@ class DocumentStore:
         }
 
     async def versions_kept(self, document: str) -> int:
-        """How many versions were ever made visible: with it, content that comes back is another version."""
-        statement = select(func.count()).where(VersionRow.document == document, VersionRow.state.not_in(_NEVER_VISIBLE))
+        """How many versions ever came into the index: with it, content that comes back is another version."""
+        statement = select(func.count()).where(
+            VersionRow.document == document,
+            VersionRow.index_version == self._index,
+            VersionRow.state.not_in(_NEVER_VISIBLE),
+        )
         return await self._session.scalar(statement) or 0
 
     async def versions(self, document: str) -> list[tuple[VersionRow, int]]:
@@ -146,8 +158,9 @@ class DocumentStore:
 
     async def relabel(self, row: DocumentRow, attributes: Attributes) -> None:
         """New labels for the newest content; what came before it was never meant to be read under them."""
-        newest = await self.newest_version(row.id)
-        await self._withdraw(row.id, but=None if newest is None else newest.id)
+        meant = await self._meant(row.id)
+        await self._withdraw(row.id, but=meant)
+        await self._drop_waiting(row.id, but=meant)
         await self._take_labels(row, attributes)
 
     async def withhold(self, row: DocumentRow) -> None:
@@ -155,8 +168,8 @@ class DocumentStore:
 
         The row keeps the labels it had, so that nothing passes for labelled anew.
         """
-        await self._withdraw(row.id, but=None)
-        await self._drop_never_visible(row.id)
+        await self._withdraw(row.id)
+        await self._drop_waiting(row.id)
         await self._policy.raise_epoch(self._tenant)
         await self._session.flush()
 
@@ -191,10 +204,11 @@ class DocumentStore:
             _label(row, attributes)
             self._session.add(row)
         elif not same_labels(row, attributes):
-            await self._withdraw(document, but=None)
+            await self._withdraw(document)
+            await self._drop_waiting(document)
             await self._take_labels(row, attributes)
         elif held:
-            await self._withdraw(document, but=None, content=reading.content_digest)
+            await self._withdraw(document, content=reading.content_digest)
             await self._session.refresh(row)
         stays = row.current_version is not None
         row.path, row.updated_at = reading.path, datetime.now(UTC)
@@ -202,7 +216,8 @@ class DocumentStore:
             row.title, row.media_type = reading.path if held else reading.title, reading.media_type
             row.flags = list(reading.flags)
         await self._session.flush()
-        await self._drop_never_visible(document)
+        others = select(VersionRow.id).where(VersionRow.document == document, VersionRow.index_version != self._index)
+        await self._drop_waiting(document, but=frozenset(await self._session.scalars(others)))
         return stays
 
     async def add_version(
@@ -213,7 +228,13 @@ class DocumentStore:
         chunks: Sequence[Embedded],
         held: Held | None = None,
     ) -> None:
-        """Write a version with its chunks, staged or held: not visible before it is published."""
+        """Write a version with its chunks, staged or held: not visible before it is published.
+
+        Raises:
+            Conflict: another embedder made its index.
+        """
+        if reading.makers is not None:
+            await self._of_this_embedder(reading.makers, chunks)
         self._session.add(
             VersionRow(
                 id=version,
@@ -223,6 +244,7 @@ class DocumentStore:
                 pipeline_digest=reading.pipeline_digest,
                 masking_digest=reading.masking_digest,
                 source_revision=reading.source_revision,
+                index_version=self._index,
                 state="staged" if held is None else held.state,
                 text=reading.text,
                 policy_epoch=await self._policy.epoch(self._tenant),
@@ -257,15 +279,49 @@ class DocumentStore:
         await self._policy.raise_epoch(self._tenant)
         await self._session.flush()
 
-    async def _withdraw(self, document: str, *, but: str | None, content: str | None = None) -> None:
-        """Take back every version that was ever visible, except one: also those that an old link could still open.
+    async def _of_this_embedder(self, makers: Makers, chunks: Sequence[Embedded]) -> None:
+        """Return if the vectors may stand beside those that are in the index; the first ones say what makes them.
 
-        With `content`, only versions of this content.
+        Raises:
+            Conflict: they may not.
         """
-        statement = select(VersionRow).where(VersionRow.document == document, VersionRow.state.in_(EVER_VISIBLE))
+        indexes = IndexChanges(self._session, self._tenant)
+        if self._index == FIRST_NUMBER and chunks:
+            await indexes.record_first(makers.embedder, makers.embedder_digest, len(chunks[0].dense))
+        row = await indexes.find(self._index)
+        if row is not None and row.embedder_digest not in ("", makers.embedder_digest):
+            raise another_embedder(self._tenant, self._index, row.embedder, makers.embedder)
+        if (row is None and bool(chunks)) or (row is not None and row.state not in STANDING):
+            raise Conflict(
+                f"Index {self._index} of tenant {self._tenant!r} is not there any more. `ringfence index list` shows "
+                "those that are.",
+                code="index_gone",
+            )
+
+    async def _meant(self, document: str) -> frozenset[str]:
+        """What labels that are given now are meant for: the newest version of this index, and in each other index those
+        of the same content."""
+        newest = await self.newest_version(document)
+        if newest is None:
+            return frozenset()
+        alike = select(VersionRow.id).where(
+            VersionRow.document == document,
+            VersionRow.index_version != self._index,
+            VersionRow.content_digest == newest.content_digest,
+        )
+        return frozenset([newest.id, *await self._session.scalars(alike)])
+
+    async def _withdraw(self, document: str, *, but: frozenset[str] = frozenset(), content: str | None = None) -> None:
+        """Take back, in every index, the versions that are or were in it, except some.
+
+        Also those that an old link could still open. With `content`, only versions of this content.
+        """
+        statement = select(VersionRow).where(
+            VersionRow.document == document, VersionRow.state.in_({*EVER_VISIBLE, *IN_INDEX})
+        )
         if content is not None:
             statement = statement.where(VersionRow.content_digest == content)
-        versions = [version for version in await self._session.scalars(statement) if version.id != but]
+        versions = [version for version in await self._session.scalars(statement) if version.id not in but]
         for version in versions:
             if version.state == "published":
                 version.ended_at = datetime.now(UTC)
@@ -278,9 +334,10 @@ class DocumentStore:
         pointing = DocumentRow.id == document, DocumentRow.current_version.in_(ids)
         await self._session.execute(update(DocumentRow).where(*pointing).values(current_version=None))
 
-    async def _drop_never_visible(self, document: str) -> None:
-        """Forget versions that were never visible. A publisher may be writing their points at this moment."""
-        dropped = VersionRow.document == document, VersionRow.state.in_(_NEVER_VISIBLE)
+    async def _drop_waiting(self, document: str, *, but: frozenset[str] = frozenset()) -> None:
+        """Forget versions that came into no index yet. A publisher may be writing their points at this moment."""
+        waiting = VersionRow.document == document, VersionRow.state.in_(_NEVER_VISIBLE)
+        dropped = *waiting, VersionRow.id.not_in(but)
         chunks = select(ChunkRow.id).join(VersionRow, VersionRow.id == ChunkRow.version).where(*dropped)
         await self._bury(list(await self._session.scalars(chunks.order_by(ChunkRow.id))))
         versions = select(VersionRow.id).where(*dropped)
@@ -319,6 +376,16 @@ class DocumentStore:
             lexical_indices=chunk.lexical.indices.astype("<u4").tobytes(),
             lexical_values=chunk.lexical.values.astype("<f4").tobytes(),
         )
+
+
+def another_embedder(tenant: str, number: int, made_by: str, other: str) -> Conflict:
+    """The error for vectors that may not stand in an index beside those of another embedder."""
+    return Conflict(
+        f"Index {number} of tenant {tenant!r} was made by the embedder {made_by}, and not by {other} as it is now set. "
+        "Never two in one index: set RINGFENCE_EMBEDDING__MODEL back; `ringfence index build --model` makes an index "
+        "of another embedder beside this one.",
+        code="embedder_mismatch",
+    )
 
 
 def _labels_in(tenant: str, row: Any) -> Attributes | None:

@@ -71,9 +71,20 @@ class Worker:
     progressed: Callable[[Lease, Progress], None] = lambda lease, progress: None
     died: int = 0
     """Jobs that ended dead here."""
+    heard_at: float = field(default_factory=time.monotonic)
+    """When the job table last answered."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _hurried: asyncio.Event = field(default_factory=asyncio.Event)
     _working: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def in_hand(self) -> int:
+        """Jobs that are worked on."""
+        return len(self._working)
+
+    def silent_s(self) -> float:
+        """For how many seconds the job table has not answered. From any thread."""
+        return time.monotonic() - self.heard_at
 
     def stop(self) -> None:
         """Take no more; a second call gives back at once what is worked on."""
@@ -105,6 +116,7 @@ class Worker:
         if len(self._working) >= self.jobs:
             return False
         lease = await self.queue.claim()
+        self.heard_at = time.monotonic()
         if lease is None:
             return False
         task = asyncio.create_task(self._work(lease), name=lease.job)
@@ -210,6 +222,7 @@ class Worker:
                 mine = await self.queue.heartbeat(lease, told)
             except SQLAlchemyError:
                 continue  # The database may be back before the lease is over; if not, its writes are refused anyway.
+            self.heard_at = time.monotonic()
             if not mine:
                 doing.cancel()
                 return

@@ -11,6 +11,7 @@ call, so a change holds on the very next question; it never answers from memory 
 """
 
 from sqlalchemy import URL, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -116,7 +117,9 @@ class PolicyStore:
     async def validate(self, tenant: str, edit: Edit, *, expected_epoch: int | None = None) -> int:
         """The epoch that `edit` would create. Changes nothing; raises what `apply` would raise."""
         require_tenant(edit, tenant)
-        epoch = await self._epoch_for_writing(tenant)
+        return await self._applicable(tenant, edit, await self.epoch(tenant), expected_epoch)
+
+    async def _applicable(self, tenant: str, edit: Edit, epoch: int, expected_epoch: int | None) -> int:
         if expected_epoch is not None and epoch != expected_epoch:
             raise EditConflict(
                 f"The policy of tenant {tenant!r} is at version {epoch}, the edit was made for version "
@@ -144,7 +147,8 @@ class PolicyStore:
         """
         if not author.strip() or not reason.strip():
             raise InvalidEdit("An edit needs an author and a reason; both stay in the history.")
-        epoch = await self.validate(tenant, edit, expected_epoch=expected_epoch)
+        require_tenant(edit, tenant)
+        epoch = await self._applicable(tenant, edit, await self._epoch_for_writing(tenant), expected_epoch)
         try:
             for rule in edit.remove_rules:
                 await self._session.execute(delete(RuleRow).filter_by(**rule_columns(rule)))
@@ -176,17 +180,21 @@ class PolicyStore:
         # The row is locked where the database can; SQLite's unit of work holds the write lock from its start.
         statement = select(EpochRow.epoch).where(EpochRow.tenant == tenant).with_for_update()
         try:
-            return await self._session.scalar(statement) or 0
+            epoch = await self._session.scalar(statement)
+            if epoch is None:
+                # What is not there cannot be locked: of two first writers the second waits here for the first.
+                dialect = postgresql if self._session.get_bind().dialect.name == "postgresql" else sqlite
+                first = dialect.insert(EpochRow).values(tenant=tenant, epoch=0)
+                await self._session.execute(first.on_conflict_do_nothing())
+                epoch = await self._session.scalar(statement)
+            return epoch or 0
         except SQLAlchemyError as cause:
             raise _unreadable(tenant) from cause
 
     async def _write_epoch(self, tenant: str, epoch: int) -> None:
         self._session.info.setdefault(_EDITED, set()).add(tenant)
-        row = await self._session.get(EpochRow, tenant, populate_existing=True)
-        if row is None:
-            self._session.add(EpochRow(tenant=tenant, epoch=epoch))
-        else:
-            row.epoch = epoch
+        row = await self._session.get_one(EpochRow, tenant, populate_existing=True)
+        row.epoch = epoch
         await self._session.flush()
 
 

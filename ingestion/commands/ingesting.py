@@ -4,17 +4,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from ingestion.cluster.engine import on_ray
+from ingestion.cluster.fleet import import_ray
 from ingestion.commands.jobs import queue_up
 from ingestion.commands.printing import print_report, progress
 from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened
-from ingestion.parse.confine import Limits
-from ingestion.parse.sandbox import Sandbox
+from ingestion.engine import this_process
+from ingestion.indexes import in_each
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest as bring_up_to_date
 from ingestion.publishing import publish_documents
@@ -24,14 +28,23 @@ from ingestion.sources.configuration import open_source
 from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Source
 from ingestion.spans import DocumentSpans
+from ingestion.tools import open_tools
 from rag.db.job_table import SYNC
 from rag.db.jobs import NewJob
 from rag.embedding.minilm import load_embedder
+from rag.embedding.others import OtherEmbedders
 from rag.errors import Misuse
-from rag.index.lexical import LexicalEncoder
+from rag.privacy.key_sources import open_keys
 from rag.privacy.tenant import open_privacy
 from rag.settings import Settings, load_settings
 from rag.telemetry.export import open_tracing
+
+
+class EngineName(StrEnum):
+    """Where `ringfence ingest` can have documents prepared."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def ingest(
@@ -55,6 +68,9 @@ def ingest(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every document, whatever the source says is unchanged.")
     ] = False,
+    engine: Annotated[
+        EngineName, typer.Option(help="Where documents are parsed, masked and embedded: here, or on a Ray cluster.")
+    ] = EngineName.LOCAL,
     enqueue: Annotated[
         bool, typer.Option("--enqueue", help="Let `ringfence worker` do it; print the job's id.")
     ] = False,
@@ -77,15 +93,18 @@ def ingest(
         place = FolderSource(path, checked_name(source, "source") if source else None)
     talk = Console(stderr=True)
     if enqueue or wait:
-        if dry_run or verify or not enqueue:
-            raise Misuse("--wait goes with --enqueue, and --enqueue goes with neither --dry-run nor --verify.")
+        if dry_run or not enqueue or engine is not EngineName.LOCAL:
+            raise Misuse("--wait goes with --enqueue, and --enqueue goes with neither --dry-run nor --engine.")
         where = {"file": str(sources.resolve())} if sources else {"folder": str(path.resolve())}
-        payload = {**where, "allow_empty": allow_empty}
+        payload = {**where, "allow_empty": allow_empty, "verify": verify}
         new = NewJob(checked_name(tenant, "tenant"), SYNC, place.name, payload, priority)
         raise typer.Exit(queue_up(settings, new, talk, wait=wait, as_json=as_json))
+    if engine is EngineName.RAY:
+        import_ray()  # Before any model is loaded.
     options = {"dry_run": dry_run, "allow_empty": allow_empty, "verify": verify}
     with progress(talk) as observe:
-        report, published = asyncio.run(_ingest(settings, place, checked_name(tenant, "tenant"), observe, **options))
+        ingesting = _ingest(settings, place, checked_name(tenant, "tenant"), observe, engine, **options)
+        report, published = asyncio.run(ingesting)
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "published": dict(published)}, ensure_ascii=False))
     else:
@@ -97,24 +116,18 @@ def ingest(
 @asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[IngestionParts]:
     """Everything the path of a document needs, closed at the end."""
-    limits = Limits(
-        wall_s=settings.ingestion.parse_wall_s,
-        cpu_s=settings.ingestion.parse_cpu_s,
-        memory_bytes=settings.ingestion.parse_memory_bytes,
-        text_chars_max=settings.ingestion.text_chars_max,
-    )
     async with opened(settings) as database:
         privacy = open_privacy(settings)
-        with Sandbox(limits) as sandbox:
+        with open_tools(settings, privacy.recognizer) as tools:
             yield IngestionParts(
                 database=database,
                 privacy=privacy,
-                masking_digest=privacy.recognizer.digest
-                + settings.privacy.model_dump_json(exclude={"master_key", "master_key_file"}),
-                parser=sandbox,
-                embedder=load_embedder(settings.embedding),
-                lexical=LexicalEncoder(),
-                settings=settings.ingestion,
+                masking_digest=tools.masking_digest,
+                parser=tools.parser,
+                embedder=tools.embedder,
+                lexical=tools.lexical,
+                settings=tools.settings,
+                others=OtherEmbedders(settings.embedding, load_embedder),
             )
 
 
@@ -123,6 +136,7 @@ async def _ingest(
     source: Source,
     tenant: str,
     observe: Observer,
+    engine: EngineName,
     *,
     dry_run: bool,
     allow_empty: bool,
@@ -133,16 +147,18 @@ async def _ingest(
             spans = DocumentSpans(tracing, observe)
             if not dry_run:
                 await overtake(parts.database, tenant, source.name)
-            report = await bring_up_to_date(
+            run = partial(
+                bring_up_to_date,
                 source,
                 tenant,
-                parts,
                 dry_run=dry_run,
                 allow_empty=allow_empty,
                 verify=verify,
                 observe=spans,
                 tell=spans.tell,
+                engine=on_ray(open_keys(settings), parts) if engine is EngineName.RAY else this_process,
             )
+            report = await in_each(parts, tenant, run, dry_run=dry_run)
         if dry_run:
             return report, {}
         return report, await publish_documents(settings, parts.database, parts.embedder.dim, tenant)

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from ingestion.commands.printing import plain
 from ingestion.commands.shared import JsonOption, TenantOption, checked_name, opened
-from ingestion.parse.confine import Limits
-from ingestion.parse.sandbox import Sandbox
+from ingestion.parse.ocr import open_parser
+from ingestion.parts import Parser
 from ingestion.scanning import Scanned
 from ingestion.scanning import scan as scanned_files
 from rag.errors import Misuse
@@ -53,19 +53,13 @@ def scan(
 
 
 @asynccontextmanager
-async def scanning(settings: Settings, tenant: str) -> AsyncIterator[tuple[Sandbox, TenantPrivacy]]:
+async def scanning(settings: Settings, tenant: str) -> AsyncIterator[tuple[Parser, TenantPrivacy]]:
     """A parser and the tenant's privacy, as ingestion has them, with a session that is never committed."""
-    limits = Limits(
-        wall_s=settings.ingestion.parse_wall_s,
-        cpu_s=settings.ingestion.parse_cpu_s,
-        memory_bytes=settings.ingestion.parse_memory_bytes,
-        text_chars_max=settings.ingestion.text_chars_max,
-    )
     privacy = open_privacy(settings)
     async with opened(settings) as database, database.reading() as session:
         own = await privacy.for_tenant(session, tenant)
-    with Sandbox(limits) as sandbox:
-        yield sandbox, own
+    with open_parser(settings.ingestion) as parser:
+        yield parser, own
 
 
 async def _scan(settings: Settings, path: Path, tenant: str) -> tuple[list[Scanned], TenantPrivacy]:

@@ -5,9 +5,11 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 
 from ingestion.commands.ingesting import open_parts
@@ -18,8 +20,9 @@ from ingestion.leases import Lease
 from ingestion.publishing import publish_documents
 from ingestion.queue import JobQueue
 from ingestion.worker import End, Worker
+from ingestion.worker_door import WorkerMetrics, new_registry, open_door
 from rag.db.engine import Database
-from rag.settings import Settings, load_settings
+from rag.settings import IngestionSettings, Settings, load_settings
 from rag.telemetry.export import open_tracing
 
 _ENDS: Mapping[End, str] = {
@@ -49,7 +52,11 @@ async def _work(settings: Settings, jobs: int, *, once: bool) -> int:
     """How many jobs ended dead."""
     talk = Console(stderr=True, highlight=False)
 
+    registry = new_registry()
+    metrics = WorkerMetrics(registry)
+
     def tell(lease: Lease, end: End, reason: str) -> None:
+        metrics.ended(end)
         about = f"{lease.job} ({lease.kind} of {lease.source}, tenant {lease.tenant})"
         talk.print(plain(f"{about}: {_ENDS[end].format(reason)}"), soft_wrap=True)
 
@@ -68,6 +75,16 @@ async def _work(settings: Settings, jobs: int, *, once: bool) -> int:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, working.stop)
-            talk.print("Waiting for jobs. Ctrl-C stops.")
-            await working.run(once=once)
+            metrics.watch(in_hand=lambda: working.in_hand, silent_s=working.silent_s)
+            with _door(settings.ingestion, registry, working):
+                talk.print("Waiting for jobs. Ctrl-C stops.")
+                await working.run(once=once)
     return working.died if once else 0
+
+
+def _door(
+    settings: IngestionSettings, registry: CollectorRegistry, working: Worker
+) -> AbstractContextManager[int | None]:
+    if settings.worker_port is None:
+        return nullcontext()
+    return open_door(settings.worker_host, settings.worker_port, registry, working.silent_s)

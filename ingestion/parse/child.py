@@ -1,15 +1,14 @@
 """The inside of a parser process: bytes in, one JSON object out. Everything here runs confined."""
 
 import codecs
-import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from encodings.aliases import aliases
 
 from ingestion.parse import archive, mail, pdf, slides, word, workbook
-from ingestion.parse.document import Extracted, Reason, Refused
+from ingestion.parse.answer import extracted, refused, write
+from ingestion.parse.document import Reason, Refused
 from ingestion.parse.formats import read
 from ingestion.parse.pieces import Pieces
 from rag.hidden_content import HiddenKind
@@ -42,15 +41,17 @@ def preload() -> None:
         parse(sample, suffix, chars_max=1000, indexed=frozenset(HiddenKind))
 
 
-def parse(data: bytes, suffix: str, *, chars_max: int, indexed: frozenset[HiddenKind]) -> dict[str, object]:
-    """The result as the parent reads it: what was extracted, or why it was refused."""
-    pieces = Pieces(chars_max, read, indexed)
+def parse(
+    data: bytes, suffix: str, *, chars_max: int, indexed: frozenset[HiddenKind], awaiting: bool = False
+) -> dict[str, object]:
+    """The result as the parent reads it: what was extracted, or why it was refused. `awaiting`: see `Pieces`."""
+    pieces = Pieces(chars_max, read, indexed, awaiting=awaiting)
     try:
-        return _extracted(pieces.done(read(data, suffix, pieces)))
+        return extracted(pieces.done(read(data, suffix, pieces)))
     except Refused as refusal:
-        return _refused(refusal)
+        return refused(refusal)
     except MemoryError:
-        return _refused(Refused(Reason.MEMORY))
+        return refused(Refused(Reason.MEMORY))
 
 
 def work(document: int, result: int, request: Mapping[str, object], cut: Sequence[str]) -> None:
@@ -62,19 +63,8 @@ def work(document: int, result: int, request: Mapping[str, object], cut: Sequenc
         answer, payload = archive.served(source, request) if request["task"] != "parse" else (None, b"")
         if answer is None:
             indexed = frozenset(HiddenKind(kind) for kind in str(request["indexed"]).split())
-            chars_max = int(str(request["text_chars_max"]))
-            answer = parse(source.read(), str(request["suffix"]), chars_max=chars_max, indexed=indexed)
-    line = json.dumps({**answer, "cut": list(cut)}, ensure_ascii=False).encode("utf-8", "replace")
-    with os.fdopen(result, "wb") as sink:
-        sink.write(line + b"\n")
-        sink.write(payload)
-
-
-def _extracted(extracted: Extracted) -> dict[str, object]:
-    wire = asdict(extracted)
-    wire["pieces"] = [[piece.text, piece.heading, piece.page, piece.part, piece.beside] for piece in extracted.pieces]
-    return wire
-
-
-def _refused(refusal: Refused) -> dict[str, object]:
-    return {"reason": str(refusal.reason), "detail": refusal.detail}
+            chars_max, awaiting = int(str(request["text_chars_max"])), request.get("awaiting") is True
+            answer = parse(
+                source.read(), str(request["suffix"]), chars_max=chars_max, indexed=indexed, awaiting=awaiting
+            )
+    write(result, answer, cut, payload)

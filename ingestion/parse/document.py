@@ -72,7 +72,7 @@ WHAT_IT_MEANS: dict[Reason, str] = {
     Reason.ARCHIVE_BOMB: "the content expands to far more than its size",
     Reason.TIMED_OUT: "reading took longer than ingestion.parse_wall_s or ingestion.parse_cpu_s",
     Reason.MEMORY: "reading needed more memory than ingestion.parse_memory_bytes",
-    Reason.IMAGE_ONLY: "the pages are images without text; run text recognition on the file first",
+    Reason.IMAGE_ONLY: "the pages are images without text; set ingestion.ocr, or recognise their text beforehand",
     Reason.UNLABELLED: "department and level are not known",
     Reason.NOT_TEXT: "the file does not hold text in any known encoding",
     Reason.TOO_MUCH_TEXT: "the file holds more text than ingestion.text_chars_max",
@@ -123,13 +123,17 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """All the child reports about a document. `hidden` counts what a reader of it would not see, by kind."""
+    """All the child reports about a document. `hidden` counts what a reader of it would not see, by kind.
+
+    `awaited` are the numbers of pages whose text is to be recognised.
+    """
 
     media_type: str
     title: str = field(repr=False)
     pieces: tuple[Piece, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
     hidden: Mapping[HiddenKind, int] = field(default_factory=dict)
+    awaited: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

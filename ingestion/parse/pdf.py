@@ -1,6 +1,7 @@
 """PDF: what each page shows, with its number, in reading order. Text that no page shows is hidden content."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pypdfium2
@@ -22,12 +23,7 @@ _MARKER = re.compile(r"\[\s*/?\s*ringfence\b", re.I)
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
-    try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as cause:
-        # The library gives the engine's code as an attribute in some releases and as text in others.
-        locked = pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD or "password" in str(cause).lower()
-        raise Refused(Reason.ENCRYPTED if locked else Reason.BROKEN) from None
+    document = opened(data)
     if len(document) > PAGES_MAX:
         raise Refused(Reason.TOO_MUCH_TEXT, f"more than {PAGES_MAX} pages")
     if len(document) == 0:
@@ -40,6 +36,8 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         if not _page(page, number, pieces):
             without_text.append(number)
         page.close()
+    if without_text and pieces.await_pages(without_text):
+        return Head("application/pdf", _title(document))
     if len(without_text) == len(document):
         raise Refused(Reason.IMAGE_ONLY, "" if images else "no page holds an image either")
     if without_text:
@@ -47,14 +45,32 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     return Head("application/pdf", _title(document))
 
 
+def opened(data: bytes) -> pypdfium2.PdfDocument:
+    """
+    Raises:
+        Refused: encrypted, or broken.
+    """
+    try:
+        return pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as cause:
+        # The library gives the engine's code as an attribute in some releases and as text in others.
+        locked = pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD or "password" in str(cause).lower()
+        raise Refused(Reason.ENCRYPTED if locked else Reason.BROKEN) from None
+
+
 def _page(page: pypdfium2.PdfPage, number: int, pieces: Pieces) -> bool:
     """Append what a page shows, in reading order; returns whether there was any."""
     text = page.get_textpage()
-    found = False
     whole = text.get_text_range()
     # What is put in another order may leave the section that it was written in.
     ordered = [] if _MARKER.search(whole) else _laid_out(text)
-    for region in ordered or [Region(lines=(whole,))]:
+    return add(ordered or [Region(lines=(whole,))], number, pieces)
+
+
+def add(page: Sequence[Region], number: int, pieces: Pieces) -> bool:
+    """Append the paragraphs and rows of a page; returns whether there were any."""
+    found = False
+    for region in page:
         for paragraph in _paragraphs("\n".join(region.lines)):
             pieces.add(paragraph, page=number)
             found = True
@@ -121,14 +137,14 @@ def _begins(line: str, before: str) -> bool:
     return heading or _MARKER.match(line) is not None or _ITEM.match(line) is not None
 
 
-def sample() -> bytes:
+def sample(shown: bytes = b"/F 9 Tf 9 9 Td (a) Tj") -> bytes:
     """A page of our own, to load the engine with."""
     objects = (
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R"
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 299 99]/Contents 4 0 R"
         b"/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>",
-        b"<</Length 27>>stream\nBT /F 9 Tf 9 9 Td (a) Tj ET\nendstream",
+        b"<</Length %d>>stream\nBT %s ET\nendstream" % (len(shown) + 6, shown),
     )
     body = b"%PDF-1.4\n" + b"".join(b"%d 0 obj%s\nendobj\n" % (n, o) for n, o in enumerate(objects, 1))
     return body + b"trailer<</Root 1 0 R/Size 5>>\n%%EOF\n"

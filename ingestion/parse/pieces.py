@@ -96,13 +96,20 @@ def _verbatim(text: str) -> str:
 class Pieces:
     """The text of one document so far, with that of the documents within it."""
 
-    def __init__(self, chars_max: int, read: Read, indexed: frozenset[HiddenKind] = frozenset()) -> None:
-        """`indexed`: the kinds of hidden text that are wanted; of the others only their number is kept."""
+    def __init__(
+        self, chars_max: int, read: Read, indexed: frozenset[HiddenKind] = frozenset(), *, awaiting: bool = False
+    ) -> None:
+        """`indexed`: the kinds of hidden text that are wanted; of the others only their number is kept.
+
+        `awaiting`: another process recognises the text of pages that have none.
+        """
         self.chars_max = chars_max
         self._left = chars_max
         self._archive_left = ARCHIVE_BYTES_MAX
         self._read = read
         self._indexed = indexed
+        self._awaiting = awaiting
+        self._awaited: tuple[int, ...] = ()
         self._pieces: list[Piece] = []
         self._hidden: Counter[HiddenKind] = Counter()
         self._notes: list[str] = []
@@ -150,6 +157,13 @@ class Pieces:
     def wants(self, kind: HiddenKind) -> bool:
         """Whether hidden text of this kind is read; then it may have a heading."""
         return kind in self._indexed
+
+    def await_pages(self, numbers: Iterable[int]) -> bool:
+        """Leave these pages of the document to another process. False where there is none, or within a document."""
+        if not self._awaiting or self._depth:
+            return False
+        self._awaited = tuple(numbers)
+        return True
 
     def row(self, names: list[str], cells: list[str], *, page: int | None = None) -> None:
         """A table row as `Column: value; ...`, so that a value stands beside the name of what it is."""
@@ -232,18 +246,23 @@ class Pieces:
             self._part = outer
             self._depth -= 1
 
+    @property
+    def added(self) -> tuple[Piece, ...]:
+        return tuple(self._pieces)
+
     def done(self, head: Head) -> Extracted:
         """
         Raises:
             Refused: nothing was added.
         """
-        if not self._pieces:
+        if not self._pieces and not self._awaited:
             raise Refused(Reason.EMPTY)
         unread = (
             f"{count} {what}{'s' * (count > 1)} not read {reason}" for (what, reason), count in self._unread.items()
         )
         notes = tuple(dict.fromkeys([*self._notes, *unread]))[:20]
-        return Extracted(head.media_type, one_line(head.title)[:300], tuple(self._pieces), notes, dict(self._hidden))
+        title = one_line(head.title)[:300]
+        return Extracted(head.media_type, title, tuple(self._pieces), notes, dict(self._hidden), self._awaited)
 
 
 def safe_name(name: str, fallback: str) -> str:

@@ -6,10 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from ingestion.parse.document import (
     Reason,
     Refused,
 )
+from ingestion.parse.empty_folder import EmptyFolder
 from ingestion.parse.members import Member, Members, printable, why_skipped
 from ingestion.parse.pipes import exchange, pipe
 from ingestion.parse.structure import build
@@ -41,10 +41,19 @@ START_S = 60.0
 GRACE_S = 5.0
 """The zygote kills at the wall-clock limit; this much later the zygote itself is taken for lost."""
 
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a zygote runs. `code` is given the places of modules, a descriptor, an empty folder, and `arguments`."""
+
+    code: str
+    arguments: tuple[str, ...] = ()
+
+
 # Without NumPy, which the reader of workbooks would load for types that no cell has: it doubles the time to start.
-_BOOT = (
+READERS = Program(
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); sys.modules['numpy'] = None; "
-    "from ingestion.parse.zygote import main; main(int(sys.argv[2]), sys.argv[3])"
+    "from ingestion.parse import child, zygote; zygote.main(int(sys.argv[2]), sys.argv[3], child.preload, child.work)"
 )
 
 
@@ -60,15 +69,22 @@ class Isolation:
     means: tuple[str, ...] = ()
 
 
+def weakest(known: Sequence[Isolation]) -> Isolation | None:
+    """What holds in all of several kinds of processes; None where nothing is known of any."""
+    if not known:
+        return None
+    means = tuple(mean for mean in known[0].means if all(mean in one.means for one in known))
+    return Isolation(all(one.network_cut for one in known), all(one.filesystem_cut for one in known), means)
+
+
 class Sandbox:
     """Parses documents one at a time, each in a process of its own. Use as a context manager; thread-safe."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, program: Program = READERS) -> None:
         self._limits = limits
+        self._program = program
         self._lock = threading.Lock()
-        self._empty_folder = tempfile.TemporaryDirectory(prefix="ringfence-parse-")
-        # The whole filesystem of every child: what one could leave there, another could read.
-        Path(self._empty_folder.name).chmod(0o500)
+        self._empty_folder = EmptyFolder()
         # A zygote is killed when the thread that started it ends, so this thread does nothing else and stays.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="ringfence-parse")
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,19 +112,37 @@ class Sandbox:
             Refused: it is not to be indexed, and why.
             Unavailable: parser processes cannot be started on this machine at all.
         """
+        return build(self.extract(data, path, hidden), path)
+
+    def extract(self, data: bytes, path: str, hidden: HiddenPolicy, *, awaiting: bool = False) -> Extracted:
+        """The same as pieces. `awaiting`: pages without text are named instead of refused.
+
+        Raises:
+            Refused, Unavailable: as `parse`.
+        """
         if not data:
             raise Refused(Reason.EMPTY)
         request = {
             "task": "parse",
             "suffix": PurePosixPath(path).suffix[:16].encode("ascii", "replace").decode(),
             "indexed": " ".join(sorted(hidden.indexed)),
+            "awaiting": awaiting,
         }
+        return self.extracted(request, data)
+
+    def extracted(self, request: Mapping[str, object], data: bytes) -> Extracted:
+        """What a fresh child of this program makes of a request and a document.
+
+        Raises:
+            Refused: it is not to be indexed, and why.
+            Unavailable: parser processes cannot be started on this machine at all.
+        """
         with self._lock:
             heard, _ = self._heard(*self._run(request, data))
         if sum(len(text) for text, *_ in heard.pieces) > self._limits.text_chars_max:
             raise Refused(Reason.TOO_MUCH_TEXT)
         pieces = tuple(Piece(*piece) for piece in heard.pieces)
-        return build(Extracted(heard.media_type, heard.title, pieces, heard.notes, heard.hidden), path)
+        return Extracted(heard.media_type, heard.title, pieces, heard.notes, heard.hidden, heard.awaited)
 
     def members(self, archive: BinaryIO) -> Members:
         """What an archive holds: `archive` is an open regular file, which the child reads by itself.
@@ -139,7 +173,7 @@ class Sandbox:
         with self._lock:
             self._stop()
             self._starter.shutdown()
-            self._empty_folder.cleanup()
+            self._empty_folder.close()
 
     def _run(
         self, request: Mapping[str, object], document: bytes | BinaryIO, *, answer_bytes_max: int | None = None
@@ -211,7 +245,7 @@ class Sandbox:
         with theirs:
             self._process = self._starter.submit(
                 subprocess.Popen,
-                _command(theirs.fileno(), self._empty_folder.name),
+                _command(self._program, theirs.fileno(), self._empty_folder.name),
                 env={},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -241,10 +275,11 @@ class Sandbox:
             self._process = None
 
 
-def _command(control: int, empty_folder: str) -> list[str]:
+def _command(program: Program, control: int, empty_folder: str) -> list[str]:
     """How to start the zygote: isolated from environment and user folders, finding our code where we found it.
 
     The parser libraries are loaded there and nowhere else: this process never imports them.
     """
     places = [str(Path(place).resolve()) for place in sys.path]
-    return [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, json.dumps(places), str(control), empty_folder]
+    start = [sys.executable, "-I", "-X", "utf8", "-c", program.code]
+    return [*start, json.dumps(places), str(control), empty_folder, *program.arguments]

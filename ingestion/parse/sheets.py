@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lxml import etree
 from openpyxl.styles.numbers import BUILTIN_FORMATS, BUILTIN_FORMATS_MAX_SIZE
 from openpyxl.worksheet._reader import WorkSheetParser
 
+from ingestion.parse.archive import parse_xml
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.numbers import shown
 
@@ -163,13 +163,12 @@ def _comments(archive: zipfile.ZipFile, sheet: str) -> Iterator[str]:
     relations = posixpath.join(folder, "_rels", f"{name}.rels")
     if relations not in archive.namelist():
         return
-    parser = etree.XMLParser(resolve_entities=False, no_network=True)
-    for relation in etree.fromstring(archive.read(relations), parser).iter(_RELATIONS):
+    for relation in parse_xml(archive.read(relations)).iter(_RELATIONS):
         if not relation.get("Type", "").endswith(("/comments", "/threadedComment")):
             continue
         target = posixpath.normpath(posixpath.join(folder, relation.get("Target", ""))).lstrip("/")
         if target not in archive.namelist():
             continue
-        root = etree.fromstring(archive.read(target), parser)
+        root = parse_xml(archive.read(target))
         for comment in root.iter("{*}comment", "{*}threadedComment"):
             yield "".join(str(one.text or "") for one in comment.iter("{*}t", "{*}text"))

@@ -9,7 +9,7 @@ from pptx.exc import PackageNotFoundError
 from pptx.oxml.ns import qn
 from pptx.slide import Slide
 
-from ingestion.parse.archive import check_office
+from ingestion.parse.archive import check_office, parse_xml
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
 from ingestion.parse.pieces import IN_A_NAME, Pieces, refuse_markers
 from rag.hidden_content import HiddenKind
@@ -105,7 +105,7 @@ class _Slide:
         for relation in self._slide.part.rels.values():
             if relation.is_external or not relation.reltype.endswith("/comments"):
                 continue
-            root = etree.fromstring(relation.target_part.blob, _parser())
+            root = parse_xml(relation.target_part.blob)
             for comment in root.iter("{*}cm"):
                 text = "".join(str(one.text or "") for one in comment.iter("{*}text", "{*}t"))
                 self._pieces.add_hidden(HiddenKind.COMMENT, text, page=self._number)
@@ -146,10 +146,6 @@ def _text(root: etree._Element) -> str:
         elif element is not root:
             parts.append("\n")
     return "".join(parts).strip()
-
-
-def _parser() -> etree.XMLParser:
-    return etree.XMLParser(resolve_entities=False, no_network=True)
 
 
 def sample() -> bytes:

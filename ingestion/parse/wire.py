@@ -33,6 +33,7 @@ class Heard(BaseModel):
     pieces: tuple[_PieceOnWire, ...] = ()
     notes: Annotated[tuple[Annotated[str, Field(pattern=r"^[\w ]{1,80}$")], ...], Field(max_length=20)] = ()
     hidden: dict[HiddenKind, _Count] = {}
+    awaited: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=5_000)] = ()
     members: Annotated[tuple[tuple[_Count, _Name, _Size], ...], Field(max_length=ARCHIVE_MEMBERS_MAX)] = ()
     skipped: Annotated[tuple[tuple[_Name, _Code], ...], Field(max_length=ARCHIVE_MEMBERS_MAX)] = ()
     reason: Reason | None = None

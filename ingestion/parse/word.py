@@ -12,7 +12,7 @@ from docx.opc.exceptions import PackageNotFoundError
 from docx.oxml.ns import qn
 from lxml import etree
 
-from ingestion.parse.archive import check_office
+from ingestion.parse.archive import check_office, parse_xml
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
 from ingestion.parse.pieces import Names, Pieces
 from rag.hidden_content import HiddenKind
@@ -25,7 +25,6 @@ _WRAPPERS = frozenset(qn(f"w:{name}") for name in ("sdt", "sdtContent", "customX
 """What may stand around whole paragraphs and tables."""
 _BESIDE = ("footnotes", "endnotes", "header", "footer", "comments")
 _OFF = ("0", "false", "off")
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
@@ -50,7 +49,7 @@ def _beside(document: "docx.document.Document") -> Iterator[tuple[str, etree._El
         if kind in _BESIDE and not relation.is_external:
             found.append((_BESIDE.index(kind), str(relation.target_part.partname), relation.target_part.blob))
     for order, _, blob in sorted(found):
-        yield _BESIDE[order], etree.fromstring(blob, _PARSER)
+        yield _BESIDE[order], parse_xml(blob)
 
 
 def _blocks(body: etree._Element) -> Iterator[etree._Element]:

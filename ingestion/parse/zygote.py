@@ -13,9 +13,9 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
-from ingestion.parse.child import preload, work
 from ingestion.parse.confine import (
     MESSAGE_BYTES_MAX,
     Limits,
@@ -28,8 +28,11 @@ from ingestion.parse.confine import (
 )
 from ingestion.parse.syscalls import refuse_dangerous_calls
 
+Work = Callable[[int, int, Mapping[str, object], Sequence[str]], None]
+"""What a child does: reads from one descriptor and writes to another, by a request; told what was taken from it."""
 
-def main(control_fd: int, empty_folder: str) -> None:
+
+def main(control_fd: int, empty_folder: str, preload: Callable[[], None], work: Work) -> None:
     control = socket.socket(fileno=control_fd)
     network_cut = cut_network()
     # After the step before: a change of credentials forgets it.
@@ -49,13 +52,13 @@ def main(control_fd: int, empty_folder: str) -> None:
         pid = os.fork()
         if pid == 0:
             control.close()
-            _child(request, document, result, empty_folder)
+            _child(request, document, result, empty_folder, work)
         os.close(document)
         os.close(result)
         control.send(json.dumps(_wait(pid, started + request["wall_s"])).encode())
 
 
-def _child(request: dict[str, object], document: int, result: int, empty_folder: str) -> None:
+def _child(request: dict[str, object], document: int, result: int, empty_folder: str, work: Work) -> None:
     """Never returns."""
     status = 1
     try:

@@ -29,6 +29,11 @@ from rag.hidden_content import HiddenAction, HiddenKind
 
 SETTLED_NS = 10 * 10**9
 """A file written more recently than this may be written once more within one tick of its clock: it is read again."""
+TRIES = 3
+"""How often the folder is listed until its label files stayed as they were meanwhile."""
+
+Written = bytes | str | None
+"""The label file of one folder: its bytes, why it cannot be used, or None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +90,31 @@ class FolderSource:
             )
 
     def listing(self, since: str = "") -> Listing:
+        """See `Source`. Labels are those of the end of the listing: a file that was written after it is not opened.
+
+        Raises:
+            Misuse: also where label files are written faster than the folder can be listed (`source_changing`).
+        """
         self._require_folder()
+        for _ in range(TRIES):
+            written: dict[PurePosixPath, Written] = {}
+            listed = self._listed(written)
+            if all(self._is_still(folder, was) for folder, was in written.items()):
+                return listed
+        raise Misuse(
+            f"The label files of the source {self.name!r} are changing too fast for its documents to be listed under "
+            "them; nothing was changed. Try again.",
+            code="source_changing",
+        )
+
+    def _listed(self, written: dict[PurePosixPath, Written]) -> Listing:
+        """One walk. `written` gathers the label file of each folder, which labelled what was looked at after it."""
         settled = self._now_ns() - SETTLED_NS
         items: list[FileItem] = []
         skipped: list[Skipped] = []
         notices: list[str] = []
         read: list[FolderLabels] = []
-        for folder, chain, entries in self._folders(skipped, read):
+        for folder, chain, entries in self._folders(skipped, read, written):
             for entry in entries:
                 path = folder / entry.name
                 try:
@@ -115,7 +138,7 @@ class FolderSource:
         return Listing(tuple(items), tuple(skipped), tuple(dict.fromkeys(notices)))
 
     def _folders(
-        self, skipped: list[Skipped], read: list[FolderLabels]
+        self, skipped: list[Skipped], read: list[FolderLabels], written: dict[PurePosixPath, Written]
     ) -> Iterator[tuple[PurePosixPath, Chain, list[os.DirEntry[str]]]]:
         """Every folder with its label files, root first, and the regular files directly in it.
 
@@ -130,7 +153,8 @@ class FolderSource:
             except OSError as cause:
                 # Not known to be empty: taking it for empty would remove its documents.
                 raise unreadable(f"The folder {folder} of the source", cause.strerror) from cause
-            own = self._label_file(folder, entries)
+            written[folder] = self._written(folder, [entry.name for entry in entries])
+            own = _labels(folder, written[folder])
             if own is not None:
                 chain = (*chain, own)
             if isinstance(own, FolderLabels):
@@ -146,22 +170,34 @@ class FolderSource:
                     files.append(entry)
             yield folder, chain, files
 
-    def _label_file(
-        self, folder: PurePosixPath, entries: list[os.DirEntry[str]]
-    ) -> FolderLabels | InvalidLabels | None:
-        misnamed = misnamed_label_file(folder, [entry.name for entry in entries])
-        if misnamed is not None:
-            return misnamed
-        if all(entry.name != LABEL_FILE for entry in entries):
+    def _written(self, folder: PurePosixPath, names: list[str]) -> Written:
+        if (misnamed := misnamed_label_file(folder, names)) is not None:
+            return str(misnamed)
+        if LABEL_FILE not in names:
             return None
         name = str(folder / LABEL_FILE)
         try:
             with _open_below(self._root, name) as file:
-                return FolderLabels(folder, parse_label_file(file.read(LABEL_FILE_BYTES_MAX + 1), name))
+                return file.read(LABEL_FILE_BYTES_MAX + 1)
         except OSError as cause:
-            return InvalidLabels(f"{name} cannot be read: {cause.strerror}")
-        except InvalidLabels as problem:
-            return problem
+            return f"{name} cannot be read: {cause.strerror}"
+
+    def _is_still(self, folder: PurePosixPath, was: Written) -> bool:
+        """Whether the label file is what it was when it was read. Bytes are compared: times have ticks."""
+        try:
+            names = sorted(entry.name for entry in (self._root / folder).iterdir())
+            return self._written(folder, names) == was
+        except OSError:
+            return False  # it is gone, or is not to be read any more; the next walk says which
+
+
+def _labels(folder: PurePosixPath, written: Written) -> FolderLabels | InvalidLabels | None:
+    if isinstance(written, str):
+        return InvalidLabels(written)
+    try:
+        return None if written is None else FolderLabels(folder, parse_label_file(written, str(folder / LABEL_FILE)))
+    except InvalidLabels as problem:
+        return problem
 
 
 def default_name(root: Path) -> str:

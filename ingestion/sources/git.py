@@ -18,6 +18,7 @@ from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
+from ingestion.sources.git_sizes import size_of
 from ingestion.sources.labels import (
     LABEL_FILE,
     Chain,
@@ -63,17 +64,28 @@ class BlobItem:
 
     @property
     def size(self) -> int:
-        return len(self._data())
-
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self._data())
-
-    def _data(self) -> bytes:
+        """From the head of the object; 0 where it cannot be read, and then `open` says so."""
         try:
             with Repo(str(self.repository)) as repo:
-                return _blob(repo, ObjectID(self.revision.encode()))
+                return size_of(repo.object_store, self._sha)
+        except _BROKEN:
+            return 0
+
+    def open(self) -> BinaryIO:
+        try:
+            with Repo(str(self.repository)) as repo:
+                # Without a known size it is not inflated: it may be of any.
+                size = size_of(repo.object_store, self._sha)
+                data = _blob(repo, self._sha)
         except _BROKEN as cause:
             raise OSError(f"the object {self.revision} cannot be read") from cause
+        if len(data) != size:
+            raise OSError(f"the object {self.revision} is not of the size that it says")
+        return io.BytesIO(data)
+
+    @property
+    def _sha(self) -> ObjectID:
+        return ObjectID(self.revision.encode())
 
 
 class GitSource:

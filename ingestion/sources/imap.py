@@ -2,6 +2,8 @@
 
 A message never changes, and its mailbox, UIDVALIDITY and UID name it for ever (RFC 9051, 2.3.1.1). One that is moved to
 another mailbox is another document there. Labels come from the configuration, by mailbox: `files: {"Board/*": ...}`.
+With `identities`, who may read a mailbox comes from its access control list (RFC 4314). Where the server does not tell
+it, its messages are kept out.
 """
 
 import io
@@ -10,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ingestion.sources.configured import ConfiguredLabels
+from ingestion.sources.identities import Identities, Mapped
+from ingestion.sources.imap_access import permissions_of
 from ingestion.sources.imap_session import FAILED, Account, Message, Session
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Unlabelled, unreadable
@@ -63,27 +67,42 @@ class ImapSource:
     A mailbox that is not there makes the source unreadable: to remove its documents, take it out of `mailboxes`.
     """
 
-    def __init__(self, name: str, account: Account, mailboxes: tuple[str, ...], labels: LabelFile) -> None:
+    def __init__(
+        self,
+        name: str,
+        account: Account,
+        mailboxes: tuple[str, ...],
+        labels: LabelFile,
+        identities: Identities | None = None,
+    ) -> None:
         self.name = plain_name(name, "source")
+        self._identities = identities
         self._session = Session(account)
         self._mailboxes = mailboxes
         self._labels = labels
 
     def listing(self, since: str = "") -> Listing:
         configured = ConfiguredLabels(self._labels)
+        mapped = Mapped(self._identities or Identities())
         items: list[MessageItem] = []
         for mailbox in self._mailboxes:
             try:
                 validity, messages = self._session.messages(mailbox)
+                # After its messages: what came after the rights were taken away is not listed under the old ones.
+                access = None if self._identities is None else self._session.access(mailbox)
             except FAILED as cause:
                 # Servers repeat in their answers what was asked of them: the mailbox, never the password.
                 what = f"The mailbox {mailbox} of the source {self.name!r}"
                 raise unreadable(what, type(cause).__name__) from cause
             for message in messages:
                 labels, hidden = configured.of(path_of(mailbox, validity, message.uid))
+                if isinstance(access, str):
+                    labels = Unlabelled(access)
+                elif access is not None:
+                    labels = mapped.labelled(labels, permissions_of(access, mapped.identities))
                 items.append(MessageItem(self._session, mailbox, validity, message, labels, hidden))
         items.sort(key=lambda item: item.path)
-        return Listing(tuple(items), notices=configured.notices())
+        return Listing(tuple(items), notices=(*configured.notices(), *mapped.notices()))
 
 
 def path_of(mailbox: str, validity: int, uid: int) -> str:

@@ -6,11 +6,12 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ingestion.sources.imap_access import rights_in
 from ingestion.sources.protocol import ChangedSinceListed
 
 TIMEOUT_S = 30.0
@@ -60,6 +61,10 @@ class Session:
         """The bytes of a message. Raises one of `FAILED`."""
         return self._twice(lambda: self._fetched(mailbox, validity, uid))
 
+    def access(self, mailbox: str) -> Mapping[str, str] | str:
+        """Rights by identifier, as the mailbox has them now, or why the server does not say. Raises one of `FAILED`."""
+        return self._twice(lambda: self._access(mailbox))
+
     @staticmethod
     def _twice(ask: Callable[[], R]) -> R:
         """Servers end connections that were idle, as while a long document was parsed."""
@@ -77,6 +82,16 @@ class Session:
             if len(found) < count:
                 raise ValueError("the server listed fewer messages than the mailbox holds")
             return self._selected[1], [message for message in found if message is not None]
+
+    def _access(self, mailbox: str) -> Mapping[str, str] | str:
+        with self._lock, self._connected() as client:
+            # Asked again after the login: before it, a server need not tell all that it can do.
+            if b"ACL" not in b" ".join(_ok(client.capability())).upper().split():
+                return "its server has no access control lists (RFC 4314)"
+            status, answer = client.getacl(f'"{mailbox}"')
+            if status != "OK":
+                return "its server refuses to tell who may read the mailbox; the account needs the right `a` on it"
+            return rights_in(answer, mailbox)
 
     def _fetched(self, mailbox: str, validity: int, uid: int) -> bytes:
         with self._lock, self._connected() as client:

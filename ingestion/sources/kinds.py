@@ -142,7 +142,10 @@ class DocumentService(_Configured):
 
 
 class Mailboxes(_Configured):
-    """`mailboxes` are named as the server names them: in ASCII, others in its own encoding of them."""
+    """`mailboxes` are named as the server names them: in ASCII, others in its own encoding of them.
+
+    With `identities`, shares come from the mailboxes' access control lists, which know people by their logins.
+    """
 
     kind: Literal["imap"]
     host: str = Field(min_length=1)
@@ -153,9 +156,12 @@ class Mailboxes(_Configured):
     ca_file: Path | None = None
     transport: Transport = "tls"
     labels: LabelFile
+    identities: Identities | None = None
 
     @model_validator(mode="after")
     def _names(self) -> "Mailboxes":
+        if self.identities is not None:
+            self.identities.require_unambiguous()
         for mailbox in self.mailboxes:
             if not _MAILBOX.fullmatch(mailbox) or path_reason(mailbox) is not None:
                 raise ValueError(f"{mailbox[:40]!r} is no name of a mailbox")
@@ -166,7 +172,7 @@ class Mailboxes(_Configured):
     def open(self, name: str) -> Source:
         ca_file, tls = str(self.ca_file or ""), self.transport == "tls"
         account = Account(self.host, self.port, self.user, self.password.read(), ca_file, tls)
-        return ImapSource(name, account, self.mailboxes, self.labels)
+        return ImapSource(name, account, self.mailboxes, self.labels, self.identities)
 
 
 class MailboxFile(_Configured):

@@ -8,12 +8,12 @@ from typing import Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from policies.administration import ADMINISTER, Administrator, NotAdministered
+from policies.administration import Administrator, NotAdministered, administers_something
 from policies.change import CanaryExposed
 from policies.desk import PolicyDesk
 from policies.edits import InvalidEdit, PolicyError
 from policies.files.policy_file import InvalidPolicyFile
-from policies.plan import DenyAll, PlanTooLarge, plan
+from policies.plan import PlanTooLarge
 from policies.printing import plain
 from policies.rules import InvalidRule
 from policies.survey.readers import Disagreement
@@ -51,7 +51,7 @@ async def require_administering(desk: PolicyDesk, tenant: str, administrator: Ad
         return
     async with desk.parts.reading() as session:
         snapshot = await desk.parts.snapshots.get(session, tenant)
-    if isinstance(plan(snapshot, administrator.callers, ADMINISTER), DenyAll):
+    if not administers_something(snapshot, administrator):
         raise NotAdministered(f"{administrator.name} administers nothing of tenant {tenant}.")
 
 

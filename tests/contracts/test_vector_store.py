@@ -57,9 +57,11 @@ class Open:
         """Whether the store has written every point itself, and asks by sets of labels."""
         return self.client is None
 
-    async def __call__(self, *, tenant: str | None = None, conditions_max: int = 400) -> VectorStore:
+    async def __call__(
+        self, *, tenant: str | None = None, conditions_max: int = 400, embedder: str = ""
+    ) -> VectorStore:
         name = tenant or self.tenant
-        common = {"tenant": name, "dim": DIM, "conditions_max": conditions_max}
+        common = {"tenant": name, "dim": DIM, "conditions_max": conditions_max, "embedder": embedder}
         if self.client is None:
             self.opened.append(open_embedded(self.folder / name, **common))
         else:
@@ -171,6 +173,20 @@ async def test_a_plan_that_denies_everything_finds_nothing(open_store: Open) -> 
     assert await store.search(denied, query("words"), limit=5) == await store.search(denied, query(""), limit=5)
     assert await store.count(denied) == 0
     assert await store.count(plan(tenant)) == 1
+
+
+async def test_a_vector_of_another_embedder_is_refused_and_that_of_its_own_is_not(open_store: Open) -> None:
+    """Words are the same in every space: a question without a vector may be asked."""
+    tenant, store = open_store.tenant, await open_store(embedder="made-by-this")
+    await store.upsert([point(1, attributes(tenant), text="apple")])
+    asked = query("apple")
+    for other in (asked, replace(asked, made_by="made-by-another")):
+        with pytest.raises(IndexUnavailable) as refusal:
+            await store.search(plan(tenant), other, limit=5)
+        assert refusal.value.code == "embedder_mismatch"
+    own = await store.search(plan(tenant), replace(asked, made_by="made-by-this"), limit=5)
+    words = await store.search(plan(tenant), replace(asked, dense=None), limit=5)
+    assert (len(own.dense), len(own.lexical), len(words.dense), len(words.lexical)) == (1, 1, 0, 1)
 
 
 async def test_branches_are_ranked_best_first_up_to_the_limit(open_store: Open) -> None:

@@ -7,7 +7,6 @@ with the options of `_arguments` that limit context and queue.
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from tests.contracts.random_model import CONTEXT, write_random_model
+from tests.ports import free_port
 
 PYTHON = os.environ.get("RINGFENCE_TEST_VLLM_PYTHON")
 URL = os.environ.get("RINGFENCE_TEST_VLLM_URL")
@@ -59,9 +59,7 @@ def running_vllm(folder: Path) -> Iterator[Address]:
         return
     assert PYTHON is not None
     write_random_model(folder / "model")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = folder / "vllm.log"
     with log.open("w") as out:
         server = subprocess.Popen(

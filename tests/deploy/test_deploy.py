@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ingestion.worker import GRACE_S
 from rag.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ def test_the_back_network_has_no_way_out_and_only_the_api_stands_in_both() -> No
     assert [name for name, service in COMPOSE["services"].items() if "front" in service["networks"]] == ["api"]
 
 
-@pytest.mark.parametrize("name", ["api", "ingest"])
+@pytest.mark.parametrize("name", ["api", "worker", "ingest"])
 def test_our_containers_drop_all_capabilities_and_write_only_to_their_volume(name: str) -> None:
     service = COMPOSE["services"][name]
     assert service["read_only"] is True
@@ -80,14 +81,26 @@ def test_every_secret_must_be_given_and_the_example_gives_none() -> None:
     )
     assert required == set(example)
     assert set(example.values()) == {""}
-    with_a_default = {"RINGFENCE_IMAGE", "RINGFENCE_PUBLIC_URL"}
+    cluster = {"QDRANT_URL", "QDRANT_SHARDS", "QDRANT_REPLICAS", "QDRANT_WRITE_CONSISTENCY"}
+    with_a_default = {"RINGFENCE_IMAGE", "RINGFENCE_PUBLIC_URL", "DOCUMENTS_DIR", *cluster}
     assert set(re.findall(r"\$\{([A-Z_]+)[:}]", (DEPLOY / "compose.yaml").read_text())) == required | with_a_default
 
 
-def test_every_setting_the_compose_file_gives_is_known_to_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in COMPOSE["services"]["api"]["environment"].items():
-        monkeypatch.setenv(name, re.sub(r"\$\{.*?\}", "placeholder", value))
+@pytest.mark.parametrize("service", ["api", "worker", "ingest"])
+def test_every_setting_the_compose_file_gives_is_known(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in COMPOSE["services"][service]["environment"].items():
+        given = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
+        monkeypatch.setenv(name, re.sub(r"\$\{.*?\}", "placeholder", given))
     settings = load_settings()
     assert settings.index.kind == "server"
     assert settings.generator.kind == "openai"
     assert settings.database_url.startswith("postgresql+psycopg://")
+
+
+def test_the_health_of_each_of_our_containers_is_asked_of_itself() -> None:
+    worker, ingest = (COMPOSE["services"][name] for name in ("worker", "ingest"))
+    port = worker["environment"]["RINGFENCE_INGESTION__WORKER_PORT"]
+    assert f":{port}/livez" in worker["healthcheck"]["test"][-1]
+    assert ingest["healthcheck"] == {"disable": True}
+    assert ":8080/readyz" in (DEPLOY / "Dockerfile").read_text()
+    assert worker["stop_grace_period"] == f"{int(GRACE_S) + 10}s"

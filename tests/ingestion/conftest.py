@@ -11,9 +11,17 @@ from rag.db.engine import Database
 from tests.ingestion.worlds import parts_on
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
+    """One for all: it takes a second to start, and parses each document in a process of its own."""
     with Sandbox(Limits(20, 10, 1_500_000_000, 100_000)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def roomy_sandbox() -> Iterator[Sandbox]:
+    """For documents with much text, which the usual one refuses."""
+    with Sandbox(Limits(20, 10, 1_500_000_000, 1_000_000)) as opened:
         yield opened
 
 

@@ -21,7 +21,7 @@ from rag.db.documents import Documents
 from rag.db.engine import Database
 from rag.db.provisioned import DisabledPersonRow
 from rag.errors import NotFound
-from rag.index.projection import Projection
+from tests.ingestion.outcomes import flip_staged
 from tests.ingestion.worlds import TENANT, parts_on, write_folder
 
 LABELS = "department: company\nlevel: {}\n"
@@ -53,10 +53,7 @@ async def parts(database: Database, sandbox: Sandbox, tmp_path: Path) -> Ingesti
 async def written(tmp_path: Path, parts: IngestionParts, text: str, level: str = "internal") -> None:
     folder = write_folder(tmp_path / "docs", {"ringfence.yaml": LABELS.format(level), "rent.md": text})
     await ingest(FolderSource(folder, "docs"), TENANT, parts)
-    async with parts.database.unit_of_work() as session:
-        projection = Projection(session, TENANT)
-        for staged in await projection.staged():
-            assert await projection.flip(staged, 1)
+    await flip_staged(parts)
 
 
 async def document(parts: IngestionParts) -> str:

@@ -3,22 +3,26 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import pytest
 
 from evals.hostile_known import nested_archives
 from evals.hostile_samples import archive, honest, mail
-from ingestion.archives import unpacked
+from ingestion.archives import UnpackedSource, unpacked
+from ingestion.jobs import Listings
+from ingestion.leases import Lease
 from ingestion.parse.confine import Limits
-from ingestion.parse.document import ARCHIVE_BYTES_MAX, PART_DEPTH_MAX, ParsedDocument, Reason, Refused
-from ingestion.parse.members import why_skipped
+from ingestion.parse.document import ARCHIVE_BYTES_MAX, PART_DEPTH_MAX, Reason, Refused
+from ingestion.parse.members import Members, why_skipped
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.report import Change, Report
 from ingestion.sources.folder import FolderSource
 from ingestion.sources.labels import FolderLabels, parse_label_file, singled_out
-from ingestion.sources.protocol import Listing
+from ingestion.sources.protocol import Listing, SourceItem
+from tests.ingestion.outcomes import said
 from tests.ingestion.worlds import TENANT, write_folder
 
 
@@ -35,11 +39,8 @@ def folder(tmp_path: Path) -> Path:
     return write_folder(root, {"ringfence.yaml": "department: legal\nlevel: confidential\n"})
 
 
-def said(parsed: ParsedDocument) -> list[tuple[tuple[str, ...], str]]:
-    return [(block.heading_path, block.text) for block in parsed.blocks]
-
-
-def changes(report: Report) -> dict[str, str]:
+def reasons(report: Report) -> dict[str, str]:
+    """Why each document was refused, or what happened to it."""
     return {one.path: str(one.reason or one.change) for one in report.outcomes}
 
 
@@ -123,7 +124,7 @@ async def test_an_archive_is_a_folder_of_documents_under_its_labels(folder: Path
         )
     )
     report = await ingest(FolderSource(folder, "docs"), TENANT, parts)
-    assert changes(report) == {
+    assert reasons(report) == {
         "deal.zip/bad.pdf": "broken",
         "deal.zip/lease.md": "new",
         "deal.zip/x/note.txt": "new",
@@ -133,7 +134,7 @@ async def test_an_archive_is_a_folder_of_documents_under_its_labels(folder: Path
     assert report.counts[Change.NEW] == 2
 
     (folder / "deal.zip").write_bytes(archive({"lease.md": "# Lease\n\nUntil 2031.", "x/note.txt": "A note."}))
-    assert changes(await ingest(FolderSource(folder, "docs"), TENANT, parts)) == {
+    assert reasons(await ingest(FolderSource(folder, "docs"), TENANT, parts)) == {
         "deal.zip/lease.md": "changed",
         "deal.zip/x/note.txt": "unchanged",
     }
@@ -161,7 +162,7 @@ async def test_a_member_that_a_pattern_labels_otherwise_than_its_archive_is_kept
         "  'plan.md': {level: confidential}\n  'deck.*': {hidden: quarantine}\n  'box.zip': {tags: ['kind:box']}\n"
     )
     report = await ingest(FolderSource(folder), TENANT, parts)
-    assert changes(report) == {
+    assert reasons(report) == {
         "box.zip/salaries.csv": "unlabelled",
         "box.zip/old/board-minutes.md": "unlabelled",
         "box.zip/deck.md": "unlabelled",
@@ -204,3 +205,37 @@ def test_an_archive_of_a_source_without_files_is_read_as_well(folder: Path, sand
     with pytest.raises(Refused) as caught:
         refused.open()
     assert caught.value.reason is Reason.TOO_LARGE
+
+
+class Counting:
+    """Opens archives and counts how often one was listed."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.listed = 0
+
+    def members(self, archive: BinaryIO) -> Members:
+        self.listed += 1
+        return self._sandbox.members(archive)
+
+    def member(self, archive: BinaryIO, index: int, bytes_max: int) -> bytes:
+        return self._sandbox.member(archive, index, bytes_max)
+
+
+def test_archives_are_opened_once_for_all_parts_of_a_sync(folder: Path, sandbox: Sandbox) -> None:
+    (folder / "deal.zip").write_bytes(archive({"a.md": "# A\n\nAlpha.", "in.zip": archive({"b.md": "Beta."})}))
+    (folder / "broken.zip").write_bytes(b"PK\x03\x04 no more")
+    counting, listings = Counting(sandbox), Listings()
+    part = Lease("job_1", TENANT, "documents", "docs", {"listed": 7}, 0, 1, 8, 1)
+
+    def items() -> tuple[SourceItem, ...]:
+        source = listings.of(part, lambda lease: UnpackedSource(FolderSource(folder, "docs"), counting, 200_000))
+        # The path of a document unpacks what it is given: what is unpacked stays as it is.
+        return unpacked(source.listing(), counting, 200_000).items
+
+    first, again = items(), items()
+    assert first == again
+    assert counting.listed == 2
+    assert [item.path for item in first] == ["broken.zip", "deal.zip/a.md", "deal.zip/in.zip"]
+    with first[1].open() as file:
+        assert file.read() == b"# A\n\nAlpha."

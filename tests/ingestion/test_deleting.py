@@ -24,7 +24,7 @@ from rag.db.engine import Database, open_database
 from rag.db.tables import ChunkRow, DocumentRow, LineageRow, TombstoneRow, VaultRow, VersionRow
 from rag.errors import NotFound
 from rag.hidden_content import DROP_ALL, HiddenPolicy
-from rag.index.projection import Projection
+from tests.ingestion.outcomes import changes, flip_staged
 from tests.ingestion.worlds import TENANT, parts_on, write_folder
 
 FILES = {
@@ -47,10 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def run(folder: Path, parts: IngestionParts) -> Report:
     report = await ingest(FolderSource(folder, "docs"), TENANT, parts)
-    async with parts.database.unit_of_work() as session:
-        projection = Projection(session, TENANT)
-        for staged in await projection.staged():
-            assert await projection.flip(staged, 1)
+    await flip_staged(parts)
     return report
 
 
@@ -68,10 +65,6 @@ async def deleted(parts: IngestionParts, path: str, *, keep_out: bool = False) -
 async def rows(parts: IngestionParts, table: type[Base]) -> int:
     async with parts.database.reading() as session:
         return await session.scalar(select(func.count()).select_from(table)) or 0
-
-
-def changes(report: Report) -> dict[str, Change]:
-    return {one.path: one.change for one in report.outcomes}
 
 
 async def test_it_leaves_no_row_and_only_what_others_refer_to_stays_in_the_vault(

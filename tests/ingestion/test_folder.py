@@ -1,12 +1,14 @@
 """A folder as a source: nearer labels win, nothing unlabelled passes, nothing outside is opened."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ingestion.sources.folder import FolderSource
-from ingestion.sources.labels import InvalidLabels, parse_label_file
+from ingestion.sources import folder as folder_source
+from ingestion.sources.folder import TRIES, FolderSource
+from ingestion.sources.labels import InvalidLabels, LabelFile, parse_label_file
 from ingestion.sources.protocol import Labels, Listing, Unlabelled
 from policies.rules import Level
 from rag.errors import Misuse
@@ -167,6 +169,55 @@ def test_a_pattern_that_matches_nothing_is_told(tmp_path: Path) -> None:
         {"ringfence.yaml": "department: hr\nlevel: 1\nfiles: {'salarys.csv': {level: 3}}\n", "salaries.csv": "x"},
     )
     assert "salarys.csv" in FolderSource(tmp_path).listing().notices[0]
+
+
+LOOSE, TIGHT = "department: hr\nlevel: public\n", "department: hr\nlevel: secret\n"
+
+
+def while_listing(monkeypatch: pytest.MonkeyPatch, happens: Callable[[int], None]) -> None:
+    """Each time a label file was read, and before the documents below it are looked at."""
+    times = 0
+
+    def parsed(raw: bytes, name: str) -> LabelFile:
+        nonlocal times
+        found = parse_label_file(raw, name)
+        times += 1
+        happens(times)
+        return found
+
+    monkeypatch.setattr(folder_source, "parse_label_file", parsed)
+
+
+@pytest.mark.parametrize("name", ["ringfence.yaml", "a/ringfence.yaml", "a/Ringfence.yml"])
+def test_a_document_that_is_written_right_after_its_labels_were_tightened_gets_the_tight_ones(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both within one listing: its new content must never stand under the labels of the old."""
+    write(tmp_path, {"ringfence.yaml": LOOSE, "a/b.md": "open"})
+
+    def tightened(times: int) -> None:
+        if times == 1:
+            write(tmp_path, {name: TIGHT, "a/b.md": "closed"})
+
+    while_listing(monkeypatch, tightened)
+    item = next(item for item in FolderSource(tmp_path).listing().items if item.path == "a/b.md")
+    with item.open() as file:
+        assert file.read() == b"closed"
+    assert isinstance(item.labels, Unlabelled) if name.endswith("yml") else item.labels == Labels("hr", Level.SECRET)
+
+
+def test_labels_that_never_come_to_rest_are_no_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"ringfence.yaml": LOOSE, "b.md": "x"})
+    listed: list[int] = []
+
+    def changes(times: int) -> None:
+        listed.append(times)
+        write(tmp_path, {"ringfence.yaml": LOOSE + "#" * times})
+
+    while_listing(monkeypatch, changes)
+    with pytest.raises(Misuse) as refused:
+        FolderSource(tmp_path).listing()
+    assert (refused.value.code, len(listed)) == ("source_changing", TRIES)
 
 
 def test_a_missing_folder_is_an_error_and_not_an_empty_source(tmp_path: Path) -> None:

@@ -1,15 +1,20 @@
 """A Git repository as a source: which commit is read, whose labels count, and what is not followed."""
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dulwich import porcelain
+from dulwich.object_format import DEFAULT_OBJECT_FORMAT
 from dulwich.objects import Blob, Commit, Tree
+from dulwich.pack import REF_DELTA, create_delta, pack_object_header, write_pack
+from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from ingestion.sources import git
 from ingestion.sources.git import GitSource
+from ingestion.sources.git_sizes import size_in_pack
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.protocol import Labels, Unlabelled
 from policies.rules import Level
@@ -113,3 +118,61 @@ def test_a_tree_without_end_is_cut_off(repository: Path, monkeypatch: pytest.Mon
         repo.refs[b"refs/heads/main"] = bomb.id
     with pytest.raises(Misuse, match="more than 1000 entries"):
         GitSource(repository, "docs").listing()
+
+
+def similar(number: int) -> str:
+    """Long texts that differ in a line, so that one is stored as its difference from another."""
+    lines = [f"Clause {line}: the tenant pays on the first day of the month." for line in range(300)]
+    return "\n".join([*lines[:number], f"Only in {number}.", *lines[number:]])
+
+
+@pytest.mark.parametrize("how", ["loose", "packed", "borrowed"])
+def test_a_size_is_that_of_the_content_however_the_object_is_stored(
+    how: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {f"{number}.txt": similar(number) for number in (0, 7, 150)} | {"empty.txt": "", "b.bin": "x" * 70_000}
+    commit(repository, LABELLED | texts)
+    if how != "loose":
+        with Repo(str(repository)) as repo:
+            place = Path(repo.object_store.path)
+            objects = [repo[sha] for sha in repo.object_store]
+            write_pack(str(place / "pack" / "pack-1"), objects, repo.object_format, deltify=True)
+            [packed] = repo.object_store.packs
+            assert any(one.delta_base is not None for one in packed.data.iter_unpacked())
+        for loose in place.glob("??/*"):
+            loose.unlink()
+    if how == "borrowed":
+        borrower = tmp_path / "borrower"
+        borrower.mkdir()
+        with Repo(str(repository)) as lender, Repo.init(str(borrower)) as repo:
+            repo.object_store.add_alternate_path(str(repository / ".git" / "objects"))
+            repo.refs[Ref(b"refs/heads/master")] = lender.refs[Ref(b"refs/heads/main")]
+        repository = borrower
+    items = {item.path: item for item in GitSource(repository, "docs").listing().items}
+    inflated: list[str] = []
+    monkeypatch.setattr(git, "_blob", lambda *_: inflated.append("read"))
+    sizes = {path: item.size for path, item in items.items()}
+    assert sizes == {path: len(text) for path, text in (LABELLED | texts).items() if path != "ringfence.yaml"}
+    assert inflated == []
+
+
+def test_a_difference_from_an_object_of_another_pack_has_its_own_size() -> None:
+    difference = b"".join(create_delta(similar(0).encode(), similar(200).encode()))
+    head = bytes(pack_object_header(REF_DELTA, b"b" * 20, len(difference), DEFAULT_OBJECT_FORMAT)) + zlib.compress(
+        difference
+    )
+    assert size_in_pack(head[:512], 20) == len(similar(200))
+    for cut in (0, 1, 10, 22):
+        with pytest.raises((ValueError, zlib.error)):
+            size_in_pack(head[:cut], 20)
+
+
+def test_an_object_that_is_missing_has_no_content_and_stops_no_other(repository: Path) -> None:
+    commit(repository, LABELLED)
+    items = {item.path: item for item in GitSource(repository, "docs").listing().items}
+    lost = items["a.txt"].revision
+    (repository / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    assert items["a.txt"].size == 0
+    with pytest.raises(OSError, match="cannot be read"):
+        items["a.txt"].open()
+    assert items["b/c.txt"].open().read() == b"sub"

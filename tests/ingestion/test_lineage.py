@@ -16,7 +16,7 @@ from rag.audit.log import AuditLog
 from rag.cli import main
 from rag.db.lineage import lineages
 from rag.db.tables import ChunkRow, DocumentRow, LineageRow, VersionRow
-from rag.index.projection import Projection
+from tests.ingestion.outcomes import flip_staged
 from tests.ingestion.worlds import TENANT, write_folder
 
 LABELS = "department: company\nlevel: internal\n"
@@ -33,10 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def run(folder: Path, parts: IngestionParts, made_by: str = "ingest") -> None:
     await ingest(FolderSource(folder, "docs"), TENANT, parts, made_by=made_by)
-    async with parts.database.unit_of_work() as session:
-        projection = Projection(session, TENANT)
-        for staged in await projection.staged():
-            assert await projection.flip(staged, 1)
+    await flip_staged(parts)
 
 
 async def chunks(parts: IngestionParts) -> list[ChunkRow]:

@@ -1,7 +1,6 @@
 """Word, PowerPoint and Excel: structure survives, values are as they are shown, hidden content is told apart."""
 
 import datetime
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,25 +12,19 @@ from openpyxl.styles import Font, PatternFill
 from pptx.util import Inches
 
 from evals.hostile_samples import WORD_NAMESPACE, slides, word, workbook
-from ingestion.parse.confine import Limits
-from ingestion.parse.document import ParsedDocument
 from ingestion.parse.numbers import shown
 from ingestion.parse.sandbox import Sandbox
 from rag.hidden_content import DROP_ALL, HiddenAction, HiddenKind, HiddenPolicy
+from tests.ingestion.outcomes import said
 
 INDEX_ALL = HiddenPolicy(dict.fromkeys(HiddenKind, HiddenAction.INDEX))
 Fill = Any
 """The libraries ship no types."""
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Limits(20, 10, 1_500_000_000, 1_000_000)) as opened:
-        yield opened
-
-
-def said(parsed: ParsedDocument) -> list[tuple[tuple[str, ...], str]]:
-    return [(block.heading_path, block.text) for block in parsed.blocks]
+@pytest.fixture(scope="session")
+def sandbox(roomy_sandbox: Sandbox) -> Sandbox:
+    return roomy_sandbox
 
 
 def both(sandbox: Sandbox, data: bytes, name: str) -> tuple[str, str]:

@@ -26,8 +26,9 @@ from rag.db.tables import EVER_VISIBLE, ChunkRow, DocumentRow, TombstoneRow, Vau
 from rag.errors import Misuse
 from rag.privacy.erased import Erased
 from tests.ingestion.hostile import hostile_files
+from tests.ingestion.outcomes import changes
 from tests.ingestion.stand_ins import CountingEmbedder, ListedNames
-from tests.ingestion.worlds import AFTER, BEFORE, MASTER, TENANT, opened_parts, state, write_folder
+from tests.ingestion.worlds import AFTER, BEFORE, MASTER, TENANT, make_visible, opened_parts, state, write_folder
 
 
 @pytest.fixture
@@ -42,13 +43,7 @@ async def run(folder: Path, parts: IngestionParts, source: str = "docs", **optio
 
 
 async def publish(database: Database) -> None:
-    """What publishing does to the tables: the index itself is another room's."""
-    async with database.unit_of_work() as session:
-        for version in await session.scalars(select(VersionRow).where(VersionRow.state == "staged")):
-            document = await session.get_one(DocumentRow, version.document)
-            for old in await session.scalars(select(VersionRow).where(VersionRow.id == document.current_version)):
-                old.state = "retired"
-            version.state, document.current_version = "published", version.id
+    await make_visible(database, TENANT)
 
 
 async def document(database: Database, path: str) -> DocumentRow:
@@ -63,10 +58,6 @@ async def epoch(database: Database) -> int:
 
 def bytes_of_database(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.glob("ringfence.db*"))
-
-
-def changes(report: Report) -> dict[str, Change]:
-    return {outcome.path: outcome.change for outcome in report.outcomes}
 
 
 async def test_each_document_gets_the_change_that_happened_to_it(folder: Path, parts: IngestionParts) -> None:

@@ -18,7 +18,7 @@ from ingestion.sources.folder import FolderSource
 from rag.db.engine import Database, open_database
 from rag.db.tables import AuditRow, ChunkRow, DocumentRow, TombstoneRow, VersionRow
 from rag.errors import Misuse, NotFound
-from rag.index.projection import Projection
+from tests.ingestion.outcomes import flip_staged
 from tests.ingestion.worlds import TENANT, parts_on, write_folder
 
 LABELS = "department: company\nlevel: internal\n"
@@ -42,10 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def run(folder: Path, parts: IngestionParts) -> Report:
     report = await ingest(FolderSource(folder, "docs"), TENANT, parts)
-    async with parts.database.unit_of_work() as session:
-        projection = Projection(session, TENANT)
-        for staged in await projection.staged():
-            assert await projection.flip(staged, 1)
+    await flip_staged(parts)
     return report
 
 

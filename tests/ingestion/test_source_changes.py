@@ -24,9 +24,10 @@ from ingestion.sources.identities import Identities
 from ingestion.sources.labels import LabelFile
 from policies.store import PolicyStore
 from rag.db.engine import Database
-from rag.db.tables import DocumentRow, VersionRow
+from rag.db.tables import DocumentRow
 from tests.contracts.document_service import TOKEN, Documents, application, served
-from tests.ingestion.worlds import TENANT, parts_on
+from tests.ingestion.outcomes import changes
+from tests.ingestion.worlds import TENANT, make_visible, parts_on
 
 OPEN = ["group:staff", "user:ann"]
 """Shares of a document that was just written to the service."""
@@ -56,18 +57,6 @@ def source(service: tuple[str, Documents]) -> HttpSource:
     return HttpSource("docs", Service(service[0], TOKEN), LabelFile(department="hr", level="internal"), identities)
 
 
-def changes(report: Report) -> dict[str, Change]:
-    return {outcome.path: outcome.change for outcome in report.outcomes}
-
-
-async def publish(database: Database) -> None:
-    """What publishing does to the tables: the index itself is another room's."""
-    async with database.unit_of_work() as session:
-        for version in await session.scalars(select(VersionRow).where(VersionRow.state == "staged")):
-            document = await session.get_one(DocumentRow, version.document)
-            version.state, document.current_version = "published", version.id
-
-
 async def rows(database: Database) -> dict[str, DocumentRow]:
     async with database.reading() as session:
         return {row.path: row for row in await session.scalars(select(DocumentRow))}
@@ -75,7 +64,7 @@ async def rows(database: Database) -> dict[str, DocumentRow]:
 
 async def run(source: HttpSource, parts: IngestionParts) -> Report:
     report = await ingest(source, TENANT, parts)
-    await publish(parts.database)
+    await make_visible(parts.database, TENANT)
     return report
 
 

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,18 +20,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ingestion import jobs
 from ingestion.jobs import JobParts, Listings, open_configured
 from ingestion.leases import WAIT_S_MAX, Lease
-from ingestion.parse.document import ParsedDocument
+from ingestion.parse.document import ParsedDocument, Reason, Refused
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.queue import LEASE_S, JobQueue, overtake
-from ingestion.sources.folder import FolderSource
+from ingestion.sources.folder import SETTLED_NS, FileItem, FolderSource
+from ingestion.sources.protocol import Listing, Source
 from ingestion.worker import End, Pace, Worker
 from policies.rules import Level
 from rag.db.documents import Documents
 from rag.db.engine import Database, open_database
 from rag.db.job_table import SYNC, JobState
 from rag.db.jobs import Jobs, JobView, NewJob
-from rag.db.tables import TenantKeyRow
+from rag.db.tables import SourceCursorRow, TenantKeyRow
 from rag.errors import IndexUnavailable, Misuse
 from rag.hidden_content import DROP_ALL, HiddenPolicy
 from rag.settings import IngestionSettings, Settings, SourceSettings
@@ -71,11 +73,12 @@ class Crew:
         self.later = Later()
         self.ends: list[tuple[str, End, str]] = []
         self.waits_over_s = 0.0
+        self.open_source: Callable[[Path, str], Source] = FolderSource
 
     def worker(self, database: Database, *, parser: Any = None, **more: Any) -> Worker:
         queue = JobQueue(database, "worker", clock=self.later)
         publish = more.pop("publish", make_visible)
-        work = JobParts(parts_for(database, parser), lambda lease: FolderSource(self.folder, "docs"), publish)
+        work = JobParts(parts_for(database, parser), lambda lease: self.open_source(self.folder, "docs"), publish)
         return Worker(queue, work, tell=self.tell, pace=more.pop("pace", QUICK), **more)
 
     def tell(self, lease: Lease, end: End, reason: str) -> None:
@@ -154,6 +157,34 @@ class Held:
         self.reached.set()
         assert self.go.wait(30)
         return ParsedHere().parse(data, path, hidden)
+
+
+class Failing(ParsedHere):
+    """Cannot read the file of this name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def parse(self, data: bytes, path: str, hidden: HiddenPolicy = DROP_ALL) -> ParsedDocument:
+        if path == self._name:
+            raise Refused(Reason.CRASHED)
+        return super().parse(data, path, hidden)
+
+
+class Numbered(FolderSource):
+    """A folder that counts its listings and says where the next one may begin."""
+
+    listed: ClassVar[list[str]] = []
+
+    def listing(self, since: str = "") -> Listing:
+        self.listed.append(since)
+        return replace(super().listing(since), cursor=str(len(self.listed)))
+
+
+async def cursor(database: Database) -> str | None:
+    async with database.reading() as session:
+        row = await session.get(SourceCursorRow, (TENANT, "docs"))
+        return None if row is None else row.cursor
 
 
 @asynccontextmanager
@@ -296,6 +327,86 @@ async def _is_done(database: Database, job: str) -> bool:
     return (await seen(database, job)).row.state is JobState.DONE
 
 
+async def test_the_next_listing_begins_where_this_one_did_until_all_its_parts_have_ended_well(
+    any_database: Database, crew: Crew, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Numbered, "listed", [])
+    crew.open_source = Numbered
+    first = await sync(any_database)
+    async with held_up(crew, any_database) as (worker, _, running):
+        worker.stop()
+        worker.stop()
+        await running
+    assert await cursor(any_database) is None
+    await crew.worker(any_database, parser=Failing("changed.md")).run(once=True)
+    shown = await seen(any_database, first)
+    assert (shown.settled, shown.parts, shown.result["documents"]["failed"]) == (True, {"done": 3}, 1)
+    assert await cursor(any_database) is None, "the document that failed is tried again"
+    await sync(any_database)
+    await crew.worker(any_database, jobs=2).run(once=True)
+    kept = await cursor(any_database)
+    assert kept is not None
+    await sync(any_database)
+    await crew.worker(any_database).run(once=True)
+    assert Numbered.listed[-1] == kept
+    assert set(Numbered.listed[:-1]) == {""}
+
+
+async def test_a_part_made_by_another_pipeline_than_its_listing_keeps_the_cursor_back(
+    database: Database, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Numbered, "listed", [])
+    crew.open_source = Numbered
+    await sync(database)
+    async with held_up(crew, database) as (worker, parser, running):
+        worker.stop()
+        parser.go.set()
+        await running
+    other = crew.worker(database)
+    other.parts = replace(other.parts, ingestion=replace(other.parts.ingestion, masking_digest="another"))
+    await other.run(once=True)
+    assert await cursor(database) is None
+    await sync(database)
+    await crew.worker(database).run(once=True)
+    assert await cursor(database) is not None
+
+
+async def test_parts_that_a_later_listing_sees_to_keep_no_cursor(
+    database: Database, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Numbered, "listed", [])
+    crew.open_source = Numbered
+    first = await sync(database)
+    async with held_up(crew, database) as (worker, parser, running):
+        worker.stop()
+        parser.go.set()
+        await running
+    await overtake(database, TENANT, "docs")
+    await crew.worker(database).run(once=True)
+    assert (await seen(database, first)).settled
+    assert await cursor(database) is None
+
+
+async def test_a_job_reads_every_document_where_it_was_asked_to(
+    database: Database, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def counted(item: FileItem) -> Any:
+        opened.append(item.path)
+        return reading(item)
+
+    reading = FileItem.open
+    monkeypatch.setattr(FileItem, "open", counted)
+    crew.open_source = lambda folder, name: FolderSource(folder, name, now_ns=lambda: time.time_ns() + 2 * SETTLED_NS)
+    for verify, expected in ((False, 10), (False, 0), (True, 5)):
+        opened.clear()
+        await sync(database, verify=verify)
+        await crew.worker(database).run(once=True)
+        # The first run compares, and hands out what it then reads.
+        assert len(opened) == expected
+
+
 async def test_a_job_that_fails_is_tried_again_and_then_dead_with_its_reason(database: Database, crew: Crew) -> None:
     tried = 0
 
@@ -378,9 +489,12 @@ def test_a_source_is_listed_once_for_the_parts_of_a_sync_and_anew_for_the_next(f
     assert listed == 1
     ask(replace(part, payload={"listed": 9}))
     assert listed == 2
+    for since in ("1", "", "1"):
+        listings.of(part, lambda lease: Counting(folder, "docs")).listing(since)
+    assert listed == 3, "what is new and everything are kept beside each other"
     now += jobs.LISTED_S
     ask(part)
-    assert listed == 3
+    assert listed == 4
 
 
 def test_killed_before_any_commit_a_worker_loses_doubles_and_half_shows_nothing(
@@ -405,4 +519,5 @@ def test_killed_before_any_commit_a_worker_loses_doubles_and_half_shows_nothing(
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["different"] == []
+    assert result["told"] == ["done", True, {"done": 2}, ["1"]]
     assert result["kills"] >= 15

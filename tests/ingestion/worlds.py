@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from ingestion.parse.confine import Limits
 from ingestion.parse.sandbox import Sandbox
-from ingestion.parts import IngestionParts
+from ingestion.parts import IngestionParts, Parser
 from policies.tables import Base, EpochRow
 from rag.db.engine import Database, open_database
 from rag.db.tables import ChunkRow, DocumentRow, TenantKeyRow, TombstoneRow, VaultRow, VersionRow
@@ -63,7 +63,7 @@ async def opened_parts(path: Path) -> AsyncIterator[IngestionParts]:
         await database.close()
 
 
-def parts_on(database: Database, sandbox: Sandbox, **settings: Any) -> IngestionParts:
+def parts_on(database: Database, sandbox: Parser, **settings: Any) -> IngestionParts:
     return IngestionParts(
         database=database,
         privacy=ListedNames(MASTER),

@@ -11,8 +11,8 @@ from tests.policies.command_line import PolicyCommand as Policy
 
 
 @pytest.fixture
-def policy(tmp_path: Path) -> Policy:
-    return Policy(tmp_path)
+def policy(folder: Path) -> Policy:
+    return Policy(folder)
 
 
 def test_an_added_rule_is_listed_and_can_be_removed_by_its_id(policy: Policy) -> None:

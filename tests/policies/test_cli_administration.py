@@ -1,10 +1,12 @@
 """Edits on somebody's authority: the policy decides what she may change, and the history says who really did it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from policies.rules import Attributes, Level
+from tests.copies import copy_folder
 from tests.policies.command_line import PolicyCommand
 
 DOCUMENTS = (
@@ -23,12 +25,20 @@ rules:
 HANNA, ROOT, ANN = ("--as", "hanna"), ("--as", "user:root"), ("--as", "ann")
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
+    """A folder with the policy in its database. Copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("loaded")
+    shutil.copyfile(migrated_file, folder / "ringfence.db")
+    (folder / "policy.yaml").write_text(POLICY)
+    PolicyCommand(folder, DOCUMENTS).save("load", str(folder / "policy.yaml"))
+    return folder
+
+
 @pytest.fixture
-def policy(tmp_path: Path) -> PolicyCommand:
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    policy = PolicyCommand(tmp_path, DOCUMENTS)
-    policy.save("load", str(tmp_path / "policy.yaml"))
-    return policy
+def policy(loaded: Path, tmp_path: Path) -> PolicyCommand:
+    copy_folder(loaded, tmp_path / "loaded")
+    return PolicyCommand(tmp_path / "loaded", DOCUMENTS)
 
 
 def ids(policy: PolicyCommand, *words: str) -> dict[str, str]:

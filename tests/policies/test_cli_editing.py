@@ -26,8 +26,8 @@ EVERYTHING = ("add", "user:eve", "read")
 
 
 @pytest.fixture
-def policy(tmp_path: Path) -> PolicyCommand:
-    return PolicyCommand(tmp_path, DOCUMENTS)
+def policy(folder: Path) -> PolicyCommand:
+    return PolicyCommand(folder, DOCUMENTS)
 
 
 def written(folder: Path, text: str) -> str:

@@ -21,8 +21,8 @@ EDIT = "".join(
 
 
 @pytest.fixture
-def policy(tmp_path: Path) -> PolicyCommand:
-    return PolicyCommand(tmp_path, DOCUMENTS)
+def policy(folder: Path) -> PolicyCommand:
+    return PolicyCommand(folder, DOCUMENTS)
 
 
 @pytest.fixture

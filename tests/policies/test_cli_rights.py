@@ -1,11 +1,13 @@
 """Questions about rights: answered in words, with the rule that decided or what came nearest."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from policies.rules import Attributes, InvalidRule, Level
+from tests.copies import copy_folder
 from tests.policies.command_line import PolicyCommand
 
 WALL = frozenset({"compartment:merger"})
@@ -32,12 +34,20 @@ links:
 """
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
+    """A folder with the policy in its database. Copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("loaded")
+    shutil.copyfile(migrated_file, folder / "ringfence.db")
+    (folder / "policy.yaml").write_text(POLICY)
+    PolicyCommand(folder, DOCUMENTS).save("load", str(folder / "policy.yaml"))
+    return folder
+
+
 @pytest.fixture
-def policy(tmp_path: Path) -> PolicyCommand:
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    policy = PolicyCommand(tmp_path, DOCUMENTS)
-    policy.save("load", str(tmp_path / "policy.yaml"))
-    return policy
+def policy(loaded: Path, tmp_path: Path) -> PolicyCommand:
+    copy_folder(loaded, tmp_path / "loaded")
+    return PolicyCommand(tmp_path / "loaded", DOCUMENTS)
 
 
 def test_an_allowed_reader_is_told_the_rule_and_the_way_to_it(policy: PolicyCommand) -> None:
@@ -154,7 +164,7 @@ class Unlabelled(tuple[Attributes, ...]):
 
 @pytest.mark.parametrize("words", [("who", "handbook"), ("what", "ann"), ("link", "user:ann", "role:hr", "--dry-run")])
 def test_a_stored_document_without_valid_labels_is_a_failure_and_no_misuse(
-    words: tuple[str, ...], tmp_path: Path
+    words: tuple[str, ...], folder: Path
 ) -> None:
-    result = PolicyCommand(tmp_path, Unlabelled()).run(*words, expect=1)
+    result = PolicyCommand(folder, Unlabelled()).run(*words, expect=1)
     assert (result.stdout, "Ingest it again" in result.stderr) == ("", True)

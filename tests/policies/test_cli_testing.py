@@ -24,8 +24,8 @@ cases:
 
 
 @pytest.fixture
-def policy(tmp_path: Path) -> PolicyCommand:
-    return PolicyCommand(tmp_path)
+def policy(folder: Path) -> PolicyCommand:
+    return PolicyCommand(folder)
 
 
 @pytest.fixture

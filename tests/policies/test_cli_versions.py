@@ -8,9 +8,9 @@ from tests.policies.command_line import PolicyCommand
 
 
 @pytest.fixture
-def policy(tmp_path: Path) -> PolicyCommand:
+def policy(folder: Path) -> PolicyCommand:
     """Three versions: a link, a rule, the link gone."""
-    policy = PolicyCommand(tmp_path)
+    policy = PolicyCommand(folder)
     policy.run("link", "user:ann", "role:hr", "--reason", "joined", expect=0)
     policy.run("add", "role:hr", "read", "--department", "people", "--reason", "needed", expect=0)
     policy.run("unlink", "user:ann", "role:hr", "--reason", "left", expect=0)
@@ -52,7 +52,7 @@ def test_rolling_back_makes_a_new_version_with_the_old_lines(policy: PolicyComma
     policy.run("rollback", "1", expect=2)
 
 
-def test_a_policy_without_edits_has_an_empty_history(tmp_path: Path) -> None:
-    policy = PolicyCommand(tmp_path)
+def test_a_policy_without_edits_has_an_empty_history(folder: Path) -> None:
+    policy = PolicyCommand(folder)
     assert policy.json("history") == {"tenant": "acme", "revisions": [], "next": None}
     assert "No edits" in policy.run("history", expect=0).stdout

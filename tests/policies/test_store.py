@@ -303,3 +303,14 @@ async def test_validating_an_edit_changes_nothing(database: Database) -> None:
 
 def test_every_refusal_is_a_policy_error() -> None:
     assert all(issubclass(kind, PolicyError) for kind in (InvalidEdit, EditConflict, PolicyUnreadable))
+
+
+async def test_the_first_writers_of_a_tenant_all_raise_its_epoch(database: Database) -> None:
+    """None of them finds a row that it could lock: the others must wait for the first, not fail."""
+
+    async def first() -> int:
+        async with database.unit_of_work() as session:
+            return await PolicyStore(session).raise_epoch("new")
+
+    assert sorted(await asyncio.gather(*(first() for _ in range(4)))) == [1, 2, 3, 4]
+    assert (await stored(database, "new"))[0] == 4

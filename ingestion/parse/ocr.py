@@ -1,0 +1,156 @@
+"""The parent's side of recognising pages: which reader, where its models are, and a parser that uses it.
+
+A document is read as always, in its own process; pages that it found without text are then read one by one in
+processes of another kind, and take their places among the others.
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ingestion.parse.confine import Limits
+from ingestion.parse.document import Extracted, ParsedDocument, Piece, Reason, Refused
+from ingestion.parse.layout import READERS
+from ingestion.parse.members import Members
+from ingestion.parse.sandbox import Isolation, Program, Sandbox, weakest
+from ingestion.parse.structure import build
+from rag.errors import Misuse
+from rag.hidden_content import DROP_ALL, HiddenPolicy
+from rag.privacy.model import verify
+from rag.settings import IngestionSettings
+
+MANIFESTS = Path(__file__).parent / "manifests"
+VERSION = "1"
+"""Part of what a stored version was made by: raise it with the models, or when a page would give other pieces."""
+CODE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from ingestion.parse.scan_child import main; main(int(sys.argv[2]), sys.argv[3], *sys.argv[4:])"
+)
+# A marker may not be read quite right; half of one would leave open what its author wanted closed.
+_LIKE_A_MARKER = re.compile(r"[\[({|]\s*/?\s*r[il1|]ng\W?fence", re.I)
+
+
+def made_by(settings: IngestionSettings) -> str:
+    """What recognises pages, with its models, for the digest of what a version was made by. Empty: nothing does."""
+    if settings.ocr == "none":
+        return ""
+    return f"ocr={settings.ocr} {VERSION}"
+
+
+@contextmanager
+def open_parser(settings: IngestionSettings) -> Iterator["Sandbox | OcrParser"]:
+    """What reads documents by these settings. Processes are started when the first document needs them.
+
+    Raises:
+        Misuse: the reader of pages is not installed, or settings are missing for it.
+        Damaged: its models are not what their manifest says.
+    """
+    limits = Limits(
+        wall_s=settings.parse_wall_s,
+        cpu_s=settings.parse_cpu_s,
+        memory_bytes=settings.parse_memory_bytes,
+        text_chars_max=settings.text_chars_max,
+    )
+    with Sandbox(limits) as sandbox:
+        if settings.ocr == "none":
+            yield sandbox
+            return
+        of_a_page = Limits(
+            wall_s=settings.ocr_wall_s,
+            cpu_s=settings.ocr_cpu_s,
+            memory_bytes=settings.ocr_memory_bytes,
+            text_chars_max=settings.text_chars_max,
+        )
+        with Sandbox(of_a_page, program_of(settings)) as reader:
+            yield OcrParser(sandbox, reader, settings)
+
+
+def program_of(settings: IngestionSettings) -> Program:
+    """How the process that recognises pages is started; the models, which its package carries, are verified here.
+
+    Raises:
+        Misuse, Damaged: see `open_parser`.
+    """
+    # Found, not imported: this process loads none of it.
+    found = importlib.util.find_spec(settings.ocr)
+    if found is None or found.origin is None:
+        raise Misuse(
+            f"RINGFENCE_INGESTION__OCR={settings.ocr} needs a package that is not installed: pip install '.[ocr]'.",
+            code="bad_settings",
+        )
+    models = Path(found.origin).parent / "models"
+    verify(models, MANIFESTS / f"{settings.ocr}.json")
+    return Program(CODE, arguments=(READERS[settings.ocr], str(models)))
+
+
+class OcrParser:
+    """A parser that has pages without text recognised. Thread-safe; closes neither sandbox that it is given."""
+
+    def __init__(self, parser: Sandbox, reader: Sandbox, settings: IngestionSettings) -> None:
+        self._parser = parser
+        self._reader = reader
+        self._pages_max = settings.ocr_pages_max
+        self._chars_max = settings.text_chars_max
+
+    @property
+    def isolation(self) -> Isolation | None:
+        """What holds for both kinds of processes, as far as they have run."""
+        return weakest([one for one in (self._parser.isolation, self._reader.isolation) if one is not None])
+
+    def parse(self, data: bytes, path: str, hidden: HiddenPolicy = DROP_ALL) -> ParsedDocument:
+        """As `Sandbox.parse`, with the text of pages that have none.
+
+        Raises:
+            Refused: it is not to be indexed, and why.
+            Unavailable: processes cannot be started on this machine at all.
+        """
+        extracted = self._parser.extract(data, path, hidden, awaiting=True)
+        return build(self._completed(extracted, data) if extracted.awaited else extracted, path)
+
+    def members(self, archive: BinaryIO) -> Members:
+        return self._parser.members(archive)
+
+    def member(self, archive: BinaryIO, index: int, bytes_max: int) -> bytes:
+        return self._parser.member(archive, index, bytes_max)
+
+    def _completed(self, extracted: Extracted, data: bytes) -> Extracted:
+        pieces, notes, refusal = list(extracted.pieces), list(extracted.notes), None
+        empty: list[int] = list(extracted.awaited[self._pages_max :])
+        read: list[int] = []
+        for page in extracted.awaited[: self._pages_max]:
+            try:
+                found = self._page(data, page)
+            except Refused as cause:
+                if cause.reason is Reason.BAD_MARKER:
+                    raise
+                found, refusal = (), cause
+            (read if found else empty).append(page)
+            pieces += found
+        if not pieces:
+            if refusal is not None:
+                raise Refused(refusal.reason, "recognising a page: ingestion.ocr_wall_s, ocr_cpu_s, ocr_memory_bytes")
+            raise Refused(Reason.IMAGE_ONLY, "recognising its pages gave no text")
+        if sum(len(piece.text) for piece in pieces) > self._chars_max:
+            raise Refused(Reason.TOO_MUCH_TEXT)
+        notes += [f"text recognised on {_listed(read)}"] * bool(read)
+        notes += [f"no text on {_listed(empty)}"] * bool(empty)
+        # Stable: within a page, the order that it was read in.
+        ordered = tuple(sorted(pieces, key=lambda piece: piece.page or 0))
+        return Extracted(extracted.media_type, extracted.title, ordered, tuple(notes), extracted.hidden)
+
+    def _page(self, data: bytes, page: int) -> tuple[Piece, ...]:
+        found = self._reader.extracted({"task": "page", "page": page}, data).pieces
+        # Its number is ours to say; of what a page shows, nothing stands beside it.
+        pieces = tuple(Piece(piece.text, piece.heading, page) for piece in found)
+        if any(_LIKE_A_MARKER.search(piece.text) for piece in pieces):
+            raise Refused(Reason.BAD_MARKER, f"on page {page}, whose text was recognised")
+        return pieces
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = " ".join(str(number) for number in numbers[:8])
+    more = f" and {len(numbers) - 8} more" if len(numbers) > 8 else ""
+    return f"page{'s' * (len(numbers) > 1)} {shown}{more}"
