@@ -44,9 +44,11 @@ class DocumentRow(Base):
     __table_args__ = (UniqueConstraint("tenant", "source", "path_digest"),)
 
 
-EVER_VISIBLE = ("published", "superseded", "retired")
+EVER_VISIBLE = ("published", "standby", "superseded", "retired")
 """States of versions that were shown under labels that still hold: a citation may lead to one. The others were never
 shown, or are withdrawn, and have no text that anybody may be given."""
+IN_INDEX = ("published", "ready", "standby")
+"""States of versions whose points their index is to have: a document has at most one of each index."""
 
 
 class VersionRow(Base):
@@ -56,6 +58,9 @@ class VersionRow(Base):
     superseded (replaced; its points are still in the index), retired (its points are gone). An older one whose
     document got new labels is withdrawn: without chunks, never to be opened again.
     One that speaks to a model may be quarantined in place of staged: released, it is staged, else rejected.
+
+    In an index that is not the live one, ready stands in place of published, and standby where it was published
+    before: a switch between two indexes turns one into the other.
     """
 
     __tablename__ = "document_version"
@@ -69,6 +74,10 @@ class VersionRow(Base):
         String(64), default="", doc="The tenant's configuration of masking that made it; empty: the default."
     )
     state: Mapped[str] = mapped_column(String(16))
+    index_version: Mapped[int] = mapped_column(default=1, server_default="1", doc="Number of the index that it is of.")
+    indexed_attribute_version: Mapped[int] = mapped_column(
+        default=0, server_default="0", doc="What its points carry while another index is the live one."
+    )
     text: Mapped[str] = mapped_column(Text, doc="Reading face, whole; chunks are spans of it.")
     policy_epoch: Mapped[int] = mapped_column(doc="Epoch when it was written: older replicas cannot see it.")
     source_revision: Mapped[str] = mapped_column(
@@ -308,6 +317,10 @@ class ApiKeyRow(Base):
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+OF_ANSWERS = "kind IN ('question', 'answer')"
+"""The records of answers, in the words by which databases see that their index can be used."""
+
+
 class AuditRow(Base):
     """One record of the hash chain of a tenant: ids, numbers and keyed digests, never text."""
 
@@ -320,6 +333,13 @@ class AuditRow(Base):
     body: Mapped[str] = mapped_column(Text, doc="Canonical JSON, exactly the hashed bytes.")
     previous: Mapped[str] = mapped_column(String(64))
     digest: Mapped[str] = mapped_column(String(64))
+
+    # Of those kinds alone: what people say about an answer has to find its records among some days' of them.
+    __table_args__ = (
+        Index(
+            "ix_audit_record_answers", "tenant", "at", sqlite_where=sql(OF_ANSWERS), postgresql_where=sql(OF_ANSWERS)
+        ),
+    )
 
 
 class AuditCheckpointRow(Base):

@@ -11,10 +11,11 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 from transformers.utils import logging as transformers_logging
 
+from rag.embedding.lengths import refuse_longer
 from rag.embedding.locate import locate
 from rag.embedding.manifest import Manifest, loading_options
 from rag.embedding.protocol import Embedder
-from rag.errors import Misuse
+from rag.embedding.quantised import quantise
 from rag.settings import EmbeddingSettings
 
 
@@ -61,19 +62,16 @@ class MiniLM:
         return len(self._tokenizer.encode(text).ids)
 
     def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        for position, text in enumerate(texts):
-            count = self.count_tokens(text)
-            if count > self._tokens_max:
-                raise Misuse(
-                    f"Passage {position} has {count} tokens; {self.name} reads {self._tokens_max} and would drop "
-                    "the rest. Lower RINGFENCE_INGESTION__CHUNK_TOKENS.",
-                    code="text_too_long",
-                )
+        refuse_longer([self.count_tokens(text) for text in texts], self._tokens_max, self.name)
         return self._encode(texts)
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._encode([text])[0]
         return vector
+
+    def quantised(self) -> Embedder:
+        """Another embedder: this model in 8-bit integers. Raises as `rag.embedding.quantised.quantise`."""
+        return quantise(self, self._model[0].auto_model, self._tokenizer)
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
@@ -94,8 +92,9 @@ def load_embedder(settings: EmbeddingSettings) -> Embedder:
 
     Raises:
         Damaged: a file is not what the manifest says; nothing was loaded.
-        Misuse: an unknown model, or a folder without a configured digest.
+        Misuse: an unknown model, a folder without a configured digest, or a precision that the model does not have.
     """
     folder, manifest = locate(settings)
     manifest.verify(folder)
-    return MiniLM(folder, manifest, batch=settings.batch, threads=settings.threads)
+    model = MiniLM(folder, manifest, batch=settings.batch, threads=settings.threads)
+    return model.quantised() if settings.precision == "int8" else model

@@ -1,12 +1,14 @@
 """The collection of a tenant on a Qdrant server.
 
-It has one shard, because a server counts term statistics per shard. Its payload indexes are made before the
-first point: a graph built without them loses most results of the people who may read a tenth. Servers before
-1.19 would ignore the restriction of term statistics without a word and are refused.
+By default it has one shard, because a server counts how rare a word is per shard: of more, each ranks by its own
+part. What spreads load and outlives a node are replicas. Its payload indexes are made before the first point: a
+graph built without them loses most results of the people who may read a tenth. Servers before 1.19 would ignore the
+restriction of term statistics without a word and are refused.
 """
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from qdrant_client import AsyncQdrantClient, models
@@ -22,17 +24,40 @@ T = TypeVar("T")
 _VERSION_MIN = (1, 19)
 
 
-async def open_collection(client: AsyncQdrantClient, *, tenant: str, dim: int, timeout_s: float) -> str:
-    """The name of the collection of `tenant`; makes it and its payload indexes where they are missing.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a collection is spread over the nodes of a cluster. Settings `index.shards` and so on say what each means."""
+
+    shards: int = 1
+    replicas: int = 1
+    write_consistency: int = 1
+
+
+ONE_NODE = Layout()
+
+
+async def open_collection(
+    client: AsyncQdrantClient,
+    *,
+    tenant: str,
+    dim: int,
+    timeout_s: float,
+    layout: Layout = ONE_NODE,
+    number: int = 1,
+) -> str:
+    """The name of the collection of `tenant` for its index of this number; makes it and its payload indexes where they
+    are missing.
+
+    One that is there keeps the layout that it has: moving shards is for the operator, and `ringfence doctor` tells.
 
     Raises:
         IndexUnavailable: no answer, or a server that is too old.
         Damaged: the collection holds vectors of another size.
     """
-    name = collection_name(tenant)
+    name = collection_name(tenant, number)
     await _refuse_old(client, name, timeout_s)
     if not await answered(client.collection_exists(name), name, timeout_s):
-        await _create(client, name, dim, timeout_s)
+        await _create(client, name, dim, timeout_s, layout)
     collection = await answered(client.get_collection(name), name, timeout_s)
     vectors = collection.config.params.vectors
     size = vectors[DENSE].size if isinstance(vectors, dict) and DENSE in vectors else None
@@ -48,8 +73,12 @@ async def open_collection(client: AsyncQdrantClient, *, tenant: str, dim: int, t
     return name
 
 
-def collection_name(tenant: str) -> str:
-    return f"ringfence_{tenant_name(tenant)}"
+PREFIX = "ringfence_"
+"""Of the names of all our collections on a server."""
+
+
+def collection_name(tenant: str, number: int = 1) -> str:
+    return f"{PREFIX}{tenant_name(tenant, number)}"
 
 
 async def _refuse_old(client: AsyncQdrantClient, name: str, timeout_s: float) -> None:
@@ -66,12 +95,14 @@ async def _refuse_old(client: AsyncQdrantClient, name: str, timeout_s: float) ->
         )
 
 
-async def _create(client: AsyncQdrantClient, name: str, dim: int, timeout_s: float) -> None:
+async def _create(client: AsyncQdrantClient, name: str, dim: int, timeout_s: float, layout: Layout) -> None:
     creating = client.create_collection(
         name,
         vectors_config={DENSE: models.VectorParams(size=dim, distance=models.Distance.COSINE)},
         sparse_vectors_config={LEXICAL: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-        shard_number=1,
+        shard_number=layout.shards,
+        replication_factor=layout.replicas,
+        write_consistency_factor=layout.write_consistency,
     )
     try:
         await answered(creating, name, timeout_s)

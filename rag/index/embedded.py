@@ -22,7 +22,7 @@ from rag.errors import IndexUnavailable, RingfenceError
 from rag.index.filter import access_of, size
 from rag.index.label_sets import LABEL_SETS_MAX, LabelSets
 from rag.index.listing import FACETS_MAX, LISTED, check_facet, counts_of, listed_max, page_of
-from rag.index.points import DENSE, LEXICAL, by_payload, check_payload, check_points, merge, point_id
+from rag.index.points import DENSE, LEXICAL, by_payload, check_payload, check_points, check_query, merge, point_id
 from rag.index.render import edge_filter
 from rag.index.shard import label_sets_in, open_shard
 from rag.index.store import FacetKey, Hits, Page, Payload, Point, Query
@@ -50,8 +50,11 @@ class EmbeddedStore:
     of files, so it is left to whoever has written all.
     """
 
-    def __init__(self, shard: edge.EdgeShard, *, tenant: str, dim: int, conditions_max: int) -> None:
+    def __init__(
+        self, shard: edge.EdgeShard, *, tenant: str, dim: int, conditions_max: int, embedder: str = ""
+    ) -> None:
         self._shard = shard
+        self._embedder = embedder
         self._tenant = tenant
         self._dim = dim
         self._conditions_max = conditions_max
@@ -68,6 +71,7 @@ class EmbeddedStore:
             yield
 
     async def search(self, plan: Conditions, query: Query, *, limit: int) -> Hits:
+        check_query(query, tenant=self._tenant, embedder=self._embedder)
         return await self._ask("search", plan, lambda filters: self._search(filters, query, limit), Hits((), ()))
 
     async def count(self, plan: Conditions) -> int:
@@ -192,15 +196,17 @@ class EmbeddedStore:
             ) from cause
 
 
-def open_embedded(folder: Path, *, tenant: str, dim: int, conditions_max: int) -> EmbeddedStore:
+def open_embedded(folder: Path, *, tenant: str, dim: int, conditions_max: int, embedder: str = "") -> EmbeddedStore:
     """Open the tenant's shard in `folder`, or make an empty one. Blocks: call it from a worker thread.
+
+    `embedder` is the digest of what makes all of its vectors.
 
     Raises:
         Conflict: another process has it open.
         Damaged: it cannot be read, or holds vectors of another size.
     """
     shard = open_shard(folder, tenant=tenant, dim=dim)
-    return EmbeddedStore(shard, tenant=tenant, dim=dim, conditions_max=conditions_max)
+    return EmbeddedStore(shard, tenant=tenant, dim=dim, conditions_max=conditions_max, embedder=embedder)
 
 
 def _dense(vector: NDArray[np.float32], part: edge.Filter, limit: int) -> edge.QueryRequest:

@@ -7,9 +7,9 @@ from itertools import chain
 from uuid import UUID
 
 from rag.domain import content_id, digest_of
-from rag.errors import Damaged
+from rag.errors import Damaged, IndexUnavailable
 from rag.index.payload import INTEGERS, LABELS_KEY, LISTS, SEAL, SEAL_KEY, TEXTS, labels_digest
-from rag.index.store import Hit, Hits, Payload, Point
+from rag.index.store import Hit, Hits, Payload, Point, Query
 
 DENSE = "dense"
 LEXICAL = "lexical"
@@ -18,9 +18,11 @@ _CHUNK = re.compile(_CHUNK_PREFIX + r"_[0-9a-f]{32}")
 """Exactly as `content_id` writes it: another spelling would be another name of the same point."""
 
 
-def tenant_name(tenant: str) -> str:
-    """A name for a tenant's folder or collection: safe on every file system, never the same for two tenants."""
-    return content_id("tenant", digest_of(["index", tenant]))
+def tenant_name(tenant: str, number: int = 1) -> str:
+    """A name for the folder or collection of a tenant's index of this number: safe on every file system, never the
+    same for two tenants."""
+    name = content_id("tenant", digest_of(["index", tenant]))
+    return name if number == 1 else f"{name}-{number}"
 
 
 def point_id(chunk: str) -> str:
@@ -44,6 +46,21 @@ def chunk_id(point: object) -> str:
         return content_id(_CHUNK_PREFIX, UUID(str(point)).bytes)
     except ValueError as cause:
         raise damaged(f"a point {point!r}, which is no chunk's") from cause
+
+
+def check_query(query: Query, *, tenant: str, embedder: str) -> None:
+    """Return if the index of `embedder`, a digest, may be asked with this question.
+
+    Raises:
+        IndexUnavailable: another embedder made its vector.
+    """
+    if query.dense is not None and query.made_by != embedder:
+        raise IndexUnavailable(
+            f"The index of tenant {tenant!r} was made by another embedder than the question; nothing was searched. "
+            "Set RINGFENCE_EMBEDDING__MODEL back to the one it was made by; `ringfence index build` makes an index of "
+            "another one.",
+            code="embedder_mismatch",
+        )
 
 
 def check_points(points: Sequence[Point], *, tenant: str, dim: int) -> None:

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from rag.db.documents import attributes_of, tightening_of
-from rag.db.tables import ChunkRow, DocumentRow, TombstoneRow, VersionRow
+from rag.db.index_table import FIRST_NUMBER
+from rag.db.index_versions import IndexVersions
+from rag.db.statements import insert_if_absent, table_of
+from rag.db.tables import IN_INDEX, ChunkRow, DocumentRow, TombstoneRow, VersionRow
 from rag.domain import SparseVector
 from rag.errors import Damaged
 from rag.index.payload import payload_of
@@ -36,18 +39,25 @@ class Written:
     points: tuple[Point, ...]
 
 
-class Projection:
-    """Reads and marks of one tenant. Takes a session; never commits."""
+_ORDER = VersionRow.document, VersionRow.id
 
-    def __init__(self, session: AsyncSession, tenant: str) -> None:
+
+class Projection:
+    """Reads and marks of one index of one tenant. Takes a session; never commits.
+
+    Tombstones are of all of her indexes: a chunk is in one of them only, and an unknown one is no error to delete.
+    """
+
+    def __init__(self, session: AsyncSession, tenant: str, number: int = FIRST_NUMBER) -> None:
         self._session = session
         self._tenant = tenant
+        self._number = number
 
     async def staged(self) -> list[Staged]:
         """Versions waiting to be visible, the newest of each document, in the order they were written."""
         statement = (
             select(VersionRow.document, VersionRow.id)
-            .where(VersionRow.tenant == self._tenant, VersionRow.state == "staged")
+            .where(*self._own("staged"))
             .order_by(VersionRow.created_at, VersionRow.id)
         )
         versions: dict[str, list[str]] = {}
@@ -56,20 +66,18 @@ class Projection:
         return [Staged(document, found[-1], tuple(found[:-1])) for document, found in versions.items()]
 
     async def published(self) -> list[tuple[str, str]]:
-        """(document, version) of everything visible."""
-        statement = select(DocumentRow.id, DocumentRow.current_version).where(
-            DocumentRow.tenant == self._tenant, DocumentRow.current_version.is_not(None)
-        )
-        rows = await self._session.execute(statement.order_by(DocumentRow.id))
-        return [(document, version) for document, version in rows if version is not None]
+        """(document, version) of everything that the index is to hold."""
+        statement = select(VersionRow.document, VersionRow.id).where(*self._own(*IN_INDEX))
+        return [(document, version) for document, version in await self._session.execute(statement.order_by(*_ORDER))]
 
     async def visible_chunks(self) -> int:
-        """How many chunks are visible: as many points the index has at least, unless it was lost."""
+        """How many chunks are visible, or would be if the index were live: as many points it has at least, unless it
+        was lost."""
         statement = (
             select(func.count())
             .select_from(ChunkRow)
-            .join(DocumentRow, DocumentRow.current_version == ChunkRow.version)
-            .where(ChunkRow.tenant == self._tenant, DocumentRow.tenant == self._tenant)
+            .join(VersionRow, VersionRow.id == ChunkRow.version)
+            .where(ChunkRow.tenant == self._tenant, *self._own(*IN_INDEX))
         )
         return await self._session.scalar(statement) or 0
 
@@ -86,17 +94,18 @@ class Projection:
         return Written(document, version, document_row.attribute_version, points)
 
     async def flip(self, staged: Staged, attribute_version: int) -> bool:
-        """Make the staged version the visible one; False, and no change, where it is no longer staged."""
+        """Make the staged version the visible one; False, and no change, where it is no longer staged.
+
+        In an index that is not the live one it is made ready, and what readers see stays as it is. Which of the two,
+        is decided here: another process may have switched since the points were written.
+        """
+        if (await IndexVersions(self._session, self._tenant).live()).number != self._number:
+            return await self._make_ready(staged, attribute_version)
         now = datetime.now(UTC)
         moved = await self._move([staged.version], "staged", "published", published_at=now)
         if not moved:
             return False
-        previous = select(VersionRow.id).where(
-            VersionRow.document == staged.document,
-            VersionRow.state == "published",
-            VersionRow.id != staged.version,
-        )
-        await self._move(list(await self._session.scalars(previous)), "published", "superseded", ended_at=now)
+        await self._move(await self._previous(staged, "published"), "published", "superseded", ended_at=now)
         await self._move(staged.older, "staged", "superseded")
         await self._session.execute(
             update(DocumentRow)
@@ -105,6 +114,31 @@ class Projection:
         )
         return True
 
+    async def _make_ready(self, staged: Staged, attribute_version: int) -> bool:
+        if not await self._move([staged.version], "staged", "ready", indexed_attribute_version=attribute_version):
+            return False
+        # What was shown once stays as text that citations lead to; what never was is shown to nobody.
+        await self._move(await self._previous(staged, "standby"), "standby", "superseded")
+        never_shown = await self._previous(staged, "ready")
+        await self._move(never_shown, "ready", "withdrawn", ended_at=datetime.now(UTC))
+        await self._move(staged.older, "staged", "withdrawn")
+        await self._drop_chunks([*never_shown, *staged.older])
+        return True
+
+    async def _drop_chunks(self, versions: Sequence[str]) -> None:
+        chunks = list(await self._session.scalars(select(ChunkRow.id).where(ChunkRow.version.in_(versions))))
+        if chunks:
+            tombstones = [{"tenant": self._tenant, "chunk": chunk} for chunk in chunks]
+            await self._session.execute(insert_if_absent(self._session, table_of(TombstoneRow)), tombstones)
+            await self._session.execute(delete(ChunkRow).where(ChunkRow.version.in_(versions)))
+
+    async def _previous(self, staged: Staged, state: str) -> list[str]:
+        """Versions of the same document in this state and this index."""
+        statement = select(VersionRow.id).where(
+            *self._own(state), VersionRow.document == staged.document, VersionRow.id != staged.version
+        )
+        return list(await self._session.scalars(statement))
+
     async def gone(self, versions: Collection[str]) -> frozenset[str]:
         """Those of `versions` that have no row any more."""
         statement = select(VersionRow.id).where(VersionRow.id.in_(sorted(versions)))
@@ -112,7 +146,7 @@ class Projection:
 
     async def superseded(self) -> list[tuple[str, list[str]]]:
         """(version, chunks) whose points are to be removed."""
-        statement = select(VersionRow.id).where(VersionRow.tenant == self._tenant, VersionRow.state == "superseded")
+        statement = select(VersionRow.id).where(*self._own("superseded"))
         versions = list(await self._session.scalars(statement.order_by(VersionRow.id)))
         return [(version, [chunk.id for chunk in await self._labels(version)]) for version in versions]
 
@@ -122,11 +156,16 @@ class Projection:
 
     async def relabelled(self) -> list[tuple[str, int, dict[str, Payload]]]:
         """(document, attribute version, payload by chunk) where the index carries older attributes."""
-        statement = select(DocumentRow, VersionRow).join(VersionRow, VersionRow.id == DocumentRow.current_version)
-        statement = statement.where(
-            DocumentRow.tenant == self._tenant,
-            DocumentRow.indexed_attribute_version < DocumentRow.attribute_version,
-        ).order_by(DocumentRow.id)
+        carried = case(
+            (VersionRow.id == DocumentRow.current_version, DocumentRow.indexed_attribute_version),
+            else_=VersionRow.indexed_attribute_version,
+        )
+        statement = (
+            select(DocumentRow, VersionRow)
+            .join(VersionRow, VersionRow.document == DocumentRow.id)
+            .where(*self._own(*IN_INDEX), carried < DocumentRow.attribute_version)
+            .order_by(DocumentRow.id)
+        )
         return [
             (
                 document.id,
@@ -138,10 +177,18 @@ class Projection:
 
     async def mark_indexed(self, document: str, attribute_version: int) -> None:
         """The index carries the attributes of `attribute_version`; a newer one stays to be projected."""
+        held = select(VersionRow.id).where(*self._own(*IN_INDEX), VersionRow.document == document)
         await self._session.execute(
             update(DocumentRow)
-            .where(DocumentRow.id == document, DocumentRow.tenant == self._tenant)
+            .where(DocumentRow.id == document, DocumentRow.current_version.in_(held))
             .values(indexed_attribute_version=attribute_version)
+            .execution_options(synchronize_session=False)
+        )
+        await self._session.execute(
+            update(VersionRow)
+            .where(VersionRow.id.in_(held))
+            .values(indexed_attribute_version=attribute_version)
+            .execution_options(synchronize_session=False)
         )
 
     async def drop_obsolete_tombstones(self) -> None:
@@ -173,11 +220,19 @@ class Projection:
         statement = select(ChunkRow).where(ChunkRow.tenant == self._tenant, ChunkRow.version == version)
         return (await self._session.scalars(statement.options(*(defer(v, raiseload=True) for v in vectors)))).all()
 
-    async def _move(self, versions: Collection[str], old: str, new: str, **times: datetime) -> int:
+    def _own(self, *states: str) -> tuple[ColumnElement[bool], ...]:
+        """Versions of this index in one of these states."""
+        return (
+            VersionRow.tenant == self._tenant,
+            VersionRow.index_version == self._number,
+            VersionRow.state.in_(states),
+        )
+
+    async def _move(self, versions: Collection[str], old: str, new: str, **columns: datetime | int) -> int:
         statement = (
             update(VersionRow)
             .where(VersionRow.tenant == self._tenant, VersionRow.id.in_(sorted(versions)), VersionRow.state == old)
-            .values(state=new, **times)
+            .values(state=new, **columns)
             .returning(VersionRow.id)
         )
         return len((await self._session.scalars(statement)).all())

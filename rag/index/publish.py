@@ -8,14 +8,19 @@
     tombstones                     points removed, then the tombstones
 
 What a reader sees is decided by `document.current_version` in SQL, never by which points exist: so a document
-changes from one whole version to the next.
+changes from one whole version to the next. In an index beside the live one all is the same, but that nothing of it
+becomes visible.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import astuple, dataclass, replace
 from typing import TypeAlias, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from rag.db.engine import Database
+from rag.db.index_table import FIRST_NUMBER
 from rag.index.projection import Projection, Staged, Written
 from rag.index.store import Point, VectorStore
 
@@ -45,12 +50,23 @@ class Published:
     buried: int = 0
     restored: int = 0
 
+    def __add__(self, other: "Published") -> "Published":
+        return Published(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
 
 async def publish(database: Database, store: VectorStore, tenant: str, progress: Progress | None = None) -> Published:
-    """Project everything of `tenant` that waits. Idempotent; one run at a time in this process.
+    """`publish_indexes` for a tenant who has her first index and no other."""
+    return await publish_indexes(database, {FIRST_NUMBER: store}, tenant, progress)
 
-    An index that holds fewer points than there are visible chunks was lost, or put back from an older copy: all
-    visible chunks are written again, from the vectors in SQL.
+
+async def publish_indexes(
+    database: Database, stores: Mapping[int, VectorStore], tenant: str, progress: Progress | None = None
+) -> Published:
+    """Project everything of `tenant` that waits, into each of her indexes, given by number. Idempotent; one run at a
+    time in this process.
+
+    An index that holds fewer points than it should was lost, or put back from an older copy: all of its chunks are
+    written again, from the vectors in SQL.
 
     Several processes may publish to one server only one after the other: two at once could leave old labels
     on a point that SQL believes up to date. The check against SQL would refuse such hits, and alarm.
@@ -58,51 +74,75 @@ async def publish(database: Database, store: VectorStore, tenant: str, progress:
     Raises:
         IndexUnavailable: a write was not done; what was done stays, and the next run continues.
     """
-    async with store.publishing(), database.alone(f"publish {tenant}"):
-        restored = await _restore(database, store, tenant, progress)
-        versions, points = await _publish_staged(database, store, tenant, progress)
-        retired = await _retire(database, store, tenant)
-        relabelled = await _relabel(database, store, tenant)
-        buried = await _bury(database, store, tenant)
-    return Published(versions, points, retired, relabelled, buried, restored)
+    total = Published()
+    async with AsyncExitStack() as held:
+        for _, store in sorted(stores.items()):
+            await held.enter_async_context(store.publishing())
+        await held.enter_async_context(database.alone(publishing_of(tenant)))
+        for number, store in sorted(stores.items()):
+            place = _Place(database, store, tenant, number)
+            restored = await _restore(place, progress)
+            versions, points = await _publish_staged(place, progress)
+            retired = await _retire(place)
+            relabelled = await _relabel(place)
+            total = total + Published(versions, points, retired, relabelled, 0, restored)
+        buried = await _bury(database, list(stores.values()), tenant)
+    return replace(total, buried=buried)
 
 
-async def _restore(database: Database, store: VectorStore, tenant: str, progress: Progress | None) -> int:
-    async with database.reading() as session:
-        projection = Projection(session, tenant)
-        if await store.points() >= await projection.visible_chunks():
+def publishing_of(tenant: str) -> str:
+    """What `Database.alone` calls the publishing of a tenant's indexes: a switch between two of them waits for it."""
+    return f"publish {tenant}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One index of one tenant: its number, and the store that holds its points."""
+
+    database: Database
+    store: VectorStore
+    tenant: str
+    number: int
+
+    def projection(self, session: AsyncSession) -> Projection:
+        return Projection(session, self.tenant, self.number)
+
+
+async def _restore(place: _Place, progress: Progress | None) -> int:
+    async with place.database.reading() as session:
+        projection = place.projection(session)
+        if await place.store.points() >= await projection.visible_chunks():
             return 0
         visible = await projection.published()
     points = 0
     for done, (document, version) in enumerate(visible, start=1):
-        written = await _load(database, tenant, document, version)
+        written = await _load(place, document, version)
         if written is not None:
-            await _upsert(store, written.points)
-            async with database.unit_of_work() as session:
-                await Projection(session, tenant).mark_indexed(document, written.attribute_version)
+            await _upsert(place.store, written.points)
+            async with place.database.unit_of_work() as session:
+                await place.projection(session).mark_indexed(document, written.attribute_version)
             points += len(written.points)
         if progress is not None:
             progress(done, len(visible))
-    await store.flush()
+    await place.store.flush()
     return points
 
 
-async def _publish_staged(
-    database: Database, store: VectorStore, tenant: str, progress: Progress | None
-) -> tuple[int, int]:
-    async with database.reading() as session:
-        waiting = await Projection(session, tenant).staged()
+async def _publish_staged(place: _Place, progress: Progress | None) -> tuple[int, int]:
+    async with place.database.reading() as session:
+        waiting = await place.projection(session).staged()
     done = versions = points = 0
-    async for batch in _loaded(database, tenant, waiting):
+    async for batch in _loaded(place, waiting):
         batch_points = [point for _, written in batch for point in written.points]
-        await _upsert(store, batch_points)
-        await store.flush()
-        async with database.unit_of_work() as session:
-            projection = Projection(session, tenant)
+        await _upsert(place.store, batch_points)
+        await place.store.flush()
+        async with place.database.unit_of_work() as session:
+            projection = place.projection(session)
             flipped = [await projection.flip(staged, written.attribute_version) for staged, written in batch]
             gone = await projection.gone([staged.version for staged, _ in batch])
         # Removed from SQL while its points were being written: nothing else would remember them.
-        await _delete(store, [p.chunk for staged, written in batch if staged.version in gone for p in written.points])
+        lost = [point.chunk for staged, written in batch if staged.version in gone for point in written.points]
+        await _delete(place.store, lost)
         versions += sum(flipped)
         points += len(batch_points)
         done += len(batch)
@@ -111,14 +151,12 @@ async def _publish_staged(
     return versions, points
 
 
-async def _loaded(
-    database: Database, tenant: str, waiting: Sequence[Staged]
-) -> AsyncIterator[list[tuple[Staged, Written]]]:
+async def _loaded(place: _Place, waiting: Sequence[Staged]) -> AsyncIterator[list[tuple[Staged, Written]]]:
     """The waiting versions with their points, some `_GROUP` points at a time, never less than a version."""
     batch: list[tuple[Staged, Written]] = []
     size = 0
     for staged in waiting:
-        written = await _load(database, tenant, staged.document, staged.version)
+        written = await _load(place, staged.document, staged.version)
         if written is None:
             continue
         batch.append((staged, written))
@@ -130,48 +168,50 @@ async def _loaded(
         yield batch
 
 
-async def _retire(database: Database, store: VectorStore, tenant: str) -> int:
-    async with database.reading() as session:
-        superseded = await Projection(session, tenant).superseded()
+async def _retire(place: _Place) -> int:
+    async with place.database.reading() as session:
+        superseded = await place.projection(session).superseded()
     if superseded:
-        await _delete(store, [chunk for _, chunks in superseded for chunk in chunks])
-        await store.flush()
+        await _delete(place.store, [chunk for _, chunks in superseded for chunk in chunks])
+        await place.store.flush()
     for batch in _slices([version for version, _ in superseded]):
-        async with database.unit_of_work() as session:
-            await Projection(session, tenant).retire(batch)
+        async with place.database.unit_of_work() as session:
+            await place.projection(session).retire(batch)
     return len(superseded)
 
 
-async def _relabel(database: Database, store: VectorStore, tenant: str) -> int:
-    async with database.reading() as session:
-        relabelled = await Projection(session, tenant).relabelled()
+async def _relabel(place: _Place) -> int:
+    async with place.database.reading() as session:
+        relabelled = await place.projection(session).relabelled()
     if relabelled:
         for _, _, payloads in relabelled:
-            await store.set_payload(payloads)
-        await store.flush()
-        async with database.unit_of_work() as session:
+            await place.store.set_payload(payloads)
+        await place.store.flush()
+        async with place.database.unit_of_work() as session:
             for document, attribute_version, _ in relabelled:
-                await Projection(session, tenant).mark_indexed(document, attribute_version)
+                await place.projection(session).mark_indexed(document, attribute_version)
     return len(relabelled)
 
 
-async def _bury(database: Database, store: VectorStore, tenant: str) -> int:
+async def _bury(database: Database, stores: Sequence[VectorStore], tenant: str) -> int:
+    """From every index: which of them a chunk was in, is not remembered."""
     async with database.unit_of_work() as session:
         projection = Projection(session, tenant)
         await projection.drop_obsolete_tombstones()
         chunks = await projection.tombstones()
     if chunks:
-        await _delete(store, chunks)
-        await store.flush()
+        for store in stores:
+            await _delete(store, chunks)
+            await store.flush()
     for batch in _slices(chunks):
         async with database.unit_of_work() as session:
             await Projection(session, tenant).bury(batch)
     return len(chunks)
 
 
-async def _load(database: Database, tenant: str, document: str, version: str) -> Written | None:
-    async with database.reading() as session:
-        return await Projection(session, tenant).load(document, version)
+async def _load(place: _Place, document: str, version: str) -> Written | None:
+    async with place.database.reading() as session:
+        return await place.projection(session).load(document, version)
 
 
 async def _upsert(store: VectorStore, points: Sequence[Point]) -> None:

@@ -13,14 +13,17 @@ from qdrant_client import AsyncQdrantClient, models
 
 from policies.plan import Conditions
 from rag.domain import SparseVector
-from rag.index.collection import answered, collection_name, open_collection
+from rag.index.collection import ONE_NODE, Layout, answered, collection_name, open_collection
 from rag.index.filter import access_of
 from rag.index.listing import FACETS_MAX, LISTED, check_facet, counts_of, listed_max, page_of
-from rag.index.points import DENSE, LEXICAL, by_payload, check_payload, check_points, merge, point_id
+from rag.index.points import DENSE, LEXICAL, by_payload, check_payload, check_points, check_query, merge, point_id
 from rag.index.render import client_filter
 from rag.index.store import FacetKey, Hits, Page, Payload, Point, Query
 
 T = TypeVar("T")
+
+_ORDERING = models.WriteOrdering.MEDIUM
+"""All writes of a shard pass through one of its replicas: of two at once, each replica keeps the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,20 @@ class ServerStore:
     """A `VectorStore` on one collection. Use `open_server`. The client is shared and not closed here."""
 
     def __init__(
-        self, client: AsyncQdrantClient, *, tenant: str, dim: int, conditions_max: int, timeout_s: float
+        self,
+        client: AsyncQdrantClient,
+        *,
+        tenant: str,
+        dim: int,
+        conditions_max: int,
+        timeout_s: float,
+        number: int = 1,
+        embedder: str = "",
     ) -> None:
         self._client = client
         self._tenant = tenant
-        self._collection = collection_name(tenant)
+        self._embedder = embedder
+        self._collection = collection_name(tenant, number)
         self._dim = dim
         self._conditions_max = conditions_max
         self._timeout_s = timeout_s
@@ -51,6 +63,8 @@ class ServerStore:
             yield
 
     async def search(self, plan: Conditions, query: Query, *, limit: int) -> Hits:
+        check_query(query, tenant=self._tenant, embedder=self._embedder)
+
         async def search(filters: _Filters) -> Hits:
             near = [] if query.dense is None else [_dense(query.dense, part, limit) for part in filters.parts]
             requests = list(near)
@@ -115,7 +129,7 @@ class ServerStore:
         check_points(points, tenant=self._tenant, dim=self._dim)
         if points:
             written = [_point(point) for point in points]
-            await self._call(self._client.upsert(self._collection, written, wait=True))
+            await self._call(self._client.upsert(self._collection, written, wait=True, ordering=_ORDERING))
 
     async def set_payload(self, payloads: Mapping[str, Payload]) -> None:
         for payload in payloads.values():
@@ -123,12 +137,15 @@ class ServerStore:
         for ids, payload in by_payload(payloads):
             # By filter, not by ids: an unknown id would fail the whole operation.
             where = models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
-            await self._call(self._client.overwrite_payload(self._collection, dict(payload), points=where, wait=True))
+            writing = self._client.overwrite_payload(
+                self._collection, dict(payload), points=where, wait=True, ordering=_ORDERING
+            )
+            await self._call(writing)
 
     async def delete(self, chunks: Sequence[str]) -> None:
         if chunks:
             ids = models.PointIdsList(points=[point_id(chunk) for chunk in chunks])
-            await self._call(self._client.delete(self._collection, ids, wait=True))
+            await self._call(self._client.delete(self._collection, ids, wait=True, ordering=_ORDERING))
 
     async def flush(self) -> None:
         """Nothing: the server writes to its disk in its own time."""
@@ -156,16 +173,34 @@ class ServerStore:
 
 
 async def open_server(
-    client: AsyncQdrantClient, *, tenant: str, dim: int, conditions_max: int, timeout_s: float
+    client: AsyncQdrantClient,
+    *,
+    tenant: str,
+    dim: int,
+    conditions_max: int,
+    timeout_s: float,
+    layout: Layout = ONE_NODE,
+    number: int = 1,
+    embedder: str = "",
 ) -> ServerStore:
-    """The store of `tenant`; makes its collection and payload indexes where they are missing.
+    """The store of `tenant`; makes its collection, spread like `layout`, and payload indexes where they are missing.
+
+    `number` is that of the tenant's index, `embedder` the digest of what makes all of its vectors.
 
     Raises:
         IndexUnavailable: no answer, or a server that is too old.
         Damaged: the collection holds vectors of another size.
     """
-    await open_collection(client, tenant=tenant, dim=dim, timeout_s=timeout_s)
-    return ServerStore(client, tenant=tenant, dim=dim, conditions_max=conditions_max, timeout_s=timeout_s)
+    await open_collection(client, tenant=tenant, dim=dim, timeout_s=timeout_s, layout=layout, number=number)
+    return ServerStore(
+        client,
+        tenant=tenant,
+        dim=dim,
+        conditions_max=conditions_max,
+        timeout_s=timeout_s,
+        number=number,
+        embedder=embedder,
+    )
 
 
 def _dense(vector: NDArray[np.float32], part: models.Filter, limit: int) -> models.QueryRequest:

@@ -30,10 +30,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question in both spaces, made from its index face. Without `dense`, only the lexical branch is asked."""
+    """A question in both spaces, made from its index face. Without `dense`, only the lexical branch is asked.
+
+    `made_by` is the digest of the embedder that made `dense`: an index of another one does not take it.
+    """
 
     dense: NDArray[np.float32] | None = field(repr=False)
     lexical: SparseVector = field(repr=False)
+    made_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,9 @@ class VectorStore(Protocol):
 
     async def search(self, plan: Conditions, query: Query, *, limit: int) -> Hits:
         """At most `limit` hits per branch among the chunks that `plan` admits.
+
+        A vector of another embedder than the index's is refused with `IndexUnavailable` (`embedder_mismatch`): near
+        and far mean nothing between the spaces of two models.
 
         Term statistics of the lexical branch count admitted chunks only, so that scores say nothing of others.
         """

@@ -1,6 +1,7 @@
 """Short reads and whole pieces of writing, on both databases: what `reading` and `unit_of_work` promise, they keep."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from rag.db.engine import Database, open_database
 
 
 @pytest.fixture
-async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'ringfence.db'}")
+async def sqlite(migrated_file: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await open_database(f"sqlite+aiosqlite:///{shutil.copyfile(migrated_file, tmp_path / 'ringfence.db')}")
     yield opened
     await opened.close()
 

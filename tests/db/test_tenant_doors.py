@@ -20,6 +20,7 @@ from rag.audit.log import AuditLog
 from rag.audit.store import AuditCheckpoints, AuditRecords
 from rag.db.documents import Documents, epoch_and_labels, tenants_with_documents
 from rag.db.engine import Database
+from rag.db.index_versions import IndexVersions
 from rag.db.job_table import JobRow
 from rag.db.jobs import Jobs, NewJob
 from rag.db.labels import labels_of, labels_of_document
@@ -61,6 +62,8 @@ READS: dict[str, Read] = {
     "AuditCheckpoints.pruned": lambda s, t, i: AuditCheckpoints(s).pruned(t),
     "ApiKeys.list": lambda s, t, i: ApiKeys(s).list(t),
     "Jobs.listed": lambda s, t, i: Jobs(s).listed(t),
+    "IndexVersions.rows": lambda s, t, i: IndexVersions(s, t).rows(),
+    "IndexVersions.sources": lambda s, t, i: IndexVersions(s, t).sources(),
     "lineages": lambda s, t, i: lineages(s, t, [i]),
     "KeptOut.all": lambda s, t, i: KeptOut(s, t).all(),
     "DocumentStore.find": lambda s, t, i: DocumentStore(s, t, i).find(i),

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.tables import EpochRow
 from policies.tenancy import every_tenant, within
-from rag.db import job_table, provisioned, tables, usage  # noqa: F401 - their tables are known once they are imported
+from rag.db import feedback, index_table, job_table, provisioned, tables, usage, watch  # noqa: F401 - their tables are known once they are imported
 from rag.db.engine import Database, open_database
 from rag.db.postgres import heeds_tenants
 from tests.db.two_tenants import TABLES, TENANTS, row_of
@@ -33,10 +33,13 @@ ROOT = Path(__file__).parents[2]
 EVERY_TENANT = {
     "ingestion/queue.py": (3, "workers take jobs of all tenants in turn, and forget old ones"),
     "rag/api/commands/diagnosis.py": (1, "doctor counts documents"),
+    "rag/api/commands/index_check.py": (1, "doctor holds each live index against the settings"),
     "rag/api/commands/keyring.py": (3, "keys are listed, followed and ended by their ids"),
     "rag/api/commands/privacy_rotation.py": (2, "the master key wraps the keys of all tenants"),
     "rag/api/commands/signing_check.py": (1, "doctor looks who signed receipts"),
     "rag/api/composition.py": (2, "at start, what waits to be published; a gauge of unsigned records"),
+    "rag/api/drift_gauges.py": (1, "a gauge of drift, of the tenant with most"),
+    "rag/api/job_gauges.py": (1, "gauges of the queue, which all tenants share"),
     "rag/api/warm.py": (1, "policies are read before the first question"),
     "rag/audit/log.py": (1, "at its end, a service signs what is not signed yet"),
     "rag/db/migrate.py": (1, "migrations"),

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Enum, Table
 
 from policies.tables import Base, UtcDateTime
-from rag.db import job_table, provisioned, tables, usage  # noqa: F401 - their tables are known once they are imported
+from rag.db import feedback, index_table, job_table, provisioned, tables, usage, watch  # noqa: F401 - their tables are known once they are imported
 
 TABLES = [table for table in Base.metadata.sorted_tables if "tenant" in table.c]
 TENANTS = ("acme", "other")
@@ -15,12 +15,14 @@ _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 # What stores read back as more than a text.
 _MEANT: dict[str, dict[str, object]] = {
     "document": {"owner": "user:ann"},
-    "document_version": {"state": "staged"},
+    "document_version": {"state": "staged", "index_version": 1},
+    "index_version": {"state": "live", "number": 1},
     "policy_rule": {
         "subject": "user:ann", "action": "read", "department": "*", "tags": "", "owner": "*", "document": "*",
         "effect": "allow",
     },
     "job": {"parent": None},
+    "watch_window": {"alarms": []},
     "policy_role_link": {"member": "user:ann", "parent": "group:staff"},
 }  # fmt: skip
 

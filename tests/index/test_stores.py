@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from rag.db.index_versions import IndexVersion
 from rag.errors import IndexUnavailable
 from rag.index.points import tenant_name
 from rag.index.stores import IndexStores, open_stores
@@ -45,7 +46,7 @@ async def test_a_store_that_could_not_be_opened_is_tried_again() -> None:
     """A server that was down a moment ago must not stay down for ever."""
     answers = iter([IndexUnavailable("down"), None])
 
-    async def opener(tenant: str):
+    async def opener(tenant: str, index: IndexVersion):
         answer = next(answers)
         if answer is not None:
             raise answer

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from rag.db import job_table, provisioned, usage  # noqa: F401 - their tables are known once they are imported
+from rag.db import feedback, index_table, job_table, provisioned, usage, watch  # noqa: F401 - their tables are known once they are imported
 from rag.db.tables import DocumentRow
 
 connection = context.config.attributes["connection"]
