@@ -26,6 +26,9 @@ SUMMARIES: Mapping[str, str] = {
     "keys": "Create, list and revoke API keys.",
     "audit": "Show the audit log and verify that nobody changed it.",
     "privacy": "Show, configure and undo the masking of personal data; erase a person; replace keys.",
+    "index": "Build an index beside the live one, compare the two, switch, go back.",
+    "feedback": "Review what people said about answers, and make evaluation cases of it.",
+    "deploy": "Write files for running the parts on servers of your own.",
     "eval": "Measure: leaks, retrieval and more.",
     "doctor": "Show every setting with its origin and check every part.",
 }

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from rag.errors import Misuse
+from rag.feedback_settings import FeedbackSettings
 from rag.hidden_content import HiddenAction, HiddenKind
 from rag.issuer_settings import IdentitySettings
 from rag.limit_settings import LimitSettings
@@ -53,11 +54,40 @@ class IndexSettings(_Part):
         None, description="Qdrant server, for example http://qdrant:6333. Required with kind=server."
     )
     api_key: SecretStr | None = Field(None, description="Key of the Qdrant server.")
+    ca_file: Path | None = Field(
+        None, description="PEM of who signed the server's certificate, for an https `url`. Default: the public ones."
+    )
     timeout_s: float = Field(5.0, gt=0, description="One call to the server.")
+    shards: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Server: shards of a new collection. Each counts by itself how rare a word is; more than one only "
+        "where a tenant is too large for a node.",
+    )
+    replicas: int = Field(
+        1, ge=1, le=32, description="Server: copies of each shard of a new collection, on nodes of their own."
+    )
+    write_consistency: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Server: copies that must have taken a write; with fewer of them alive nothing is written. At most "
+        "`replicas`.",
+    )
     candidates: int = Field(40, ge=1, le=1000, description="Hits asked of each branch (dense, lexical) before fusion.")
     conditions_max: int = Field(
         400, ge=10, description="Filter conditions of one search; above it the search is split and merged."
     )
+
+    @model_validator(mode="after")
+    def _writable(self) -> "IndexSettings":
+        if self.write_consistency > self.replicas:
+            raise ValueError(
+                f"write_consistency is {self.write_consistency} with replicas at {self.replicas}: nothing could be "
+                "written. Raise RINGFENCE_INDEX__REPLICAS or lower RINGFENCE_INDEX__WRITE_CONSISTENCY"
+            )
+        return self
 
 
 class EmbeddingSettings(_Part):
@@ -67,8 +97,13 @@ class EmbeddingSettings(_Part):
         8,
         ge=1,
         le=1024,
-        description="Texts per forward pass. On one core, sentences take 1.7 times as long one by one, and chunks "
-        "1.4 times as long by 32, filled up to the longest.",
+        description="Texts per forward pass in float32. On one core, sentences take 1.7 times as long one by one, and "
+        "chunks 1.4 times as long by 32, filled up to the longest.",
+    )
+    precision: Literal["float32", "int8"] = Field(
+        "float32",
+        description="Arithmetic of the model. int8 takes less than half the processor time where there is VNNI; its "
+        "vectors are others, so an index is of one or the other. It is made when loaded, of the same verified files.",
     )
     threads: int | None = Field(None, ge=1, description="CPU threads of the model. Default: all cores.")
 
@@ -240,7 +275,25 @@ class IngestionSettings(_Part):
     parse_wall_s: float = Field(60.0, gt=0, description="Wall time of one document's parser process.")
     parse_cpu_s: int = Field(40, ge=1, description="CPU time of the same.")
     parse_memory_bytes: int = Field(1_500_000_000, ge=100_000_000, description="Address space of the same.")
+    ocr: Literal["none", "rapidocr"] = Field(
+        "none",
+        description="What recognises the text of PDF pages that have none. rapidocr comes with its models by "
+        "`pip install '.[ocr]'`; nothing is downloaded when it runs. A change reads all documents again.",
+    )
+    ocr_pages_max: int = Field(200, ge=1, le=5000, description="Pages of one document that are recognised at most.")
+    ocr_wall_s: float = Field(120.0, gt=0, description="Wall time of the process that recognises one page.")
+    ocr_cpu_s: int = Field(40, ge=1, description="CPU time of the same; a full page takes some 5 s.")
+    ocr_memory_bytes: int = Field(4_000_000_000, ge=1_000_000_000, description="Address space of the same.")
     chunk_tokens: int = Field(200, ge=32, le=256, description="Longest chunk in tokens of the embedder.")
+    in_flight: int = Field(
+        3,
+        ge=1,
+        le=64,
+        description="Documents that one run prepares at once. What is written is the same; memory grows with it.",
+    )
+    ray_workers: int = Field(
+        2, ge=1, le=1024, description="Workers of `ringfence ingest --engine ray`, each with one CPU and the models."
+    )
     hidden: dict[HiddenKind, HiddenAction] = Field(
         {},
         description="index, drop or quarantine, by kind of hidden content (hidden_sheet, hidden_row, hidden_column, "
@@ -251,6 +304,13 @@ class IngestionSettings(_Part):
         {},
         description="By name, what administrators may have read by a job (`POST /api/v1/jobs`): the tenant whose it "
         "is, and a folder, or a file of sources that has one of this name.",
+    )
+    worker_host: str = Field("127.0.0.1", description="Where `ringfence worker` answers on its port.")
+    worker_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="`ringfence worker`: /livez and /metrics, to whoever reaches it. Default: none.",
     )
     injection: Literal["flag", "quarantine"] = Field(
         "flag",
@@ -281,6 +341,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings = IdentitySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     ingestion: IngestionSettings = IngestionSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
 
     @classmethod
     def settings_customise_sources(

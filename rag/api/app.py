@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from rag.api import chat, errors, jobs, operations, passage, scim, unmask
+from rag.api import chat, errors, feedback, indexes, jobs, operations, passage, scim, unmask
 from rag.api.description.document import describe
 from rag.api.envelope import Envelope
 from rag.api.limits import RequestRates
@@ -34,7 +34,7 @@ def create_app(parts: AppParts) -> FastAPI:
     app.state.ringfence = AppState(parts, RequestRates(parts.settings), queue)
     app.add_middleware(Envelope, service=service, metrics=parts.metrics, tracing=parts.tracing)
     errors.install(app)
-    for room in (chat, passage, unmask, operations, jobs, reading, editing, enquiries, scim, door):
+    for room in (chat, passage, unmask, feedback, operations, indexes, jobs, reading, editing, enquiries, scim, door):
         app.include_router(room.router)
     app.openapi = describe(app)  # type: ignore[method-assign] # FastAPI's own way to change it
     return app

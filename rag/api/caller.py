@@ -11,7 +11,7 @@ from rag.api.parts import AppParts, state_of
 from rag.api.scopes import admits
 from rag.audit.record import AuditBody
 from rag.domain import Principal
-from rag.errors import AuditUnavailable, Denied, Unauthenticated
+from rag.errors import AuditUnavailable, Denied, Misuse, Unauthenticated
 from rag.identity.authenticate import identify, name_person, required
 from rag.identity.credentials import Bearer, Credentials
 
@@ -89,6 +89,29 @@ async def administrator(request: Request, bearer: Annotated[Bearer, Depends(veri
         await record_denial(state_of(request).parts, bearer, "administrator_required")
         raise Denied("Only the operator and administrators' keys may do this.", code="administrator_required")
     return bearer
+
+
+async def still_administrator(request: Request, bearer: Bearer) -> None:
+    """Verify the credential of an answer that is still being given.
+
+    Raises:
+        Unauthenticated: it was revoked or has expired, or stands for somebody else now.
+        Denied: it may not be used for this any more. Recorded first.
+    """
+    parts = state_of(request).parts
+    now = await identify(credentials_of(request), parts.identity)
+    if (now.id, now.tenant) != (bearer.id, bearer.tenant):
+        raise Unauthenticated()
+    if not now.administrator or not admits(request, now):
+        await record_denial(parts, now, "administrator_required")
+        raise Denied("This key may not be used for this any more.", code="administrator_required")
+
+
+def tenant_of(bearer: Bearer) -> str:
+    """The tenant that a call is about. Raises `Misuse` where the operator names none."""
+    if bearer.tenant is None:
+        raise Misuse("Say which tenant: X-Ringfence-Tenant.", code="tenant_required")
+    return bearer.tenant
 
 
 async def record_denial(parts: AppParts, bearer: Bearer, code: str, *, person: str | None = None) -> None:

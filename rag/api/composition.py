@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -11,6 +12,8 @@ from policies.store import PolicyError, PolicyStore, SnapshotCache
 from policies.tenancy import every_tenant, within
 from rag.api.counted import CountedAuditLog, CountedEmbedder
 from rag.api.desk import desk_on
+from rag.api.drift_gauges import DriftGauges
+from rag.api.job_gauges import JobGauges
 from rag.api.metrics import Metrics
 from rag.api.parts import AppParts, Check
 from rag.api.probes import reach_index_server
@@ -21,6 +24,7 @@ from rag.db.engine import Database, open_database
 from rag.db.folder import DataFolder
 from rag.domain import Answer, Principal, Span
 from rag.embedding.minilm import load_embedder
+from rag.embedding.others import OtherEmbedders
 from rag.errors import PolicyUnreadable
 from rag.generation.choose import open_generator
 from rag.generation.extractive import ExtractiveGenerator
@@ -30,14 +34,16 @@ from rag.identity.authenticate import IdentityParts, PersonKnown
 from rag.identity.issuers import open_issuers
 from rag.identity.tokens import open_verifier
 from rag.index.lexical import LexicalEncoder
-from rag.index.publish import publish
 from rag.index.stores import IndexStores, open_stores
+from rag.index.upkeep import publish_tenant
 from rag.privacy.receipts import open_signer
 from rag.privacy.tenant import open_privacy
 from rag.query.account import Account
 from rag.query.answer import ClaimReady, Finished, ask
 from rag.query.cross_encoder import open_scorer
+from rag.query.feedback import give_feedback
 from rag.query.found import Found
+from rag.query.index_comparison import compare_indexes
 from rag.query.metrics import QueryMetrics
 from rag.query.parts import Options, QueryParts
 from rag.query.passages import OpenedPassage, open_passage
@@ -64,7 +70,7 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
         privacy = await asyncio.to_thread(open_privacy, settings)
         metrics = Metrics()
         embedder = CountedEmbedder(await asyncio.to_thread(load_embedder, settings.embedding), metrics.registry)
-        stores = open_stores(settings, embedder.dim)
+        stores = open_stores(settings, embedder.dim, embedder.digest)
         opened.push_async_callback(stores.close)
         publisher = Publisher(database, stores)
         if settings.index.kind == "embedded":
@@ -75,7 +81,8 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
         scorer = await asyncio.to_thread(open_scorer, settings.generator)
         audit = CountedAuditLog(await asyncio.to_thread(open_signer, settings), metrics.registry)
         snapshots = SnapshotCache()
-        read_states(metrics, settings, database, stores, generator)
+        ready = checks(settings, database)
+        read_states(metrics, settings, database, stores, generator, ready)
         query = QueryParts(
             database=database,
             snapshots=snapshots,
@@ -92,6 +99,7 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
             else ExtractiveGenerator(similarity, settings.generator.answer_threshold),
             metrics=QueryMetrics(metrics.registry),
             scorer=scorer,
+            others=OtherEmbedders(settings.embedding, lambda named: embedder.like(load_embedder(named))),
             tracing=tracing,
         )
         yield AppParts(
@@ -102,11 +110,13 @@ async def open_parts(settings: Settings, folder: DataFolder) -> AsyncIterator[Ap
             desk=desk_on(database, snapshots, audit),
             path=QueryPath(query),
             publish=publisher,
-            checks=checks(settings, database),
+            checks=ready,
             count_tokens=embedder.count_tokens,
             snapshots=snapshots,
             metrics=metrics,
             tracing=tracing,
+            compare_indexes=partial(compare_indexes, parts=query),
+            give_feedback=partial(give_feedback, parts=query),
         )
 
 
@@ -115,6 +125,10 @@ class QueryPath:
 
     def __init__(self, parts: QueryParts) -> None:
         self._parts = parts
+
+    @property
+    def parts(self) -> QueryParts:
+        return self._parts
 
     async def ask(self, question: str, principal: Principal, options: Options) -> AsyncIterator[str | Answer]:
         """Each claim's text as it is ready, or the words for "not found"; then the answer."""
@@ -146,7 +160,7 @@ class Publisher:
 
     async def __call__(self, tenant: str) -> Mapping[str, int]:
         with within(tenant):
-            return asdict(await publish(self._database, await self._stores.get(tenant), tenant))
+            return asdict(await publish_tenant(self._database, self._stores, tenant))
 
     async def catch_up(self) -> None:
         """Publish what an ingestion that was killed left waiting, and what a lost index no longer holds."""
@@ -172,9 +186,14 @@ def person_known(database: Database, snapshots: SnapshotCache) -> PersonKnown:
 
 
 def read_states(
-    metrics: Metrics, settings: Settings, database: Database, stores: IndexStores, generator: Generator
+    metrics: Metrics,
+    settings: Settings,
+    database: Database,
+    stores: IndexStores,
+    generator: Generator,
+    ready: Mapping[str, Check],
 ) -> None:
-    """Let `metrics` tell what can only be told when somebody looks."""
+    """Let `metrics` tell what can only be told when somebody looks; `ready` is what readiness depends on."""
 
     async def unsigned() -> float:
         with every_tenant():
@@ -191,7 +210,9 @@ def read_states(
         ),
         "ringfence_index_points": ("Chunks in the indexes that this process has opened.", points),
     }
-    metrics.before_reading = Readings(metrics.registry, readings, checks(settings, database)).refresh
+    jobs = JobGauges(metrics.registry, database)
+    drift = DriftGauges(metrics.registry, database)
+    metrics.before_reading = Readings(metrics.registry, readings, ready, (jobs.refresh, drift.refresh)).refresh
     metrics.registry.register(ModelServersCollector(generator if isinstance(generator, OpenAIGenerator) else None))
     metrics.built(settings)
 

@@ -1,6 +1,7 @@
 """Parts that count what they do, in place of the plain ones where a service runs."""
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,12 @@ class CountedEmbedder:
             registry=registry,
         )
         self._texts = Histogram("ringfence_embed_batch_texts", "Texts of one batch.", buckets=_TEXTS, registry=registry)
+
+    def like(self, other: Embedder) -> "CountedEmbedder":
+        """Another embedder, counted with this one."""
+        counted = copy(self)
+        counted._embedder = other
+        return counted
 
     @property
     def name(self) -> str:

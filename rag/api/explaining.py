@@ -5,21 +5,19 @@ the person and of the assistant that calls for her. The local operator may have 
 decided document by document in `rag.query.explanation`.
 """
 
-import asyncio
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from policies.administration import ADMINISTER, Administrator
-from policies.plan import DenyAll
+from policies.administration import Administrator
 from rag.api.caller import RequiredPrincipal, VerifiedBearer, record_denial
 from rag.api.parts import AppParts, state_of
+from rag.api.policy.authority import administers_something
 from rag.domain import Principal
 from rag.errors import Denied
 from rag.identity.authenticate import OPERATOR_ID
 from rag.identity.keys import Scope
 from rag.query.account import Account, Reader
-from rag.query.decide import plan_of
 
 
 async def wished_account(
@@ -60,4 +58,4 @@ WishedAccount = Annotated[Account | None, Depends(wished_account)]
 async def _administers(parts: AppParts, principal: Principal) -> bool:
     async with parts.desk.parts.reading() as session:
         snapshot = await parts.snapshots.get(session, principal.tenant)
-    return not isinstance(await asyncio.to_thread(plan_of, snapshot, principal, ADMINISTER), DenyAll)
+    return await administers_something(snapshot, principal)

@@ -6,10 +6,17 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from rag.api.caller import Administrator, NamedPrincipal, VerifiedBearer, administrator, is_loopback, verified_bearer
+from rag.api.caller import (
+    Administrator,
+    NamedPrincipal,
+    VerifiedBearer,
+    administrator,
+    is_loopback,
+    tenant_of,
+    verified_bearer,
+)
 from rag.api.logs import log
 from rag.api.parts import state_of
-from rag.errors import Misuse
 
 router = APIRouter()
 
@@ -33,11 +40,10 @@ async def me(bearer: VerifiedBearer, principal: NamedPrincipal) -> Response:
 @router.post("/api/v1/index/publish", operation_id="publish")
 async def publish(request: Request, bearer: Administrator) -> Response:
     """Make visible what was ingested into the caller's tenant; the operator names it in `X-Ringfence-Tenant`."""
-    if bearer.tenant is None:
-        raise Misuse("Say which tenant: X-Ringfence-Tenant.", code="tenant_required")
-    counts = await state_of(request).parts.publish(bearer.tenant)
+    tenant = tenant_of(bearer)
+    counts = await state_of(request).parts.publish(tenant)
     request.scope["ringfence.log"] |= dict(counts)
-    return JSONResponse({"tenant": bearer.tenant, **counts})
+    return JSONResponse({"tenant": tenant, **counts})
 
 
 @router.get("/livez", operation_id="livez")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 
@@ -14,11 +14,14 @@ from rag.api.queue import AnswerQueue
 from rag.audit.log import AuditLog
 from rag.db.engine import Database
 from rag.domain import Answer, Principal, Span
+from rag.errors import NotFound
 from rag.identity.authenticate import IdentityParts
 from rag.query.account import Account
+from rag.query.feedback import Feedback, Kept
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
+from rag.query.samples import Asked
 from rag.query.unmasking import GivenBack
 from rag.settings import Settings
 from rag.telemetry.tracing import NO_TRACING, Tracing
@@ -47,6 +50,34 @@ class QuestionPath(Protocol):
         ...
 
 
+class CompareIndexes(Protocol):
+    """Figures of both indexes of a tenant: `rag.query.index_comparison`, as the routes see it."""
+
+    async def __call__(
+        self, tenant: str, *, author: str, questions: Sequence[Asked], people: Sequence[str], sample: int
+    ) -> Mapping[str, Any]: ...
+
+
+class GiveFeedback(Protocol):
+    """`rag.query.feedback`, as the routes see it."""
+
+    async def __call__(self, given: Feedback, principal: Principal) -> Kept:
+        """Raises `NotFound` for an answer that does not exist and for one that is not hers, alike."""
+        ...
+
+
+async def no_answers(given: Feedback, principal: Principal) -> Kept:
+    """Feedback of an application that keeps none."""
+    raise NotFound("There is no such answer of yours, or it was given too long ago.")
+
+
+async def nothing_to_compare(
+    tenant: str, *, author: str, questions: Sequence[Asked], people: Sequence[str], sample: int
+) -> Mapping[str, Any]:
+    """The comparison of an application that has one index of each tenant only."""
+    raise NotFound("No index stands beside the live one here.")
+
+
 @dataclass(frozen=True, slots=True)
 class AppParts:
     """Everything the application needs. `publish` takes a tenant and returns counts; `checks` are for readiness."""
@@ -63,6 +94,8 @@ class AppParts:
     snapshots: SnapshotCache
     metrics: Metrics = field(default_factory=Metrics)
     tracing: Tracing = NO_TRACING
+    compare_indexes: CompareIndexes = nothing_to_compare
+    give_feedback: GiveFeedback = no_answers
 
     @property
     def public_url(self) -> str:

@@ -1,8 +1,11 @@
 """Whether the outside systems that the settings name answer. For readiness and for `ringfence doctor`."""
 
+import ssl
+
 import httpx
 
 from rag.errors import IndexUnavailable, Unavailable
+from rag.index.connection import trusted
 from rag.settings import GeneratorSettings, IndexSettings
 
 REACH_S = 3.0
@@ -16,7 +19,7 @@ async def reach_index_server(settings: IndexSettings) -> None:
         IndexUnavailable: it is not; says what it answered.
     """
     headers = {} if settings.api_key is None else {"api-key": settings.api_key.get_secret_value()}
-    answer = await _status(f"{(settings.url or '').rstrip('/')}/readyz", headers)
+    answer = await _status(f"{(settings.url or '').rstrip('/')}/readyz", headers, trusted(settings))
     if answer != "200":
         raise IndexUnavailable(f"The Qdrant server at {settings.url} is not ready ({answer}).")
 
@@ -46,14 +49,14 @@ async def _reach_one(base_url: str, settings: GeneratorSettings) -> None:
         raise Unavailable(f"The model server at {base_url} does not serve {settings.model}.")
 
 
-async def _status(url: str, headers: dict[str, str]) -> str:
+async def _status(url: str, headers: dict[str, str], verify: ssl.SSLContext | bool) -> str:
     try:
-        async with _client(headers) as client:
+        async with _client(headers, verify) as client:
             return str((await client.get(url)).status_code)
     except httpx.HTTPError as cause:
         return type(cause).__name__
 
 
-def _client(headers: dict[str, str]) -> httpx.AsyncClient:
+def _client(headers: dict[str, str], verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
     # Without the environment's proxies: keys go to the configured server and nowhere else.
-    return httpx.AsyncClient(headers=headers, timeout=REACH_S, trust_env=False)
+    return httpx.AsyncClient(headers=headers, timeout=REACH_S, trust_env=False, verify=verify)

@@ -7,33 +7,40 @@ at most every `FRESH_S` seconds, each within `READ_S`; what cannot be read says 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from rag.generation.model_server import State
 from rag.generation.openai_compatible import OpenAIGenerator
 
 FRESH_S = 10.0
 READ_S = 3.0
 
 Reading = Callable[[], Awaitable[float]]
-SERVER_STATES = ("ready", "resting", "breaker_half_open", "breaker_open", "unhealthy")
+SERVER_STATES: tuple[State, ...] = get_args(State)
 
 
 class Readings:
-    """`readings` are numbers by the name of their metric; `checks` are those of readiness, by part."""
+    """`readings` are numbers by the name of their metric; `checks` are those of readiness, by part.
+
+    `more` are gauges that read themselves, and say themselves what they could not read.
+    """
 
     def __init__(
         self,
         registry: CollectorRegistry,
         readings: Mapping[str, tuple[str, Reading]],
         checks: Mapping[str, Callable[[], Awaitable[None]]],
+        more: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._gauges = {name: Gauge(name, words, registry=registry) for name, (words, _) in readings.items()}
         self._readings = {name: reading for name, (_, reading) in readings.items()}
         self._checks = checks
+        self._more = more
         self._ready = Gauge(
             "ringfence_part_ready",
             "1 where a part of the service answers, as /readyz says.",
@@ -54,6 +61,7 @@ class Readings:
             answered = await asyncio.gather(*(_number(_as_reading(check)) for check in self._checks.values()))
             for part, number in zip(self._checks, answered, strict=True):
                 self._ready.labels(part).set(not math.isnan(number))
+            await asyncio.gather(*(_number(_as_reading(one)) for one in self._more))
             self._read_at = time.monotonic()
 
 

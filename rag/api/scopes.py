@@ -18,6 +18,7 @@ SCOPES: Mapping[str, frozenset[Scope]] = {
     "open_passage": _READING,
     "mcp": _READING,
     "unmask": frozenset({Scope.UNMASK}),
+    "feedback": frozenset({Scope.ASK}),
     "policy": _POLICY,
     "export_policy": _POLICY,
     "policy_history": _POLICY,
@@ -32,6 +33,7 @@ SCOPES: Mapping[str, frozenset[Scope]] = {
     "me": frozenset(Scope),
     "scim": frozenset({Scope.SCIM}),
     "publish": frozenset({Scope.PUBLISH}),
+    "compare_indexes": frozenset(),  # It asks for whomever it is told to: the operator's alone.
     "create_job": frozenset({Scope.JOBS}),
     "list_jobs": frozenset({Scope.JOBS}),
     "get_job": frozenset({Scope.JOBS}),

@@ -12,7 +12,7 @@ from rag.audit.store import AuditRecords
 
 PEOPLE = ("person", "subject", "author")
 """Fields of a body that say who did it."""
-DENIALS = frozenset({"denied", "passage_refused", "unmask_refused", "comparison_refused"})
+DENIALS = frozenset({"denied", "passage_refused", "unmask_refused", "comparison_refused", "feedback_refused"})
 """Kinds of records that the policy's or the identity check's no leaves."""
 
 

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.tables import EpochRow
 from rag.audit.checkpoint import Checkpoint, Link, Pruned, statement_digest
 from rag.audit.record import AuditRecord
-from rag.db.tables import AuditCheckpointRow, AuditPrunedRow, AuditRow
+from rag.db.tables import OF_ANSWERS, AuditCheckpointRow, AuditPrunedRow, AuditRow
 
 _FETCH = 500
 """Records held in memory at once while a whole chain is read."""
@@ -94,6 +94,20 @@ class AuditRecords:
             if len(rows) < _FETCH:
                 return
             statement = mine.where(AuditRow.sequence < rows[-1].sequence)
+
+    async def of_answer(self, tenant: str, answer: str, since: datetime | None) -> list[AuditRecord]:
+        """The records of kinds `question` and `answer` that name it, from `since` on, in order."""
+        mine = _COLUMNS.where(AuditRow.tenant == tenant, text(OF_ANSWERS)).order_by(AuditRow.sequence)
+        mine = mine if since is None else mine.where(AuditRow.at >= since)
+        named = mine.where(AuditRow.body.contains(f'"{answer}"', autoescape=True))
+        return [AuditRecord(*row) for row in await self._session.execute(named)]
+
+    async def of_answers(self, tenant: str, since: datetime, until: datetime) -> AsyncIterator[AuditRecord]:
+        """All of kinds `question` and `answer` from `since` to before `until`, in order."""
+        mine = _COLUMNS.where(AuditRow.tenant == tenant, text(OF_ANSWERS), AuditRow.at >= since, AuditRow.at < until)
+        rows = await self._session.stream(mine.order_by(AuditRow.at).execution_options(yield_per=_FETCH))
+        async for row in rows:
+            yield AuditRecord(*row)
 
     async def first_since(self, tenant: str, moment: datetime) -> int | None:
         """The sequence number of the first record that is not older."""

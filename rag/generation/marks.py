@@ -6,14 +6,14 @@ cache still finds the beginnings of prompts that it had.
 
 import re
 
+from rag.invisible import INVISIBLE
+
 MARK_CHARS = 9
 """A caret and eight hexadecimal digits."""
 UNKEYED_MARK = "^" + "0" * (MARK_CHARS - 1)
 """For prompts that are measured, not asked: there is no tenant whose key could make one."""
 
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e0fff]"
-)
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 
 
 def mark_of(digest: bytes) -> str:

@@ -6,6 +6,7 @@ tokens, names and negation are compared apart from it.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 TOKEN = re.compile(r"<[A-Z][A-Z0-9_]*>")
 """What stands for a masked value in the reading face."""
@@ -97,7 +98,8 @@ def pieces_of(text: str) -> list[str]:
 
 def number_of(piece: str) -> str | None:
     """The number that a lower-case piece is, in figures, or None."""
-    return _plain_number(piece) if _NUMBER.match(piece) else NUMBER_WORDS.get(piece)
+    # Most pieces are words: no number begins with a letter.
+    return _plain_number(piece) if not piece.isalpha() and _NUMBER.match(piece) else NUMBER_WORDS.get(piece)
 
 
 def content_of(text: str) -> Content:
@@ -139,6 +141,7 @@ def quantities_of(text: str) -> frozenset[str]:
     return content_of(text).numbers | (words & _FREQUENCIES) | ({"1"} if "one" in words else frozenset())
 
 
+@lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """A light, deterministic stem: plural and verb endings off, so that "requires" meets "required"."""
     word = word.removesuffix("'s").removesuffix("'")

@@ -7,13 +7,14 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
+from rag.invisible import INVISIBLE
+
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _EMOJI_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007f]+")
 """The flags of England, Scotland and Wales are spelled with tag characters."""
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\U0001d173-\U0001d17a]"
-)
+_SHAPING = "\u061c\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\ufff9-\ufffb\U0001d173-\U0001d17a"
+"""Not seen by themselves either: they direct, join or annotate the characters near them."""
+_INVISIBLE = re.compile(f"[{INVISIBLE}{_SHAPING}]")
 _SMUGGLED = re.compile("[\u200b-\u200d\u2060-\u2064\ufe00-\ufe0f\U000e0100-\U000e01ef]{8}")
 """So many of them in a row say something to a machine; none of them do to a reader."""
 _OVERRIDDEN = re.compile("[\u202d\u202e]")

@@ -1,7 +1,8 @@
 """Erasing a person: first a plan that changes nothing, then one transaction that destroys, remembers and signs.
 
     plan: tokens of the values named -> other spellings, parts that are hers alone -> where they stand -> directories
-    erase: delete the entries, leave the directories -> marks, so that no source brings them back -> signed receipt
+    erase: delete the entries, leave the directories, clear feedback -> marks, so that no source brings them back
+        -> signed receipt
 
 What stays: the tokens in stored texts, which nobody can turn back any more, and the words of the index, which are
 keyed digests too. Values that belong to her but were not named (her e-mail address, her telephone) stay as well.
@@ -22,6 +23,7 @@ from rag.privacy.configured import Change
 from rag.privacy.directory_erasure import Unlisted, unlist
 from rag.privacy.erased import Erased, batches
 from rag.privacy.erasure_plan import ErasurePlan
+from rag.privacy.feedback_erasure import forget_feedback
 from rag.privacy.receipts import Receipts, Signer, new_receipt_id
 from rag.privacy.vault import Vault, hold
 
@@ -66,7 +68,8 @@ async def erase(
     await Erased(session, plan.tenant).add(plan.marks, receipt, now)
     facts = _facts(plan, sealed.keys(), receipt, by=by, reason=reason, now=now)
     directories = [{"name": name, "digests": number} for name, number in sorted(unlisted.digests.items())]
-    text = signer.sign({**facts, "directories": directories})
+    feedback = await forget_feedback(session, plan, sealed.keys())
+    text = signer.sign({**facts, "directories": directories, "feedback": feedback})
     await Receipts(session, plan.tenant).add(receipt, now, text)
     return Erasure(receipt, text, tuple(sealed), tuple(sealed.values()), unlisted)
 

@@ -70,6 +70,7 @@ async def ask(
         async with metered(parts, principal, sources, count(question), request.max_tokens) as meter:
             work, begun = Work(principal, parts, retrieval, given, clock, options.account), False
             try:
+                await work.count_input()
                 async with aclosing(_drafts(request, retrieval, parts, work)) as drafts:
                     while (draft := await clock.timed("generate", anext(drafts, None))) is not None:
                         meter.add(work.written(draft))

@@ -16,8 +16,10 @@ from policies.snapshot import Snapshot
 from policies.store import PolicyError
 from policies.tenancy import every_tenant
 from rag.db.documents import Documents, LoadedChunk, epoch_and_labels
+from rag.db.index_versions import IndexVersion
 from rag.domain import Principal, ReadableChunk
 from rag.errors import IndexUnavailable, PolicyUnreadable, Unavailable
+from rag.query.live import still_live
 from rag.query.parts import QueryParts
 
 _log = logging.getLogger(__name__)
@@ -114,19 +116,43 @@ async def check_all(
 
 
 async def check_chunks(
-    parts: QueryParts, snapshot: Snapshot, principal: Principal, chunks: Collection[str]
+    parts: QueryParts,
+    snapshot: Snapshot,
+    principal: Principal,
+    chunks: Collection[str],
+    *,
+    searched: IndexVersion | None = None,
 ) -> tuple[dict[str, LoadedChunk], frozenset[str]]:
     """What the index named, as SQL has it: the chunks of visible versions, and which of them may be read.
 
+    `searched` is the index that named them: it must still be the live one.
+
     Raises:
+        IndexSwitched: it is not.
         PolicyUnreadable: it cannot be told.
     """
     async with parts.database.reading() as session:
         loaded = await load_chunks(session, principal.tenant, chunks)
+        # A switch takes everything of the index out of sight: one visible chunk says that there was none.
+        unseen = bool(chunks) and not any(found.current for found in loaded.values())
+        if searched is not None and unseen:
+            await still_live(session, principal.tenant, searched)
+    return await readable_of(snapshot, principal, loaded)
+
+
+async def readable_of(
+    snapshot: Snapshot, principal: Principal, loaded: Mapping[str, LoadedChunk]
+) -> tuple[dict[str, LoadedChunk], frozenset[str]]:
+    """The chunks of visible versions among `loaded`, and which of them may be read."""
     current = {chunk: found for chunk, found in loaded.items() if found.current}
     labels = [found.attributes for found in current.values()]
     decisions = await check_all(snapshot, principal.callers, "read", labels)
     return current, frozenset(chunk for chunk, found in current.items() if decisions[found.attributes].allowed)
+
+
+def as_readable(found: LoadedChunk, score: float = 0.0, similarity: float = 0.0) -> ReadableChunk:
+    """A chunk that was decided to be readable, on the labels that were decided on; see `ReadableChunk`."""
+    return ReadableChunk(found.chunk, found.attributes, found.attribute_version, found.title, score, similarity)
 
 
 async def other_tenants(parts: QueryParts, tenant: str, chunks: Collection[str]) -> frozenset[str]:

@@ -22,7 +22,7 @@ from rag.db.documents import LoadedChunk
 from rag.domain import Principal
 from rag.index.filter import access_of, size
 from rag.query.account import Account
-from rag.query.decide import check_all, load_chunks, load_document_labels, read_policy
+from rag.query.decide import check_all, load_chunks, load_document_labels, read_policy, readable_of
 from rag.query.explained import (
     Candidate,
     Drop,
@@ -67,7 +67,8 @@ async def explain(
         documents = {one.chunk.document for one in loaded.values()}
         labels = await load_document_labels(session, principal.tenant, documents)
     administrator = account.reader.administrator
-    sight = _Sight(await _readable(now, principal, loaded), await _administered(now, administrator, labels) & documents)
+    _, readable = await readable_of(now, principal, loaded)
+    sight = _Sight(readable, await _administered(now, administrator, labels) & documents)
     decisions = await check_all(
         retrieval.snapshot, principal.callers, "read", [one.attributes for one in account.current.values()]
     )
@@ -80,12 +81,6 @@ async def explain(
         other_tenants=len(account.others) if administrator.callers is None else None,
         judgements=tuple(_told(one, found=found) for one in account.judgements[:JUDGEMENTS_MAX]),
     )
-
-
-async def _readable(now: Snapshot, principal: Principal, loaded: Mapping[str, LoadedChunk]) -> frozenset[str]:
-    current = {chunk: one.attributes for chunk, one in loaded.items() if one.current}
-    decisions = await check_all(now, principal.callers, "read", list(current.values()))
-    return frozenset(chunk for chunk, attributes in current.items() if decisions[attributes].allowed)
 
 
 async def _administered(

@@ -35,6 +35,8 @@ class Retrieval:
     refused: tuple[str, ...] = ()
     noticed: tuple[str, ...] = ()
     flagged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cell: int | None = None
+    """Where in the embedding space the question lies, as `rag.query.cells` says; None where nothing was searched."""
     neighbours: Mapping[str, tuple[ReadableChunk, ...]] = field(default_factory=dict, repr=False)
     """By chunk, what may be read of what stands beside it, in the order of the text."""
 

@@ -8,12 +8,15 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from rag.domain import GuardCodes, ReadableChunk
+from rag.domain import GuardCodes, ReadableChunk, digest_of
 from rag.errors import Misuse
 from rag.injection.detect import codes_of
 from rag.injection.findings import Code
 from rag.privacy.unmask import stand_ins_in
 
+_REMEMBERED_MAX = 16_384
+_remembered: dict[bytes, tuple[str, ...]] = {}
+"""Codes by digest, no text: some 3 MB."""
 _NO_ORDERS = frozenset({Code.EXFILTRATION.value, Code.HIDDEN.value})
 _INVISIBLE_ALLOWED = "\n\r\t"
 _REMOVED = "[link removed]"
@@ -37,9 +40,21 @@ _ROUNDS = 8
 
 
 def noticed(chunks: Iterable[ReadableChunk]) -> dict[str, tuple[str, ...]]:
-    """The codes of each chunk that speaks to a model, by its id; computed anew, whatever ingestion said of it."""
-    found = {one.chunk.id: codes_of((one.title, one.chunk.heading, one.chunk.text)) for one in chunks}
+    """The codes of each chunk that speaks to a model, by its id; found here, whatever ingestion said of it."""
+    found = {one.chunk.id: _codes((one.title, one.chunk.heading, one.chunk.text)) for one in chunks}
     return {chunk: codes for chunk, codes in found.items() if codes}
+
+
+def _codes(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """What the detector says of the texts: remembered by their digest, as it says the same of the same for ever."""
+    key = digest_of(texts)
+    codes = _remembered.get(key)
+    if codes is None:
+        codes = codes_of(texts)
+        if len(_remembered) >= _REMEMBERED_MAX:
+            _remembered.clear()
+        _remembered[key] = codes
+    return codes
 
 
 def gives_orders(text: str) -> bool:

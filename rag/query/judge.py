@@ -32,6 +32,7 @@ class Judge:
         self._scorer = parts.scorer
         self._settings = parts.settings.generator
         self._evidence = tuple(map(Evidence, given))
+        self._flagged = tuple(one for one in self._evidence if one.given.passage.noticed)
         passages = (text for one in given for text in (one.passage.title, one.passage.text))
         self._outgoing = Outgoing(retrieval.privacy, [retrieval.question, *passages])
         self._marking = Marking(retrieval.question, given)
@@ -43,6 +44,7 @@ class Judge:
         written = draft.text
         if not verbatim:
             draft = await self._scanned(draft)
+        await self._know_orders()
         if draft.text in self._said:
             self._note(draft, Verdict.REMOVED, Objection.REPEATED)
             return None
@@ -71,6 +73,12 @@ class Judge:
         self._said.add(draft.text)
         self._note(draft, Verdict.MARKED, objection)
         return Judged(draft.text, ())
+
+    async def _know_orders(self) -> None:
+        """Which sentences of flagged passages speak to a model takes milliseconds a sentence: not in the loop."""
+        flagged, self._flagged = self._flagged, ()
+        if flagged:
+            await asyncio.to_thread(lambda: [one.orders for one in flagged])
 
     async def _scanned(self, draft: Draft) -> Draft:
         """Personal data that a generator wrote by itself becomes tokens, which no passage then supports."""

@@ -11,10 +11,10 @@ from dataclasses import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag.db.documents import Documents
-from rag.domain import Principal, ReadableChunk
+from rag.domain import Principal
 from rag.errors import PolicyUnreadable
 from rag.query.clock import StageClock
-from rag.query.decide import check_chunks
+from rag.query.decide import as_readable, check_chunks
 from rag.query.found import Retrieval
 from rag.query.guard import noticed
 from rag.query.parts import QueryParts
@@ -35,11 +35,7 @@ async def with_neighbours(
         beside = await _beside(hits, distance, principal.tenant, parts)
         wanted = {chunk for chunks in beside.values() for chunk in chunks} - set(hits)
         current, allowed = await check_chunks(parts, retrieval.snapshot, principal, wanted)
-    readable = {
-        chunk: ReadableChunk(found.chunk, found.attributes, found.attribute_version, found.title)
-        for chunk, found in current.items()
-        if chunk in allowed
-    }
+    readable = {chunk: as_readable(found) for chunk, found in current.items() if chunk in allowed}
     with clock.stage("guard"):
         flagged = await asyncio.to_thread(noticed, readable.values())
     for codes in flagged.values():

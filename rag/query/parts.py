@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.store import SnapshotCache
 from rag.db.engine import Database
+from rag.db.index_versions import IndexVersion
+from rag.embedding.others import EmbedderSource, NoOthers
 from rag.embedding.protocol import Embedder
 from rag.generation.protocol import Generator
 from rag.index.lexical import LexicalEncoder
@@ -21,9 +23,9 @@ from rag.telemetry.tracing import NO_TRACING, Tracing
 
 
 class TenantStores(Protocol):
-    """One index per tenant; `rag.index.stores.IndexStores` is the real one."""
+    """The indexes of each tenant; `rag.index.stores.IndexStores` is the real one."""
 
-    async def get(self, tenant: str) -> VectorStore: ...
+    async def get(self, tenant: str, index: IndexVersion = ...) -> VectorStore: ...
 
 
 class AuditWriter(Protocol):
@@ -34,7 +36,10 @@ class AuditWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueryParts:
-    """`fallback` answers when `generator` is unavailable; without it that is an error."""
+    """`fallback` answers when `generator` is unavailable; without it that is an error.
+
+    `embedder` is the one of the settings; `others` gives those of indexes that another one made.
+    """
 
     database: Database
     snapshots: SnapshotCache
@@ -48,6 +53,7 @@ class QueryParts:
     fallback: Generator | None = None
     metrics: QueryMetrics = field(default_factory=private_metrics)
     scorer: SupportScorer = field(default_factory=NoScorer)
+    others: EmbedderSource = field(default_factory=NoOthers)
     tracing: Tracing = NO_TRACING
 
 

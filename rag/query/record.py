@@ -102,6 +102,7 @@ class Recorder:
             "guard": {"question": list(retrieval.guard.question), "passages": list(retrieval.guard.passages)},
             "refused": list(retrieval.refused[:REFUSED_LISTED_MAX]),
             "refused_count": len(retrieval.refused),
+            "cell": retrieval.cell,
         }
 
     def _digest(self, purpose: str, text: str) -> str:

@@ -6,6 +6,7 @@ guard -> plan -> mask -> search with the filter in every branch -> check each hi
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from policies.plan import Conditions, DenyAll
@@ -14,16 +15,17 @@ from rag.db.documents import LoadedChunk
 from rag.domain import Principal, ReadableChunk
 from rag.index.store import Hits, Query
 from rag.injection.detect import codes_of
-from rag.privacy.masked import MaskedText
 from rag.query.account import Account
 from rag.query.budget import count_chunks, labels_of
+from rag.query.cells import PURPOSE, cell_of
 from rag.query.clock import StageClock
-from rag.query.decide import check_chunks, other_tenants, plan_of, read_policy, still_readable
+from rag.query.decide import as_readable, check_chunks, other_tenants, plan_of, read_policy, still_readable
 from rag.query.explanation import explain
 from rag.query.facts import plan_facts
 from rag.query.found import Found, Retrieval
 from rag.query.guard import check_question, noticed
 from rag.query.known import known_values
+from rag.query.live import IndexSwitched, OpenIndex, live_index, open_index
 from rag.query.parts import QueryParts
 from rag.query.record import Recorder
 from rag.query.rerank import fuse, rerank, similarities
@@ -33,6 +35,9 @@ _log = logging.getLogger(__name__)
 
 REFETCH_FACTOR = 4
 """When dropped hits leave fewer chunks than wanted, the search is repeated once with this many times the candidates."""
+
+SWITCHES_MAX = 2
+"""Switches to another index that one question outlives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,34 +94,55 @@ async def retrieve(
     clock: StageClock,
     account: Account | None = None,
 ) -> Retrieval:
-    """The path up to the reranked chunks. Whoever calls it writes the record."""
+    """The path up to the reranked chunks. Whoever calls it writes the record.
+
+    All of it in one index: where another becomes the live one meanwhile, it is begun anew.
+    """
     clock.count("check", hits=0, allowed=0, refused=0)
     with clock.stage("guard"):
         text = check_question(question, parts.settings.service.question_chars_max)
         codes = codes_of([text])
         parts.metrics.noticed("question", codes)
+    for _ in range(SWITCHES_MAX):
+        with suppress(IndexSwitched):
+            return await _retrieve(text, codes, principal, parts, limit, clock, account)
+    return await _retrieve(text, codes, principal, parts, limit, clock, account)
+
+
+async def _retrieve(
+    text: str,
+    codes: tuple[str, ...],
+    principal: Principal,
+    parts: QueryParts,
+    limit: int,
+    clock: StageClock,
+    account: Account | None,
+) -> Retrieval:
     with clock.stage("plan"):
         async with parts.database.glance() as session:
             snapshot = await read_policy(parts, session, principal.tenant)
+            live = await live_index(session, principal.tenant)
         decided = plan_of(snapshot, principal)
     if clock.traced:
         clock.tell("plan", plan_facts(decided, snapshot.epoch))
     with clock.stage("mask"):
         async with parts.database.reading() as session:
             privacy = await parts.privacy.for_tenant(session, principal.tenant)
-        known = await known_values(text, privacy, decided, snapshot, principal, parts)
+        known = await known_values(text, privacy, decided, snapshot, principal, parts, live)
         masked = await asyncio.to_thread(privacy.mask_question, text, known)
     if isinstance(decided, DenyAll):
         # Nothing may be read, so nothing is asked: not even how long the index would take says anything.
         return Retrieval(masked.reading, privacy, snapshot, decided, (), noticed=codes)
-    clock.tell("embed", embeddings(parts.embedder.name, parts.embedder.dim))
+    index = await open_index(live, principal.tenant, parts)
+    clock.tell("embed", embeddings(index.embedder.name, index.embedder.dim))
     with clock.stage("embed"):
-        query = await asyncio.to_thread(_query, masked, parts)
+        query = await asyncio.to_thread(index.query, masked, parts)
     candidates = max(parts.settings.index.candidates, limit)
-    batch = await _search_checked(query, principal, parts, snapshot, decided, candidates, clock)
+    batch = await _search_checked(query, index, principal, parts, snapshot, decided, candidates, clock)
     again = len(batch.chunks) < limit and batch.more
     if again:
-        batch = await _search_checked(query, principal, parts, snapshot, decided, candidates * REFETCH_FACTOR, clock)
+        candidates *= REFETCH_FACTOR
+        batch = await _search_checked(query, index, principal, parts, snapshot, decided, candidates, clock)
     with clock.stage("rerank"):
         ranked = rerank(masked.reading, batch.chunks, limit if account is None else None)
         chunks = ranked[:limit]
@@ -130,16 +156,13 @@ async def retrieve(
         flagged = await asyncio.to_thread(noticed, chunks)
         for found in flagged.values():
             parts.metrics.noticed("passage", found)
-    return Retrieval(masked.reading, privacy, snapshot, decided, chunks, batch.refused, codes, flagged)
-
-
-def _query(masked: MaskedText, parts: QueryParts) -> Query:
-    face = masked.index_face()
-    return Query(parts.embedder.embed_query(face), parts.lexical.encode_query(face))
+    cell = None if query.dense is None else cell_of(query.dense, privacy.digest(PURPOSE))
+    return Retrieval(masked.reading, privacy, snapshot, decided, chunks, batch.refused, codes, flagged, cell)
 
 
 async def _search_checked(
     query: Query,
+    index: OpenIndex,
     principal: Principal,
     parts: QueryParts,
     snapshot: Snapshot,
@@ -149,11 +172,10 @@ async def _search_checked(
 ) -> _Batch:
     clock.tell("search", data_source(principal.tenant))
     with clock.stage("search"):
-        store = await parts.stores.get(principal.tenant)
-        hits = await store.search(decided, query, limit=candidates)
+        hits = await index.store.search(decided, query, limit=candidates)
     with clock.stage("check"):
         scores = fuse(hits)
-        current, allowed = await check_chunks(parts, snapshot, principal, scores)
+        current, allowed = await check_chunks(parts, snapshot, principal, scores, searched=index.version)
     others = await _report_unknown([chunk for chunk in scores if chunk not in current], principal.tenant, parts)
     refused = tuple(chunk for chunk in scores if chunk in current and chunk not in allowed)
     _report_refused(refused, current, principal.tenant, snapshot.epoch, parts)
@@ -161,21 +183,12 @@ async def _search_checked(
     clock.count("check", hits=len(scores), allowed=len(allowed), refused=len(refused))
     cosine = similarities(hits)
     chunks = tuple(
-        _readable(current[chunk], score, cosine.get(chunk, 0.0)) for chunk, score in scores.items() if chunk in allowed
+        as_readable(current[chunk], score, cosine.get(chunk, 0.0))
+        for chunk, score in scores.items()
+        if chunk in allowed
     )
     more = max(len(hits.dense), len(hits.lexical)) >= candidates
     return _Batch(chunks, refused, more, hits, scores, current, others)
-
-
-def _readable(found: LoadedChunk, score: float, similarity: float) -> ReadableChunk:
-    return ReadableChunk(
-        chunk=found.chunk,
-        attributes=found.attributes,
-        attribute_version=found.attribute_version,
-        title=found.title,
-        score=score,
-        similarity=similarity,
-    )
 
 
 async def _report_unknown(chunks: Sequence[str], tenant: str, parts: QueryParts) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """A claim, and when sentences support it: its words are there, and its numbers, names, tokens and negation agree."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rag.generation.words import Content, content_of, word_set
@@ -45,8 +45,7 @@ class Statement:
         """How well the sentences together, under their heading, support it, 0..1; None when they do not."""
         if self.objection(sentences, around) is not None:
             return None
-        own = frozenset[str]().union(*(one.content.words for one in sentences))
-        return len(self.content.words & own) / len(self.content.words)
+        return self._share(_words_of(sentences))
 
     def objection(self, sentences: Sequence[Read], around: Content) -> Objection | None:
         """The first thing that tells against these sentences as support, in the order of `Objection`; None: nothing."""
@@ -55,16 +54,18 @@ class Statement:
             return Objection.EMPTY
         if not self._draws_on_each(sentences):
             return Objection.JOINED
-        own = frozenset[str]().union(*(one.content.words for one in sentences))
-        own_share = len(claim.words & own) / len(claim.words)
-        share = len(claim.words & (own | around.words)) / len(claim.words)
-        if share < COVERAGE_MIN or own_share < OWN_COVERAGE_MIN:
+        own = _words_of(sentences)
+        if self._share(own | around.words) < COVERAGE_MIN or self._share(own) < OWN_COVERAGE_MIN:
             return Objection.WORDS
         told = self._other_particulars([one.content for one in sentences], own, around)
         if told not in (None, Objection.FIGURE):
             return told
         # A number that stands elsewhere is often one with another unit or bound, which says more.
         return disagreement(self.particulars, [one.particulars for one in sentences]) or told
+
+    def _share(self, words: frozenset[str]) -> float:
+        """Of its content words, which are there, 0..1."""
+        return len(self.content.words & words) / len(self.content.words)
 
     def _draws_on_each(self, sentences: Sequence[Read]) -> bool:
         """False where a second sentence lends nothing but a name or a number: it is then about something else.
@@ -73,7 +74,7 @@ class Statement:
         """
         particular = self.content.particular | self.particulars.capitals
         for at, one in enumerate(sentences):
-            others = frozenset[str]().union(*(s.content.words for s in sentences if s is not one))
+            others = _words_of(s for s in sentences if s is not one)
             lent = (self.content.words & one.content.words) - others
             continued = any(_goes_on(following) for following in sentences[at + 1 : at + 2])
             if len(sentences) > 1 and not (lent - particular or (lent and continued)):
@@ -101,6 +102,10 @@ class Statement:
         if claim.negated != nearest.negated:
             return Objection.NEGATION
         return Objection.LIMIT if claim.limits != nearest.limits else None
+
+
+def _words_of(sentences: Iterable[Read]) -> frozenset[str]:
+    return frozenset[str]().union(*(one.content.words for one in sentences))
 
 
 def _figures(text: str) -> tuple[Content, ...]:

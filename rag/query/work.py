@@ -1,5 +1,6 @@
 """One answer in the making: claims verified, decided again, recorded and unmasked, each before it leaves."""
 
+import asyncio
 import secrets
 from dataclasses import dataclass, field
 
@@ -88,12 +89,17 @@ class Work:
         clock.count("prompt", sources=len(given))
         clock.count("verify", claims=0, removed=0)
         clock.tell("generate", chat(self._model))
-        if clock.traced:
-            asked = [retrieval.question, *(one.passage.text for one in given)]
-            clock.count("generate", input_tokens=sum(map(parts.embedder.count_tokens, asked)))
+        self._asked = [retrieval.question, *(one.passage.text for one in given)] if clock.traced else []
 
     def use(self, generator: Generator, model: str) -> None:
         self._generator, self._model = generator, model
+
+    async def count_input(self) -> None:
+        """For a trace: tokens of what the generator is given, in the vocabulary of the embedder. Takes milliseconds."""
+        if self._asked:
+            count = self._parts.embedder.count_tokens
+            tokens = await asyncio.to_thread(lambda: sum(map(count, self._asked)))
+            self._clock.count("generate", input_tokens=tokens)
 
     def written(self, draft: Draft) -> int:
         """Count what the generator wrote, in tokens of the embedder's vocabulary."""

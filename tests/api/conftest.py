@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,9 @@ from rag.identity.authenticate import IdentityParts
 from rag.identity.keys import USUAL, Scope
 from rag.identity.store import ApiKeys
 from rag.identity.tokens import TokenVerifier
-from rag.privacy.guesses import load_model
+from rag.limit_settings import LimitSettings
 from rag.query.account import Account
+from rag.query.feedback import Feedback, Kept
 from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
@@ -45,6 +45,7 @@ from rag.query.unmasking import GivenBack
 from rag.settings import IngestionSettings, ServiceSettings, Settings, SourceSettings
 from tests.api import administered
 from tests.api.administered import Speaker
+from tests.models import loaded_once
 
 SECRET = b"s" * 32
 OPERATOR = "rfop_" + "o" * 43
@@ -120,18 +121,13 @@ class ScriptedPath:
         return GivenBack(document, dict.fromkeys(tokens, PASSAGE.text), ())
 
 
-_load_model = cache(load_model)
 _TLS = ssl.create_default_context()
 """Read once: each client would read the certificates of the world anew, which no test uses."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_language_model() -> Iterator[None]:
-    """Commands that run in this process share the language model, which takes a second to load. Whoever loads it
-    verifies its files first, every time."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("recognize", "explain"):
-            patch.setattr(f"rag.privacy.{module}.load_model", _load_model)
+def models_loaded_once() -> Iterator[None]:
+    with loaded_once():
         yield
 
 
@@ -161,6 +157,11 @@ def parts(database: Database, path: ScriptedPath, settings: Settings) -> AppPart
     async def fine() -> None:
         return None
 
+    async def feedback(given: Feedback, principal: Principal) -> Kept:
+        if principal.person != "user:ann":
+            raise NotFound("There is no such answer of yours, or it was given too long ago.")
+        return Kept(changed=False, comment=bool(given.comment), question=given.question is not None)
+
     tokens = TokenVerifier(SECRET, "HS256", audience="ringfence", issuer=None)
     return AppParts(
         settings=settings,
@@ -173,6 +174,7 @@ def parts(database: Database, path: ScriptedPath, settings: Settings) -> AppPart
         checks={"database": fine},
         count_tokens=lambda text: len(text.split()),
         snapshots=SnapshotCache(),
+        give_feedback=feedback,
     )
 
 
@@ -211,6 +213,11 @@ async def bearers(database: Database) -> Bearers:
             editor=await made("assistant:editor", may_name_people=True),
             provisioner=await made("assistant:okta", scopes={Scope.SCIM}),
         )
+
+
+def with_limits(parts: AppParts, **limits: Any) -> AppParts:
+    """The same application, with these limits and otherwise the usual ones."""
+    return replace(parts, settings=parts.settings.model_copy(update={"limits": LimitSettings(**limits)}))
 
 
 Serve = Callable[[AppParts], Awaitable[str]]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -31,9 +32,11 @@ BODIES: list[tuple[str, Mapping[str, Any]]] = [
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data_dir(tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder whose log has a record for each of six days, the newest of today."""
     folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    shutil.copyfile(migrated_file, folder / "ringfence.db")
     monkeypatch.setenv("RINGFENCE_DATA_DIR", str(folder))
 
     async def fill() -> None:

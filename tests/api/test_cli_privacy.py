@@ -22,7 +22,7 @@ from rag.privacy.keys import existing_tenant_keys
 from rag.privacy.vault import Vault
 from rag.settings import Settings
 from tests.api.test_cli import COMMANDS, run
-from tests.copies import copy_folder
+from tests.copies import bytes_written, copy_folder
 
 T = TypeVar("T")
 TENANT = ("--tenant", "acme")
@@ -93,7 +93,7 @@ def sealed(data_dir: Path) -> set[bytes]:
 def every_byte(data_dir: Path) -> bytes:
     """Of every file below the folder: database, write-ahead log, index shards, keys. Long runs of zeros are cut."""
     files = [path for path in sorted(data_dir.rglob("*")) if path.is_file()]
-    return b"\0".join(re.sub(rb"\0{256,}", bytes(256), path.read_bytes()) for path in files)
+    return b"\0".join(re.sub(rb"\0{256,}", bytes(256), bytes_written(path)) for path in files)
 
 
 def erase(capsys: pytest.CaptureFixture[str], *arguments: str, expect: int = 0) -> dict[str, Any]:

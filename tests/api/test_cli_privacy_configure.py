@@ -20,9 +20,10 @@ from rag.privacy.keys import existing_tenant_keys
 from rag.privacy.known_values import forms_of, known_values_key
 from rag.privacy.operators import Operator
 from rag.settings import Settings
-from tests.api.test_cli import COMMANDS, ROOT, run
+from tests.api.test_cli import COMMANDS, run
 from tests.api.test_cli_privacy import every_byte, on_database
 from tests.copies import copy_folder
+from tests.declared import write_entry_points
 
 TENANT = ("--tenant", "acme")
 FILES = {
@@ -67,13 +68,7 @@ def place(ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The package's own entry points, whatever an earlier installation wrote down."""
-    declared = (ROOT / "pyproject.toml").read_text().partition('[project.entry-points."ringfence.privacy"]')[2]
-    lines = declared.partition("\n[")[0].replace('"', "")
-    info = tmp_path / "site" / "ringfence_commands-0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ringfence-commands\nVersion: 0\n")
-    (info / "entry_points.txt").write_text(f"[ringfence.privacy]{lines}\n")
-    monkeypatch.syspath_prepend(str(info.parent))
+    monkeypatch.syspath_prepend(str(write_entry_points(tmp_path / "site")))
     assert {one.name for one in metadata.entry_points(group="ringfence.privacy")} == {"scan", "review"}
 
 
@@ -96,9 +91,9 @@ def test_a_directory_is_imported_masks_and_leaves_no_value_on_disk(
     assert made["broken"] == [{"line": 3, "reason": "the PERSON is a formula"}]
     assert (made["version"], made["values"]["PERSON"], made["to_be_masked_again"]) == (1, 2, 2)
     (place / "people.csv").unlink()
-    files = [one for one in (place / "data").rglob("*") if one.is_file()]
-    assert any(b"masking_directory" in one.read_bytes() for one in files)
-    assert [word for one in files for word in UNSEEN if word in one.read_bytes().lower()] == []
+    stored = every_byte(place / "data").lower()
+    assert b"masking_directory" in stored
+    assert [word for word in UNSEEN if word in stored] == []
     assert ingest(capsys, place) == {"changed": 2}
     assert as_json(capsys, "configure", "status")["to_be_masked_again"] == 0
     listed = as_json(capsys, "directory", "list")["directories"]
@@ -115,15 +110,18 @@ def test_a_person_of_a_directory_is_erased_from_it_and_no_file_holds_her_digests
     as_json(capsys, "directory", "import", "people.csv", *COLUMNS, expect=3)
     ingest(capsys, place)
     name, digests = "Quillon Marrowby", records_of(place / "data", "PERSON", "Quillon Marrowby")
-    assert all(one in every_byte(place / "data") for one in digests)
+    stored = every_byte(place / "data")
+    assert all(one in stored for one in digests)
     options = ("--value", name, "--reason", "request 17")
     assert as_json(capsys, "erase", *options, "--dry-run")["listed"] == {"people": len(digests)}
-    assert all(one in every_byte(place / "data") for one in digests)
+    stored = every_byte(place / "data")
+    assert all(one in stored for one in digests)
     erased = as_json(capsys, "erase", *options, "--yes")
     assert (erased["erased"], erased["listed"], erased["scrubbed"]) == ([], {"people": len(digests)}, True)
     assert erased["receipt"]["directories"] == [{"name": "people", "digests": len(digests)}]
     assert erased["to_be_masked_again"] == 2
-    assert not [one for one in digests if one in every_byte(place / "data")]
+    stored = every_byte(place / "data")
+    assert not [one for one in digests if one in stored]
     assert as_json(capsys, "directory", "list")["directories"][0]["values"]["PERSON"] == 1
     again = as_json(capsys, "directory", "import", "people.csv", *COLUMNS, expect=3)["broken"]
     assert again[1] == {"line": 4, "reason": "the PERSON was erased"}

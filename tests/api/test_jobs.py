@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import update
 
-from rag.api import jobs as routes
+from rag.api import job_events
 from rag.audit.log import AuditLog
 from rag.db.engine import Database
 from rag.db.job_table import JobRow, JobState
+from rag.identity.store import ApiKeys
 from tests.api.conftest import Bearers
 
 JOBS = "/api/v1/jobs"
@@ -111,7 +113,7 @@ async def test_a_dead_job_is_retried_a_queued_one_cancelled_and_not_the_other_wa
 async def test_events_tell_of_each_change_and_end_with_the_job(
     admin: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "EVERY_S", 0.01)
+    monkeypatch.setattr(job_events, "EVERY_S", 0.01)
     job = (await created(admin))["id"]
     async with asyncio.timeout(20), admin.stream("GET", f"{JOBS}/{job}/events") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -129,11 +131,33 @@ async def test_events_tell_of_each_change_and_end_with_the_job(
 
 
 async def test_a_stream_that_never_ends_is_ended(admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "EVERY_S", 0.01)
-    monkeypatch.setattr(routes, "EVENTS_S_MAX", 0.05)
-    monkeypatch.setattr(routes, "QUIET_S", 0.0)
+    monkeypatch.setattr(job_events, "EVERY_S", 0.01)
+    monkeypatch.setattr(job_events, "EVENTS_S_MAX", 0.05)
+    monkeypatch.setattr(job_events, "QUIET_S", 0.0)
     job = (await created(admin))["id"]
     async with asyncio.timeout(20), admin.stream("GET", f"{JOBS}/{job}/events") as response:
         text = (await response.aread()).decode()
     assert text.count("event: job") == 1
     assert ": still at it" in text
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["at the next event", "while nothing happens"])
+async def test_a_revoked_key_ends_its_stream(
+    silent: bool, admin: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_events, "EVERY_S", 0.01)
+    monkeypatch.setattr(job_events, "VERIFIED_S", 0.02 if silent else 600)
+    job = (await created(admin))["id"]
+    async with asyncio.timeout(20), admin.stream("GET", f"{JOBS}/{job}/events") as response:
+        lines = response.aiter_lines()
+        assert await anext(lines) == "event: job"
+        await anext(lines)
+        async with database.unit_of_work() as session:
+            [key] = [key for key in await ApiKeys(session).list("acme") if key.administrator]
+            await ApiKeys(session).revoke(key.id, now=datetime.now(UTC))
+        if not silent:
+            await change(database, job, state=JobState.RUNNING, done=1, total=2)
+        rest = [line async for line in lines if line]
+    assert rest[0] == "event: error"
+    assert json.loads(rest[1].removeprefix("data: "))["code"] == "unauthenticated"
+    assert len(rest) == 2, "of the change she is told nothing"

@@ -18,10 +18,9 @@ from rag.domain import Answer
 from rag.errors import GeneratorUnavailable, Limited
 from rag.identity.keys import Scope
 from rag.identity.store import ApiKeys
-from rag.limit_settings import LimitSettings
 from tests.api.administered import records
 from tests.api.agents import MODERN, agent, code_of, post, tool_call
-from tests.api.conftest import TEXT, Bearers, ScriptedPath, serving, the_answer
+from tests.api.conftest import TEXT, Bearers, ScriptedPath, serving, the_answer, with_limits
 
 LINK = "http://127.0.0.1:8080/api/v1/documents/doc_a/versions/ver_a/passage?start=10&end=34"
 
@@ -33,10 +32,6 @@ def links(result: mcp_types.CallToolResult) -> list[str]:
 def text(result: mcp_types.CallToolResult) -> str:
     assert isinstance(result.content[0], mcp_types.TextContent)
     return result.content[0].text
-
-
-def with_limits(parts: AppParts, **limits: Any) -> AppParts:
-    return replace(parts, settings=parts.settings.model_copy(update={"limits": LimitSettings(**limits)}))
 
 
 def test_every_tool_says_what_a_key_must_be_meant_for() -> None:
@@ -61,6 +56,8 @@ async def test_an_agent_finds_the_tools_searches_and_gets_cited_answers(
     record = answered.structured_content
     assert (record["text"], record["found"], record["epoch"]) == (TEXT, True, 7)
     assert [citation["number"] for citation in record["citations"]] == [1, 2]
+    assert [claim["supported"] for claim in record["claims"]] == [True, True]
+    assert record["guard"] == {"question": [], "passages": []}
     assert text(answered).startswith(
         "Annual leave is 28 days. [1] It must be taken by March. [1][2]\n\n[1] Leave, page 2"
     )

@@ -4,24 +4,32 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text, update
+from sqlalchemy.exc import SQLAlchemyError
 
+from ingestion.worker_door import WorkerMetrics
 from policies.rules import Rule
 from policies.store import Edit, PolicyStore
 from rag.api.app import create_app
-from rag.api.composition import read_states
+from rag.api.composition import checks, read_states
 from rag.api.counted import CountedAuditLog, CountedEmbedder
+from rag.api.job_gauges import JobGauges
 from rag.api.metrics import Metrics
 from rag.api.parts import AppParts
 from rag.api.readings import Readings
 from rag.audit.record import UnfitRecord
 from rag.audit.store import AuditCheckpoints
 from rag.db.engine import Database
+from rag.db.job_table import SYNC, JobRow, JobState
+from rag.db.jobs import Jobs, NewJob
 from rag.domain import Timings
 from rag.generation.openai_compatible import OpenAIGenerator
 from rag.index.stores import open_stores
@@ -56,7 +64,9 @@ FIXED_LABELS = {
     "fault",
     "server",
     "state",
+    "end",
     "where",
+    "series",
 }
 BUILD_LABELS = {"version", "python", "index", "generator"}
 
@@ -86,7 +96,8 @@ def everything(database: Database, tmp_path: Path) -> Metrics:
     QueryMetrics(metrics.registry)
     CountedAuditLog(None, metrics.registry)
     CountedEmbedder(CountingEmbedder(), metrics.registry)
-    read_states(metrics, settings, database, open_stores(settings, 8), servers)
+    WorkerMetrics(metrics.registry)
+    read_states(metrics, settings, database, open_stores(settings, 8), servers, checks(settings, database))
     return metrics
 
 
@@ -132,12 +143,13 @@ def test_every_alert_says_what_is_wrong_what_to_do_and_whom_to_wake() -> None:
 
 
 async def test_states_are_read_when_somebody_looks_and_one_that_fails_hides_no_other(everything: Metrics) -> None:
-    text = (await everything.exposition()).decode()
-    assert 'ringfence_part_ready{part="policy"} 1.0' in text
-    assert "ringfence_index_points 0.0" in text
-    assert 'ringfence_model_server_state{server="a:1",state="ready"} 1.0' in text
-    assert 'ringfence_model_server_state{server="b:2",state="unhealthy"} 0.0' in text
-    assert 'generator="extractive",index="embedded"' in text
+    told = (await everything.exposition()).decode()
+    assert 'ringfence_part_ready{part="policy"} 1.0' in told
+    assert "ringfence_index_points 0.0" in told
+    assert 'ringfence_jobs{state="dead"} 0.0' in told
+    assert 'ringfence_model_server_state{server="a:1",state="ready"} 1.0' in told
+    assert 'ringfence_model_server_state{server="b:2",state="unhealthy"} 0.0' in told
+    assert 'generator="extractive",index="embedded"' in told
 
     async def fails() -> float:
         raise OSError("no such table")
@@ -151,6 +163,50 @@ async def test_states_are_read_when_somebody_looks_and_one_that_fails_hides_no_o
     assert str(registry.get_sample_value("bad")) == "nan"
     assert registry.get_sample_value("good") == 3
     assert registry.get_sample_value("ringfence_part_ready", {"part": "policy"}) == 0
+
+
+async def test_the_queue_is_told_in_numbers_by_state_and_code(any_database: Database) -> None:
+    registry = CollectorRegistry()
+    gauges = JobGauges(registry, any_database)
+    now, read = datetime.now(UTC), registry.get_sample_value
+    states: dict[str, dict[str, Any]] = {
+        "new": {"run_after": now - timedelta(seconds=90)},
+        "later": {"attempts": 2, "run_after": now + timedelta(hours=1)},
+        "worked on": {"state": JobState.RUNNING, "attempts": 1, "lease_until": now + timedelta(hours=1)},
+        "left alone": {"state": JobState.RUNNING, "attempts": 3, "lease_until": now - timedelta(hours=1)},
+        "given up": {"state": JobState.DEAD, "attempts": 5, "reason": "source_unreadable"},
+    }
+    async with any_database.unit_of_work() as session:
+        for number, columns in enumerate(states.values()):
+            job, _ = await Jobs(session).enqueue(NewJob(f"tenant{number}", SYNC, "docs"))
+            await session.execute(update(JobRow).where(JobRow.id == job.id).values(**columns))
+    await gauges.refresh()
+    counts = {state.value: (2, 2) if state is JobState.QUEUED else (0, 0) for state in JobState}
+    for state, expected in (counts | {"running": (2, 4), "dead": (1, 5)}).items():
+        assert read("ringfence_jobs", {"state": state}) == expected[0]
+        assert read("ringfence_jobs_attempts", {"state": state}) == expected[1]
+    assert 90 <= (read("ringfence_jobs_oldest_queued_seconds") or 0) < 3000
+    assert read("ringfence_jobs_leases_expired") == 1
+    dead = {"code": "source_unreadable"}
+    assert read("ringfence_jobs_dead", dead) == 1
+    async with any_database.unit_of_work() as session:
+        await session.execute(update(JobRow).values(state=JobState.DONE))
+    await gauges.refresh()
+    assert read("ringfence_jobs_dead", dead) is None
+    assert read("ringfence_jobs_oldest_queued_seconds") == 0
+
+
+async def test_a_queue_that_cannot_be_read_is_not_a_number(database: Database) -> None:
+    registry = CollectorRegistry()
+    gauges = JobGauges(registry, database)
+    await gauges.refresh()
+    assert registry.get_sample_value("ringfence_jobs_leases_expired") == 0
+    async with database.unit_of_work() as session:
+        await session.execute(text("ALTER TABLE job RENAME TO gone"))
+    with pytest.raises(SQLAlchemyError):
+        await gauges.refresh()
+    assert str(registry.get_sample_value("ringfence_jobs_leases_expired")) == "nan"
+    assert str(registry.get_sample_value("ringfence_jobs", {"state": "dead"})) == "nan"
 
 
 async def test_audit_records_failures_and_what_is_not_signed_are_counted(database: Database) -> None:

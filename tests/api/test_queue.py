@@ -1,7 +1,6 @@
 """Answers at once: nobody has more than the limit, who must wait gets a turn or a clear refusal, no tenant starves."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,7 +12,7 @@ from rag.api.queue import AnswerQueue, Slot
 from rag.domain import Principal, PrincipalSource
 from rag.errors import Limited, Unavailable
 from rag.limit_settings import LimitSettings
-from tests.api.conftest import Bearers, ScriptedPath, serving
+from tests.api.conftest import Bearers, ScriptedPath, serving, with_limits
 from tests.api.test_openai_client import QUESTION, official
 
 
@@ -159,10 +158,6 @@ async def test_who_leaves_the_queue_keeps_no_place(moment: str) -> None:
     (await opened.enter(person("dan"))).release()
 
 
-def narrow(parts: AppParts, **limits: Any) -> AppParts:
-    return replace(parts, settings=parts.settings.model_copy(update={"limits": LimitSettings(**limits)}))
-
-
 def question(bearer: str, *, stream: bool) -> dict[str, Any]:
     body = {"model": "ringfence", "messages": QUESTION, "stream": stream}
     return {"url": "/v1/chat/completions", "json": body, "headers": {"Authorization": f"Bearer {bearer}"}}
@@ -172,7 +167,7 @@ async def test_a_stream_holds_its_place_until_its_caller_leaves(
     parts: AppParts, bearers: Bearers, path: ScriptedPath
 ) -> None:
     path.hang_after = 1
-    few = narrow(parts, person_answers_at_once=1, queue_wait_s=0.2)
+    few = with_limits(parts, person_answers_at_once=1, queue_wait_s=0.2)
     async with serving(few) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
         async with client.stream("POST", **question(bearers.person, stream=True)) as held:
             assert held.status_code == 200
@@ -193,7 +188,7 @@ async def test_a_stream_holds_its_place_until_its_caller_leaves(
 async def test_whole_answers_and_failed_ones_give_their_place_back(
     parts: AppParts, bearers: Bearers, path: ScriptedPath
 ) -> None:
-    few = narrow(parts, answers_at_once=1, queue_wait_s=0.2)
+    few = with_limits(parts, answers_at_once=1, queue_wait_s=0.2)
     pieces = path.pieces
     async with serving(few) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
         for stream in (False, True):
@@ -209,7 +204,7 @@ async def test_a_search_waits_in_the_same_queue_and_gives_its_place_back(
 ) -> None:
     """It works on the same embedder, index and database as an answer: else a flood of searches would starve answers."""
     path.hang_after = 0
-    few = narrow(parts, answers_at_once=1, queue_wait_s=0.05)
+    few = with_limits(parts, answers_at_once=1, queue_wait_s=0.05)
     async with serving(few) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
         search: dict[str, Any] = {"json": {"query": "leave"}, "headers": {"Authorization": f"Bearer {bearers.bob}"}}
         for _ in range(2):
@@ -239,7 +234,7 @@ async def test_budgets_that_cannot_be_read_are_no_answer(
 async def test_a_persons_and_an_assistants_requests_count_whatever_their_keys(
     parts: AppParts, bearers: Bearers
 ) -> None:
-    few = narrow(parts, person_requests_per_minute=3, assistant_requests_per_minute=2)
+    few = with_limits(parts, person_requests_per_minute=3, assistant_requests_per_minute=2)
     async with serving(few) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
 
         async def search(bearer: str, **headers: str) -> tuple[int, str | None]:

@@ -1,8 +1,9 @@
-"""Runs a piece of upkeep again and again, each time killed at another statement and then run to the end.
+"""Runs pieces of upkeep again and again, each time killed at another statement and then run to the end.
 
-Usage: killed_upkeep.py WHAT DATABASE. WHAT is vault, master or erase. Prints, as JSON, at how many statements and
-commits it was killed, and those after which the database did not hold what it holds after an uninterrupted run. Each
-run is a process of its own (a fork), ended by SIGKILL: nothing of it can clean up.
+Usage: killed_upkeep.py FOLDER WHAT... WHAT is vault, master or erase, and begins with FOLDER/WHAT/start.db. Prints, as
+JSON, for each at how many statements and commits it was killed, and those after which the database did not hold what
+it holds after an uninterrupted run. Each run is a process of its own (a fork), ended by SIGKILL: nothing of it can
+clean up.
 """
 
 import asyncio
@@ -115,7 +116,7 @@ def forked(what: str, path: Path, kill_at: int = 0) -> bool:
     return os.WIFEXITED(status)
 
 
-def main(what: str, start: Path) -> None:
+def killed_everywhere(what: str, start: Path) -> dict[str, object]:
     whole = start.with_name("whole.db")
     shutil.copy(start, whole)
     # In this process: what a run imports, and what SQLAlchemy makes of the tables, each fork then has already.
@@ -131,8 +132,13 @@ def main(what: str, start: Path) -> None:
         forked(what, path)
         if path.with_suffix(".json").read_text() != expected:
             different.append(kills)
-    print(json.dumps({"kills": kills, "different": different, "state": json.loads(expected)}))  # noqa: T201 - its answer
+    return {"kills": kills, "different": different, "state": json.loads(expected)}
+
+
+def main(folder: Path, *names: str) -> None:
+    answer = {what: killed_everywhere(what, folder / what / "start.db") for what in names}
+    print(json.dumps(answer))  # noqa: T201 - its answer
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

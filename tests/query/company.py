@@ -173,7 +173,7 @@ class Company:
 
 async def found_company(folder: Path, database: Database, embedder: Embedder, privacy: Privacy) -> Company:
     settings = Settings(data_dir=folder)
-    stores = open_stores(settings, embedder.dim)
+    stores = open_stores(settings, embedder.dim, embedder.digest)
     lexical = LexicalEncoder()
     ids: dict[str, str] = {}
     async with database.unit_of_work() as session:
@@ -253,7 +253,7 @@ class OneStore:
     def __init__(self, store: Any) -> None:
         self._store = store
 
-    async def get(self, tenant: str) -> VectorStore:
+    async def get(self, tenant: str, index: object = None) -> VectorStore:
         return self._store  # type: ignore[no-any-return] # a stand-in with only the method that is called
 
 

@@ -52,7 +52,8 @@ async def company(founded: tuple[Path, Company], tmp_path: Path) -> AsyncIterato
     folder = tmp_path / "company"
     copy_folder(original, folder)
     database = await open_database(_url(folder))
-    stores = open_stores(Settings(data_dir=folder), first.parts.embedder.dim)
+    embedder = first.parts.embedder
+    stores = open_stores(Settings(data_dir=folder), embedder.dim, embedder.digest)
     parts = first.with_parts(database=database, stores=stores, snapshots=SnapshotCache(), audit=AuditLog())
     yield Company(parts, stores, first.ids)
     await stores.close()

@@ -27,7 +27,7 @@ class AlsoReturns:
     chunks: tuple[str, ...]
     tenant: str = ""
 
-    async def get(self, tenant: str) -> Any:
+    async def get(self, tenant: str, index: object = None) -> Any:
         self.tenant = tenant
         return self
 
@@ -46,7 +46,7 @@ class ThenBreaks:
     broken: bool = False
     tenant: str = ""
 
-    async def get(self, tenant: str) -> Any:
+    async def get(self, tenant: str, index: object = None) -> Any:
         self.tenant = tenant
         return self
 

@@ -77,6 +77,17 @@ def test_fusion_prefers_what_both_branches_found_and_breaks_ties_by_id() -> None
     assert list(fuse(Hits(dense, lexical))) == ["b", "a", "c"]
 
 
+def test_fusion_counts_how_near_a_hit_is_to_the_best_of_its_branch_whatever_the_unit() -> None:
+    """By ranks alone, `near` and `far` would be alike: each stands second in one branch."""
+    dense = (Hit("best", 0.8), Hit("far", 0.2), Hit("opposite", -0.4))
+    lexical = (Hit("best", 20.0), Hit("near", 19.0))
+    fused = fuse(Hits(dense, lexical))
+    assert list(fused) == ["best", "near", "far", "opposite"]
+    assert fused == {"best": 1.0, "near": 0.475, "far": 0.125, "opposite": 0.0}
+    assert fuse(Hits(tuple(Hit(hit.chunk, hit.score * 7) for hit in dense), lexical)) == fused
+    assert fuse(Hits((Hit("a", 0.0), Hit("b", -1.0)), ())) == {"a": 0.0, "b": 0.0}
+
+
 async def test_llama_index_gets_readable_nodes_only_and_no_metadata_in_prompts(company: Company) -> None:
     nodes = await RingfenceRetriever(company.parts, person("sam")).aretrieve(TRAVEL)
     documents = {node.node.metadata["document"] for node in nodes}

@@ -15,6 +15,9 @@ _MODULES: Mapping[str, str] = {
     "policy": "policy_edits",
     "audit": "audit_trail",
     "privacy": "personal_data",
+    "deploy": "deploying",
+    "index": "index_group",
+    "feedback": "feedback_group",
 }
 
 

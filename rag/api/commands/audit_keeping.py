@@ -83,7 +83,7 @@ def export(
         async with opened_database(settings) as database:
             await _sealed(database, name, signer)
             async with database.reading() as session:
-                with _output(to) as file:
+                with output(to) as file:
                     async for line in export_log(session, name, signer):
                         file.write(f"{event_of(line) if ocsf else line}\n")
                         written += 1
@@ -134,7 +134,8 @@ async def _sealed(database: Database, tenant: str, signer: Signer) -> list[Check
 
 
 @contextmanager
-def _output(to: Path | None) -> Iterator[TextIO]:
+def output(to: Path | None) -> Iterator[TextIO]:
+    """Where data goes: standard output, or a new file. Raises `Misuse` where it cannot be made."""
     if to is None:
         yield sys.stdout
         return

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from policies.tenancy import every_tenant
 from rag.api.commands.finding import BAD, GOOD, LOOK, Finding
+from rag.api.commands.index_check import check_indexes
 from rag.api.commands.options import AsJson, DataDir, opened_database, out, print_json, settings_for
 from rag.api.commands.signing_check import check_signing_key
 from rag.api.probes import REACH_S, reach_index_server, reach_model_server
@@ -25,6 +26,7 @@ from rag.embedding.locate import locate
 from rag.errors import RingfenceError
 from rag.identity.issuers import open_issuers
 from rag.identity.signing_keys import ProviderUnreachable
+from rag.index.cluster import spread
 from rag.issuer_settings import IdentitySettings, IssuerSettings
 from rag.privacy.model import model_folder, verify
 from rag.query.scorer import NO_MODEL, locate_scorer
@@ -57,6 +59,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         ("embedding model", lambda: _embedding(settings)),
         ("language model", _language_model),
         ("index", lambda: _index(settings)),
+        ("index versions", lambda: check_indexes(settings)),
         ("generator", lambda: _generator(settings)),
         ("support model", lambda: _support_model(settings)),
         ("service", lambda: _service(settings, owner)),
@@ -136,12 +139,16 @@ def _language_model() -> Finding:
 def _index(settings: Settings) -> Finding:
     if settings.index.kind == "server":
         asyncio.run(reach_index_server(settings.index))
-        return Finding("index", GOOD, f"Qdrant server {settings.index.url} is ready")
+        found = asyncio.run(spread(settings.index))
+        state = f"Qdrant server {settings.index.url} is ready, {found.collections} collections"
+        return Finding("index", LOOK if found.differences else GOOD, "; ".join((state, *found.differences)))
     path = settings.data_dir / "index"
     if not path.exists():
         return Finding("index", LOOK, "not made yet; `ringfence ingest` makes it")
-    tenants = sum(1 for entry in path.iterdir() if entry.is_dir())
-    return Finding("index", GOOD, f"embedded, {tenants} tenants in {path}")
+    folders = [entry.name for entry in path.iterdir() if entry.is_dir()]
+    # The second and later indexes of a tenant have their number behind her name.
+    tenants = len({name.partition("-")[0] for name in folders})
+    return Finding("index", GOOD, f"embedded, {tenants} tenants with {len(folders)} indexes in {path}")
 
 
 def _generator(settings: Settings) -> Finding:

@@ -30,12 +30,20 @@ class Later(TyperCommand):
         self._load = load
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+        return self.command().make_context(info_name, args, parent, **extra)
+
+    def command(self) -> Any:
+        """The command itself, loaded now.
+
+        Raises:
+            Misuse: it belongs to a part that is not installed.
+        """
         app = typer.Typer(add_completion=False)
         function = self._load()
         if not callable(function):
             raise Misuse(f"The entry point of the command {self.name!r} is not a function. Reinstall the package.")
         app.command(name=self.name)(function)
-        return typer.main.get_command(app).make_context(info_name, args, parent, **extra)
+        return typer.main.get_command(app)
 
 
 class WithLater(TyperGroup):

@@ -10,6 +10,8 @@ from policies.files.edit_file import EditFile
 from rag.api.description import job_responses as jobs
 from rag.api.description import policy_responses as policy_gives
 from rag.api.description import responses as gives
+from rag.api.feedback import FeedbackRequest
+from rag.api.index_requests import ComparisonRequest
 from rag.api.jobs import JobRequest
 from rag.api.policy.bodies import EditBody, ExplainBody, RollbackBody, WhatBody
 from rag.api.schemas import ChatRequest, SearchRequest
@@ -85,8 +87,16 @@ OPERATIONS: Mapping[str, Operation] = {
     "retrieve_model": Operation(Tag.ASK, gives.ModelShape, key=Key.ANY, statuses={404: "There is no such model."}),
     "open_passage": Operation(Tag.DOCUMENTS, gives.PassageShape, also=(HTML,), statuses=_GONE),
     "unmask": Operation(Tag.DOCUMENTS, gives.Unmasked, UnmaskRequest, statuses=_GONE),
+    "feedback": Operation(Tag.ASK, gives.FeedbackKept, FeedbackRequest, statuses=_GONE),
     "me": Operation(Tag.SERVICE, gives.Me, key=Key.ANY),
     "publish": Operation(Tag.SERVICE, gives.Published, key=Key.ANY),
+    "compare_indexes": Operation(
+        Tag.SERVICE,
+        gives.Comparison,
+        ComparisonRequest,
+        key=Key.ANY,
+        statuses={404: "No index stands beside the live one."},
+    ),
     "create_job": Operation(
         Tag.SERVICE, jobs.Job, JobRequest, key=Key.ANY, repeatable=True, statuses=_GONE | {409: _KEY_USED}
     ),

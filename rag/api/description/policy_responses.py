@@ -2,7 +2,8 @@
 
 from typing import Any, Literal
 
-from rag.api.description.responses import LevelName, Shape
+from rag.api.description.responses import Shape
+from rag.api.records import LevelName
 
 
 class RuleShape(Shape):

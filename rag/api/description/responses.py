@@ -1,10 +1,10 @@
 """How answers look, for the description of the API. Routes write them by hand; fields may be added to any of them."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LevelName = Literal["public", "internal", "confidential", "restricted", "secret"]
+from rag.api.records import FoundPassage, Grounds, LevelName, SpanShape
 
 
 class Shape(BaseModel):
@@ -35,13 +35,6 @@ class Problem(Shape):
     detail: str
     code: str = Field(description="Stable; what a program should look at.")
     request_id: str
-
-
-class SpanShape(Shape):
-    """Offsets in Unicode characters of the document version's text; `end` is exclusive."""
-
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
 
 
 class UrlCitation(Shape):
@@ -76,38 +69,22 @@ class UsageShape(Shape):
     total_tokens: int
 
 
-class CitationShape(Shape):
-    number: int = Field(ge=1)
-    document: str
-    version: str
-    chunk: str
-    title: str
-    page: int | None
-    span: SpanShape
-    quote: str
-    level: LevelName
-    url: str = Field(description="Opens the passage, for whoever may read it at that moment.")
+class ExplanationShape(Shape):
+    """How the answer came about, as far as its reader administers it: `withheld` counts what is not shown."""
+
+    plan: dict[str, Any]
+    candidates: list[dict[str, Any]]
+    dropped: list[dict[str, Any]]
+    withheld: dict[str, int] | None
+    other_tenants: int | None
+    claims: list[dict[str, Any]]
 
 
-class ClaimShape(Shape):
-    """A sentence of the answer: its place in the text, and the numbers of the citations that it rests on."""
-
-    start: int
-    end: int
-    citations: list[int]
-
-
-class AnswerRecord(Shape):
+class AnswerRecord(Grounds):
     """What an answer rests on. `level` is the highest of what it draws on; times in `timings` are milliseconds."""
 
-    answer: str
-    found: bool
-    level: LevelName
-    epoch: int = Field(description="Version of the policy that it was decided by.")
-    model: str = Field(description="The generator that wrote it.")
-    citations: list[CitationShape]
-    claims: list[ClaimShape]
     timings: dict[str, float]
+    explain: ExplanationShape | None = Field(None, description="Only with `?explain=1`.")
 
 
 class ChatCompletion(Shape):
@@ -132,20 +109,8 @@ class ModelList(Shape):
     data: list[ModelShape]
 
 
-class SearchHit(Shape):
+class SearchHit(FoundPassage):
     object: Literal["search.hit"]
-    document: str
-    version: str
-    chunk: str
-    title: str
-    heading: str
-    page: int | None
-    span: SpanShape
-    text: str
-    level: LevelName
-    score: float
-    similarity: float | None
-    url: str
 
 
 class SearchResults(Shape):
@@ -153,6 +118,7 @@ class SearchResults(Shape):
     data: list[SearchHit]
     epoch: int
     timings: dict[str, float]
+    explain: ExplanationShape | None = Field(None, description="Only with `?explain=1`.")
 
 
 class PassageShape(Shape):
@@ -174,6 +140,17 @@ class Unmasked(Shape):
     withheld: list[str]
 
 
+class FeedbackKept(Shape):
+    """What was kept; `changed`: it took the place of what was said before."""
+
+    answer_id: str
+    verdict: Literal["up", "down"]
+    reason: str | None
+    changed: bool
+    comment_kept: bool
+    question_kept: bool
+
+
 class Me(Shape):
     key: str
     tenant: str | None
@@ -188,6 +165,22 @@ class Published(Shape):
     """The tenant, and counts of what became visible."""
 
     tenant: str
+
+
+class Comparison(Shape):
+    """Numbers of the live index and of the one beside it; a ratio that begins with `live_` is the live one's."""
+
+    live: int
+    index: int
+    questions: int
+    left_out: int
+    live_hit5_ratio: float
+    hit5_ratio: float
+    live_mrr_ratio: float
+    mrr_ratio: float
+    overlap5_ratio: float
+    live_search_ms_p50: float
+    search_ms_p50: float
 
 
 class Live(Shape):

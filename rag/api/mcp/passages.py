@@ -11,7 +11,8 @@ from rag.api.mcp.shapes import MEDIA_TYPE
 from rag.domain import Span
 from rag.errors import Misuse, NotFound
 
-_PATH = re.compile(r"/api/v1/documents/([\w-]{1,64})/versions/([\w-]{1,64})/passage\?start=(\d{1,9})&end=(\d{1,9})")
+_ID, _OFFSET = r"([\w-]{1,64})", r"(\d{1,9})"
+_PATH = re.compile(PASSAGE_PATH.replace("?", r"\?").format(document=_ID, version=_ID, start=_OFFSET, end=_OFFSET))
 
 
 def passage_template(call: Call) -> ResourceTemplate:

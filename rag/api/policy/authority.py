@@ -18,10 +18,9 @@ from policies.change import CanaryExposed, may_see_all
 from policies.enquiries import NoSuchDocument
 from policies.plan import DenyAll
 from policies.snapshot import Snapshot
-from rag.api.caller import NamedPrincipal, VerifiedBearer, record, record_denial, required_principal
+from rag.api.caller import NamedPrincipal, VerifiedBearer, record, record_denial, required_principal, tenant_of
 from rag.api.parts import AppParts, state_of
 from rag.domain import Principal
-from rag.errors import Misuse
 from rag.identity.authenticate import OPERATOR_ID
 from rag.identity.credentials import Bearer
 from rag.query.decide import plan_of
@@ -76,23 +75,31 @@ async def required_authority(request: Request, bearer: VerifiedBearer, principal
         Misuse: the operator named no tenant.
         PolicyUnreadable: it cannot be told.
     """
-    if bearer.tenant is None:
-        raise Misuse("Say which tenant: X-Ringfence-Tenant.", code="tenant_required")
+    tenant = tenant_of(bearer)
     if principal is None and not bearer.operator:
         principal = await required_principal(request, bearer, None)
     parts = state_of(request).parts
     async with parts.desk.parts.reading() as session:
-        snapshot = await parts.desk.parts.snapshots.get(session, bearer.tenant)
+        snapshot = await parts.desk.parts.snapshots.get(session, tenant)
     if principal is None:
-        return Authority(parts, bearer, bearer.tenant, Administrator(OPERATOR_ID, None), snapshot)
-    authority = Authority(parts, bearer, bearer.tenant, Administrator(principal.person, principal.callers), snapshot)
+        return Authority(parts, bearer, tenant, Administrator(OPERATOR_ID, None), snapshot)
+    authority = Authority(parts, bearer, tenant, Administrator(principal.person, principal.callers), snapshot)
     async with authority.refusals_recorded():
         await _require_something(snapshot, principal)
     return authority
 
 
+async def administers_something(snapshot: Snapshot, principal: Principal) -> bool:
+    """Whether there is any document that the person, and the assistant that calls for her, administer.
+
+    Raises:
+        IndexUnavailable: `plan_too_large`, as `plan_of`.
+    """
+    return not isinstance(await asyncio.to_thread(plan_of, snapshot, principal, ADMINISTER), DenyAll)
+
+
 async def _require_something(snapshot: Snapshot, principal: Principal) -> None:
-    if isinstance(await asyncio.to_thread(plan_of, snapshot, principal, ADMINISTER), DenyAll):
+    if not await administers_something(snapshot, principal):
         by = "" if principal.assistant is None else f" through {principal.assistant}"
         raise NotAdministered(f"{principal.person} administers nothing of tenant {principal.tenant}{by}.")
 

@@ -1,8 +1,6 @@
 """The policy as it stands and as it came to be, for who administers it."""
 
 import asyncio
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,15 +9,14 @@ from fastapi.responses import Response
 from policies.files.export import export_policy
 from policies.history import HistoryIncomplete
 from policies.shapes import edit_json, policy_json, revision_json
+from rag.api.cursors import CURSOR_CHARS_MAX, cursor_before, number_of
 from rag.api.policy.answers import answered
 from rag.api.policy.authority import Authority, RequiredAuthority
 from rag.api.policy.bodies import EPOCH_MAX, Epoch
 from rag.api.policy.preconditions import etag
-from rag.errors import Misuse
 
 YAML = "application/yaml"
 _PAGE_MAX = 100
-_CURSOR = re.compile(rb"before:([1-9][0-9]{0,9})")
 
 router = APIRouter(prefix="/api/v1/policy")
 
@@ -48,18 +45,18 @@ async def export(authority: RequiredAuthority) -> Response:
 @router.get("/history", operation_id="policy_history")
 async def history(
     authority: RequiredAuthority,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
+    cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = 20,
 ) -> Response:
     """The edits, newest first, each with its author and reason. `next` leads to older ones; null at the end."""
-    before = None if cursor is None else _epoch_of(cursor)
+    before = None if cursor is None else number_of(cursor, EPOCH_MAX)
     desk = authority.parts.desk
     async with authority.refusals_recorded():
         # One more than is shown tells whether there are any beyond.
         found = await desk.history(authority.tenant, authority.administrator, before=before, limit=limit + 1)
     await authority.record_read("history")
     shown = found[:limit]
-    following = _cursor_before(shown[-1].epoch) if len(found) > limit else None
+    following = cursor_before(shown[-1].epoch) if len(found) > limit else None
     return await answered(
         lambda: {
             "tenant": authority.tenant,
@@ -90,17 +87,3 @@ def require_past(authority: Authority, *epochs: int) -> None:
             raise HistoryIncomplete(
                 f"The policy of tenant {authority.tenant!r} is at version {latest}; there is no version {epoch} yet."
             )
-
-
-def _cursor_before(epoch: int) -> str:
-    return urlsafe_b64encode(f"before:{epoch}".encode()).decode()
-
-
-def _epoch_of(cursor: str) -> int:
-    try:
-        found = _CURSOR.fullmatch(urlsafe_b64decode(cursor.encode("ascii")))
-    except ValueError:
-        found = None
-    if found is None or int(found[1]) > EPOCH_MAX:
-        raise Misuse("The cursor is not one that this service gave.", code="invalid_cursor")
-    return int(found[1])
