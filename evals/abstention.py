@@ -15,7 +15,7 @@ import numpy as np
 
 from evals.leak import DEMO, World
 from evals.questions import TENANT, Question
-from evals.report import Gate, Json, Report
+from evals.report import Json, Report
 from rag.domain import Principal, PrincipalSource
 from rag.embedding.protocol import Embedder
 from rag.errors import Misuse
@@ -29,7 +29,6 @@ from rag.query.similarity import EmbedderSimilarity, tenant_similarity
 
 THRESHOLDS = tuple(round(0.20 + 0.02 * step, 2) for step in range(36))
 PASSAGES = 6
-QUESTIONS_FLOOR = 20
 
 Progress = Callable[[str], None]
 
@@ -211,9 +210,7 @@ def report_of(cases: Sequence[Case], configured: float, arguments: dict[str, Jso
     smallest = min(
         (min(sum(c.answerable for c in s), sum(not c.answerable for c in s)) for s in _by_set(cases)), default=0
     )
-    return Report(
-        "abstention", figures, (Gate("cases of each kind", "at least", QUESTIONS_FLOOR, smallest),), arguments
-    )
+    return Report("abstention", {**figures, "cases_of_each_kind": smallest}, (), arguments)
 
 
 def _by_set(cases: Sequence[Case]) -> list[list[Case]]:

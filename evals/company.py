@@ -90,7 +90,7 @@ async def opened_for_questions(data_dir: Path, *, remember: bool = True) -> Asyn
     database = await open_database(settings.database_url)
     loaded = load_embedder(settings.embedding)
     embedder: Embedder = RememberingEmbedder(loaded) if remember else loaded
-    stores = open_stores(settings, embedder.dim)
+    stores = open_stores(settings, embedder.dim, embedder.digest)
     similarity = EmbedderSimilarity(embedder)
     try:
         yield QueryParts(
@@ -160,11 +160,12 @@ async def stored_sections(database: Database) -> tuple[StoredSection, ...]:
             chunks = await documents.chunks_of(TENANT, row.current_version)
             if version is not None and chunks:
                 path = paths.get(file_mark(version.text) or "", row.path)
-                found += _sections(path, row, version.text, chunks)
+                found += sections_of(path, row, version.text, chunks)
     return tuple(found)
 
 
-def _sections(path: str, row: DocumentRow, text: str, chunks: list[ChunkRow]) -> list[StoredSection]:
+def sections_of(path: str, row: DocumentRow, text: str, chunks: list[ChunkRow]) -> list[StoredSection]:
+    """The sections of one version, of which these are the text and all chunks."""
     groups: dict[Labels, list[ChunkRow]] = {}
     for chunk in chunks:
         groups.setdefault(_labels(row, chunk), []).append(chunk)

@@ -20,16 +20,13 @@ from sklearn.preprocessing import StandardScaler
 
 from evals.grounding_sets import Pair, altered_pairs, scifact_pairs
 from evals.grounding_signals import SIGNALS, signals_of
-from evals.report import Gate, Json, Report
+from evals.report import Json, Report
 from rag.embedding.protocol import Embedder
 from rag.query.cite import Draft, verify
 
 PUBLISHED_MACRO_F1 = 0.713
 """The best checker without a model of its own that was known before, on another set (AttributionBench, in domain)."""
-FALSE_SUPPORT_MAX = 0.02
 HELD_OUT_TENTHS = 4
-LIMIT_FLOOR = 300
-"""Gates are for runs of at least so many SciFact pairs: figures of fewer say little."""
 REGULARISATIONS = [0.01, 0.03, 0.1, 0.3, 1.0]
 CHECKERS = {
     "coverage": ("coverage",),
@@ -40,7 +37,7 @@ CHECKERS = {
 
 
 def grounding(data: Path, embedder: Embedder, limit: int | None, seed: int, talk: Callable[[str], None]) -> Report:
-    """Gates: altered sentences hardly ever pass, and what the verifier compares adds to cosine and coverage."""
+    """Altered sentences shall hardly ever pass, and what the verifier compares add to cosine and coverage."""
     altered = list(islice(altered_pairs(data, seed), limit))
     passes = [_passes(pair) for pair in altered]
     talk(f"{len(altered)} altered sentences")
@@ -62,6 +59,7 @@ def grounding(data: Path, embedder: Embedder, limit: int | None, seed: int, talk
             [p for p, pair in zip(passes, altered, strict=True) if not pair.supported]
         ),
         "scifact": {
+            "pairs": len(pairs),
             "train": int((~held_out).sum()),
             "held_out": int(held_out.sum()),
             "verifier_passes": _by_kind(pairs, list(verified)),
@@ -70,7 +68,7 @@ def grounding(data: Path, embedder: Embedder, limit: int | None, seed: int, talk
         "published_macro_f1": PUBLISHED_MACRO_F1,
         "embedder": embedder.name,
     }
-    return Report("grounding", figures, _gates(figures, checked, len(pairs)), {"limit": limit, "seed": seed})
+    return Report("grounding", figures, (), {"limit": limit, "seed": seed})
 
 
 def is_held_out(group: str) -> bool:
@@ -120,20 +118,3 @@ def _by_kind(pairs: Sequence[Pair], passes: Sequence[bool]) -> dict[str, Json]:
 
 def _rate(passes: Sequence[bool]) -> float:
     return round(sum(passes) / max(len(passes), 1), 4)
-
-
-def _gates(figures: dict[str, Json], checked: dict[str, Json], pairs: int) -> tuple[Gate, ...]:
-    false_support = figures["altered_false_support_ratio"]
-    assert isinstance(false_support, float)
-    if pairs < LIMIT_FLOOR:
-        return ()
-    value, bound = (_macro_f1(checked[name]) for name in ("signals", "cosine_coverage_numbers"))
-    return (
-        Gate("altered_false_support_ratio", "at most", FALSE_SUPPORT_MAX, false_support),
-        Gate("scifact_held_out.signals.macro_f1", "at least", bound, value),
-    )
-
-
-def _macro_f1(figures: Json) -> float:
-    assert isinstance(figures, dict)
-    return float(figures["macro_f1"])

@@ -13,7 +13,7 @@ from random import Random
 
 from evals.measured import percentile
 from evals.privacy.datasets import DIRECT, Sample
-from evals.report import Gate, Json, Report
+from evals.report import Json, Report
 from rag.privacy.outgoing import Outgoing
 from rag.privacy.tenant import TenantPrivacy
 from rag.query.cite import Draft, DraftReader
@@ -22,8 +22,6 @@ PIECE_CHARS = 4
 """About one token of a model."""
 TEXTS_JOINED = 4
 """Texts are short: so many make one answer."""
-HOLD_CHARS_MAX = 130
-TEXTS_FLOOR = 50
 
 Progress = Callable[[str], None]
 
@@ -63,6 +61,7 @@ def _measure(
     recall = {name: round(1 - leaked[name] / max(values, 1), 4) for name in ("stream", "whole")}
     mean_hold = round(sum(held) / max(len(held), 1), 1)
     figures: dict[str, Json] = {
+        "texts": arguments["texts"],
         "values": values,
         "recall_stream": recall["stream"],
         "recall_whole": recall["whole"],
@@ -71,11 +70,7 @@ def _measure(
         "scan_ms_p50": percentile(scans_ms, 50),
         "scan_ms_p95": percentile(scans_ms, 95),
     }
-    gates = (
-        Gate("recall_stream", "at least", recall["whole"], recall["stream"]),
-        Gate("hold_chars_mean", "at most", HOLD_CHARS_MAX, mean_hold),
-    )
-    return Report("privacy-outgoing", figures, gates if len(answers) * TEXTS_JOINED >= TEXTS_FLOOR else (), arguments)
+    return Report("privacy-outgoing", figures, (), arguments)
 
 
 def stream(text: str, privacy: TenantPrivacy) -> Streamed:

@@ -13,10 +13,9 @@ from random import Random
 
 from evals.access import oracle as casbin_oracle
 from evals.access import worlds
-from evals.measured import number
 from evals.oracle import Labels, Oracle, read_oracle
 from evals.questions import POLICY, TENANT
-from evals.report import Gate, Json, Report
+from evals.report import Json, Report
 from policies.rules import ANY, Attributes, Level, Rule
 from rag.db.documents import Documents
 from rag.db.engine import Database
@@ -72,11 +71,7 @@ async def privacy_unmask(parts: QueryParts, *, cases: int, seed: int, talk: Prog
             f"{name}_under_grants": len(tally.under),
             f"{name}_examples": [*tally.over[:EXAMPLES_MAX], *tally.under[:EXAMPLES_MAX]],
         }
-    wrong = [name for name in figures if name.endswith("_grants")]
-    gates = [Gate(name, "at most", 0, number(figures[name])) for name in wrong]
-    given = [name for name in figures if name.endswith("_values_given")]
-    gates += [Gate(name, "at least", 1, number(figures[name])) for name in given]
-    return Report("privacy-unmask", figures, tuple(gates), {"cases": cases, "seed": seed})
+    return Report("privacy-unmask", figures, (), {"cases": cases, "seed": seed})
 
 
 async def on_company(parts: QueryParts, oracle: Oracle, talk: Progress) -> Tally:

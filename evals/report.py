@@ -1,45 +1,58 @@
-"""Reports: what was measured, on what, and whether the gates hold. Printed, and kept in `evals/reports`."""
+"""Reports: what was measured, on what, and whether the gates hold."""
 
-import json
-import os
-import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeAlias
+
+from evals.manifest import manifest
 
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | list[Json] | None"
 
 REPORTS = Path(__file__).parent / "reports"
-_PACKAGES = ("ringfence", "qdrant-edge-py", "sentence-transformers", "torch", "presidio-analyzer", "spacy", "pycasbin")
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A bound that a figure has to keep. `relation` is `at most` or `at least`."""
+    """A bound that a figure has to keep. `relation` is `at most` or `at least`; without a value it does not hold."""
 
     figure: str
     relation: str
     bound: float
-    value: float
+    value: float | None
+    why: str = ""
+    """Why there is no value, or none to hold it against."""
 
     @property
     def holds(self) -> bool:
+        if self.value is None:
+            return False
         return self.value <= self.bound if self.relation == "at most" else self.value >= self.bound
+
+    def record(self) -> dict[str, Json]:
+        told: dict[str, Json] = {
+            "figure": self.figure,
+            "must_be": f"{self.relation} {self.bound:g}",
+            "value": self.value,
+            "holds": self.holds,
+        }
+        return told | {"why": self.why} if self.why else told
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run of an eval. `figures` are merged into the top level of its JSON: others rely on their names."""
+    """One run of an eval. `figures` are merged into the top level of its JSON: others rely on their names.
+
+    `gates` of an eval's own are those that compare figures of the run; thresholds stand in `evals/gates.yaml`.
+    `provenance` is what the manifest tells besides: see `evals.manifest`.
+    """
 
     name: str
     figures: Mapping[str, Json]
     gates: tuple[Gate, ...]
     arguments: Mapping[str, Json] = field(default_factory=dict)
     duration_s: float = 0.0
+    provenance: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -50,52 +63,16 @@ class Report:
         return {
             "eval": self.name,
             "passed": self.passed,
-            "manifest": manifest(self.arguments, self.duration_s),
+            "manifest": manifest(self.arguments, self.duration_s, self.provenance),
             **self.figures,
-            "gates": [
-                {"figure": g.figure, "must_be": f"{g.relation} {g.bound:g}", "value": g.value, "holds": g.holds}
-                for g in self.gates
-            ],
+            "gates": [gate.record() for gate in self.gates],
         }
 
-    def write(self, folder: Path = REPORTS) -> Path:
-        """Write `NAME.json` below `folder`, replacing the one of the last run."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.name}.json"
-        path.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
-        return path
+
+BESIDE_FIGURES = frozenset({"eval", "passed", "manifest", "gates", "baseline"})
+"""What stands in a report at the top level and is no figure."""
 
 
-def manifest(arguments: Mapping[str, Json], duration_s: float) -> dict[str, Json]:
-    """What somebody needs to run it again: commit, versions, machine, arguments."""
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "arguments": dict(arguments),
-        "duration_s": round(duration_s, 1),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """The commit of the checkout, with `+changes` where files differ from it; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        head = _git(here, "rev-parse", "--short=12", "HEAD")
-        return f"{head}+changes" if _git(here, "status", "--porcelain", "--untracked-files=no") else head
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+def figures_of(record: Mapping[str, Json]) -> dict[str, Json]:
+    """The figures of a report that was read from a file."""
+    return {name: value for name, value in record.items() if name not in BESIDE_FIGURES}

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from evals.abstention import company_cases, read_xquad, xquad_cases
+from evals.abstention import Case, company_cases, read_xquad, xquad_cases
 from evals.abstention import report_of as abstention_report_of
 from evals.answers import ask_all
 from evals.answers import report_of as answers_report_of
+from evals.cases import FEEDBACK, ask_cases, cases_report_of, kept_cases, read_cases
 from evals.company import opened, opened_for_questions, prepare
 from evals.grounding import grounding
 from evals.leak import leak, plant, world_of
@@ -20,16 +21,26 @@ from evals.privacy.datasets import read_generated
 from evals.privacy_outgoing import privacy_outgoing
 from evals.privacy_search import privacy_search
 from evals.privacy_unmask import privacy_unmask
-from evals.report import Report
-from evals.retrieval import read_scifact, retrieval
-from evals.serve import serve
+from evals.provenance import digest_of_folder, note, sha256_of
+from evals.questions import DOCUMENTS, POLICY, QUESTIONS, TENANT
+from evals.report import Json, Report
+from evals.retrieval import Searched, retrieval
+from evals.retrieval import report_of as retrieval_report_of
+from evals.retrieval_sets import Half, only, read_set
+from evals.serving.serve import serve
+from evals.watching.simulation import Sizes, simulate
+from policies.store import PolicyStore
+from policies.tenancy import within
+from rag.db.engine import open_database
 from rag.db.folder import DataFolder
 from rag.domain import digest_of
 from rag.embedding.minilm import load_embedder
+from rag.index.lexical import LexicalEncoder
 from rag.privacy.faces import offline_domains
 from rag.privacy.keys import TenantKeys
 from rag.privacy.recognize import load_recognizer
 from rag.privacy.tenant import TenantPrivacy
+from rag.query.cross_encoder import open_scorer
 from rag.settings import Settings, load_settings
 
 Talk = Callable[[str], None]
@@ -41,23 +52,35 @@ async def leak_report(data_dir: Path | None, limit: int | None, planted: bool, t
         return await plant(parts, key, talk) if planted else await leak(parts, key, limit, talk)
 
 
-async def retrieval_report(data: Path, limit: int | None, talk: Talk) -> Report:
+async def retrieval_report(data: Path, limit: int | None, sets: Sequence[str], final: bool, talk: Talk) -> Report:
     settings = load_settings()
-    dataset = read_scifact(data, limit)
+    half: Half = "test" if final else "tune"
     embedder = await asyncio.to_thread(load_embedder, settings.embedding)
-    with tempfile.TemporaryDirectory(prefix="ringfence-eval-") as folder:
-        return await retrieval(
-            dataset, embedder, Path(folder) / "shard", conditions_max=settings.index.conditions_max, progress=talk
-        )
+    scorer = await asyncio.to_thread(open_scorer, settings.generator)
+    measured = {}
+    for name in sets:
+        talk(f"{name}: its half {half}")
+        dataset = only(await asyncio.to_thread(read_set, name, data, limit), half)
+        searched = Searched(dataset, embedder, LexicalEncoder(), settings.index.candidates, scorer)
+        with tempfile.TemporaryDirectory(prefix="ringfence-eval-") as folder:
+            measured[name] = await retrieval(
+                searched, Path(folder) / "shard", conditions_max=settings.index.conditions_max, progress=talk
+            )
+    return retrieval_report_of(measured, embedder, settings.index.candidates, half)
 
 
-async def abstention_report(data: Path, data_dir: Path | None, limit: int | None, talk: Talk) -> Report:
-    paragraphs = read_xquad(data)
+async def abstention_report(
+    data: Path, data_dir: Path | None, limit: int | None, sets: Sequence[str], talk: Talk
+) -> Report:
+    paragraphs = read_xquad(data) if "xquad" in sets else ()
+    cases: list[Case] = []
     async with company_folder(data_dir, talk) as folder, opened_for_questions(folder) as parts:
-        world = await world_of(parts.database)
-        cases = await company_cases(parts, world, talk)
-        cases += await asyncio.to_thread(xquad_cases, paragraphs, parts.embedder, limit, talk)
-        return abstention_report_of(cases, parts.settings.generator.answer_threshold, {"xquad_questions": limit})
+        if "company" in sets:
+            cases += await company_cases(parts, await world_of(parts.database), talk)
+        if paragraphs:
+            cases += await asyncio.to_thread(xquad_cases, paragraphs, parts.embedder, limit, talk)
+        arguments: dict[str, Json] = {"xquad_questions": limit, "sets": list(sets)}
+        return abstention_report_of(cases, parts.settings.generator.answer_threshold, arguments)
 
 
 async def answers_report(data_dir: Path | None, limit: int | None, talk: Talk) -> Report:
@@ -66,9 +89,24 @@ async def answers_report(data_dir: Path | None, limit: int | None, talk: Talk) -
         return answers_report_of(await ask_all(parts, world, limit, talk), {"limit": limit})
 
 
-async def serve_report(data_dir: Path | None, streams: Sequence[int], talk: Talk) -> Report:
+async def cases_report(data_dir: Path, tenant: str, file: Path | None, limit: int | None, talk: Talk) -> Report:
+    """Of the cases of a file, or of those that the tenant's database holds."""
+    read = None if file is None else read_cases(file)
+    with within(tenant):
+        async with opened_for_questions(data_dir, remember=False) as parts:
+            async with parts.database.reading() as session:
+                found = (await kept_cases(session, tenant) if read is None else read)[:limit]
+            name = f"answers-{FEEDBACK if read is None else 'cases'}"
+            return cases_report_of(await ask_cases(parts, tenant, found, talk), name, {"cases": len(found)})
+
+
+async def drift_report(days: int, plants: int, seed: int, talk: Talk) -> Report:
+    return await asyncio.to_thread(simulate, Sizes(days, plants), seed, talk)
+
+
+async def serve_report(data_dir: Path | None, streams: Sequence[int], questions: int, talk: Talk) -> Report:
     async with company_folder(data_dir, talk) as folder, opened_for_questions(folder, remember=False) as parts:
-        return await serve(parts, streams, talk)
+        return await serve(parts, streams, questions, talk)
 
 
 async def prefixes_report(data: Path, seed: int, talk: Talk) -> Report:
@@ -113,11 +151,25 @@ def scratch_privacy(settings: Settings, data_key: bytes | None = None) -> Tenant
 async def company_folder(data_dir: Path | None, talk: Talk) -> AsyncIterator[Path]:
     """`data_dir`, or a new data folder with the sample company that is removed at the end."""
     if data_dir is not None:
+        await note_company(data_dir)
         yield data_dir
         return
     scratch = Path(tempfile.mkdtemp(prefix="ringfence-eval-"))
     try:
         await asyncio.to_thread(prepare, scratch, talk)
+        await note_company(scratch)
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+async def note_company(data_dir: Path) -> None:
+    """Put the sample company's digest and the epoch of its policy into the manifest of the run."""
+    database = await open_database(load_settings(data_dir=data_dir).database_url)
+    try:
+        async with database.reading() as session:
+            note("policy_epoch", await PolicyStore(session).epoch(TENANT))
+    finally:
+        await database.close()
+    files = {"policy": sha256_of(POLICY), "questions": sha256_of(QUESTIONS)}
+    note("sample_company", {"documents": digest_of_folder(DOCUMENTS), **files})

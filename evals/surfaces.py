@@ -9,7 +9,7 @@ import httpx
 from mcp.shared.exceptions import MCPError
 
 from evals.agents import Through, agent, status_of
-from evals.company import StoredSection, headers
+from evals.company import StoredSection
 from evals.questions import TENANT
 from rag.api.parts import QuestionPath
 from rag.domain import Answer, Principal, PrincipalSource, Span
@@ -18,6 +18,8 @@ from rag.query.parts import Options
 
 QUESTION_SURFACES = ("search", "ask", "chat", "stream")
 """The surfaces that take a question."""
+HTTP_SURFACES = ("search", "chat", "stream")
+"""Those of them that a caller elsewhere has."""
 AGENT_SURFACES = ("mcp_search", "mcp_ask")
 """The same two for agents: the path below is the one of `search` and `chat`, so a sample of the questions is enough."""
 SEARCH_LIMIT = 50
@@ -39,14 +41,13 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """One person, perhaps through an assistant, at all surfaces."""
+class Caller:
+    """One person, perhaps through an assistant, at all surfaces of a service; `sent` are the headers that say who."""
 
     person: str
     assistant: str | None
     client: httpx.AsyncClient
-    path: QuestionPath
-    key: str = field(repr=False)
+    sent: Mapping[str, str] = field(repr=False)
 
     @property
     def callers(self) -> tuple[str, ...]:
@@ -59,23 +60,23 @@ class Asker:
     @property
     def surfaces(self) -> Mapping[str, Callable[[str], Awaitable[Output]]]:
         """The surfaces that take a question, by name."""
-        return {name: getattr(self, name) for name in (*QUESTION_SURFACES, *AGENT_SURFACES)}
+        return {name: getattr(self, name) for name in (*HTTP_SURFACES, *AGENT_SURFACES)}
 
     async def search(self, question: str) -> Output:
         response = await self._post("/v1/search", {"query": question, "limit": SEARCH_LIMIT})
         hits = _json(response).get("data", []) if response.status_code == httpx.codes.OK else []
         documents = frozenset(str(hit["document"]) for hit in hits)
-        return Output(response.status_code, _all_text(response), "", bool(hits), documents)
+        return Output(response.status_code, all_text(response), "", bool(hits), documents)
 
     async def chat(self, question: str) -> Output:
         response = await self._post("/v1/chat/completions", _chat(question, stream=False))
         body = _json(response)
         if response.status_code != httpx.codes.OK:
-            return Output(response.status_code, _all_text(response))
+            return Output(response.status_code, all_text(response))
         record = body["ringfence"]
         cited = frozenset(citation["document"] for citation in record["citations"])
         answer = body["choices"][0]["message"]["content"]
-        return Output(response.status_code, _all_text(response), answer, bool(record["found"]), cited)
+        return Output(response.status_code, all_text(response), answer, bool(record["found"]), cited)
 
     async def stream(self, question: str) -> Output:
         response = await self._post("/v1/chat/completions", _chat(question, stream=True))
@@ -83,9 +84,76 @@ class Asker:
         pieces = [c["delta"].get("content") or "" for e in events for c in e.get("choices", [])]
         nothing: dict[str, Any] = {"found": False, "citations": []}
         record = next((e["ringfence"] for e in events if "ringfence" in e), nothing)
-        text = "\n".join([_all_text(response), "".join(pieces), *(s for e in events for s in _strings(e))])
+        text = "\n".join([all_text(response), "".join(pieces), *(s for e in events for s in _strings(e))])
         cited = frozenset(citation["document"] for citation in record["citations"])
         return Output(response.status_code, text, "".join(pieces), bool(record["found"]), cited)
+
+    async def mcp_search(self, question: str) -> Output:
+        return await self._call_tool("search", {"query": question, "limit": SEARCH_LIMIT})
+
+    async def mcp_ask(self, question: str) -> Output:
+        return await self._call_tool("ask", {"question": question})
+
+    async def mcp_open(self, section: StoredSection, span: Span) -> Output:
+        """A section by the form of link that the service tells agents, whether or not she was ever given it."""
+        through = Through(self.client)
+        status: int = httpx.codes.OK
+        async with agent(through, self._root, self.sent) as client:
+            template = (await client.list_resource_templates()).resource_templates[0].uri_template
+            uri = template.format(document=section.document, version=section.version, start=span.start, end=span.end)
+            try:
+                await client.read_resource(uri)
+            except MCPError as refusal:
+                hidden = refusal.error.data == {"code": "not_found"}
+                status = httpx.codes.NOT_FOUND if hidden else httpx.codes.INTERNAL_SERVER_ERROR
+        return Output(status, _all_texts(through.seen), found=status == httpx.codes.OK)
+
+    async def open(self, section: StoredSection, span: Span, accept: str = "application/json") -> Output:
+        """A citation's link to a section, whether or not she was ever given it."""
+        url = f"/api/v1/documents/{section.document}/versions/{section.version}/passage"
+        response = await self.client.get(
+            url, params={"start": span.start, "end": span.end}, headers={**self.sent, "Accept": accept}
+        )
+        return Output(response.status_code, all_text(response), found=response.status_code == httpx.codes.OK)
+
+    async def get(self, url: str) -> Output:
+        response = await self.client.get(url, headers=self.sent)
+        return Output(response.status_code, all_text(response))
+
+    async def post(self, url: str, body: Mapping[str, Any]) -> Output:
+        response = await self._post(url, body)
+        return Output(response.status_code, all_text(response))
+
+    async def _call_tool(self, tool: str, arguments: dict[str, Any]) -> Output:
+        through = Through(self.client)
+        async with agent(through, self._root, self.sent) as client:
+            result = await client.call_tool(tool, arguments)
+        text = _all_texts(through.seen)
+        if result.is_error:
+            return Output(status_of(result.meta), text)
+        record = result.structured_content
+        shown = record["passages"] if tool == "search" else record["citations"]
+        found = bool(record.get("found", shown))
+        return Output(httpx.codes.OK, text, record.get("text", ""), found, frozenset(one["document"] for one in shown))
+
+    @property
+    def _root(self) -> str:
+        return str(self.client.base_url).rstrip("/")
+
+    async def _post(self, url: str, body: Mapping[str, Any]) -> httpx.Response:
+        return await self.client.post(url, json=body, headers=self.sent)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker(Caller):
+    """The same on the parts of this process, where the path itself can be asked as well."""
+
+    path: QuestionPath
+
+    @property
+    def surfaces(self) -> Mapping[str, Callable[[str], Awaitable[Output]]]:
+        """The surfaces that take a question, by name."""
+        return {name: getattr(self, name) for name in (*QUESTION_SURFACES, *AGENT_SURFACES)}
 
     async def ask(self, question: str) -> Output:
         """The path itself, as `ringfence ask` runs it without a service."""
@@ -106,65 +174,6 @@ class Asker:
         text = "\n".join(["".join(pieces), answer.text, *quotes])
         return Output(200, text, answer.text, answer.found, frozenset(c.document for c in answer.citations))
 
-    async def mcp_search(self, question: str) -> Output:
-        return await self._call_tool("search", {"query": question, "limit": SEARCH_LIMIT})
-
-    async def mcp_ask(self, question: str) -> Output:
-        return await self._call_tool("ask", {"question": question})
-
-    async def mcp_open(self, section: StoredSection, span: Span) -> Output:
-        """A section by the form of link that the service tells agents, whether or not she was ever given it."""
-        through = Through(self.client)
-        status: int = httpx.codes.OK
-        async with agent(through, self._root, self._headers) as client:
-            template = (await client.list_resource_templates()).resource_templates[0].uri_template
-            uri = template.format(document=section.document, version=section.version, start=span.start, end=span.end)
-            try:
-                await client.read_resource(uri)
-            except MCPError as refusal:
-                hidden = refusal.error.data == {"code": "not_found"}
-                status = httpx.codes.NOT_FOUND if hidden else httpx.codes.INTERNAL_SERVER_ERROR
-        return Output(status, _all_texts(through.seen), found=status == httpx.codes.OK)
-
-    async def open(self, section: StoredSection, span: Span, accept: str = "application/json") -> Output:
-        """A citation's link to a section, whether or not she was ever given it."""
-        url = f"/api/v1/documents/{section.document}/versions/{section.version}/passage"
-        response = await self.client.get(
-            url, params={"start": span.start, "end": span.end}, headers={**self._headers, "Accept": accept}
-        )
-        return Output(response.status_code, _all_text(response), found=response.status_code == httpx.codes.OK)
-
-    async def get(self, url: str) -> Output:
-        response = await self.client.get(url, headers=self._headers)
-        return Output(response.status_code, _all_text(response))
-
-    async def post(self, url: str, body: Mapping[str, Any]) -> Output:
-        response = await self._post(url, body)
-        return Output(response.status_code, _all_text(response))
-
-    async def _call_tool(self, tool: str, arguments: dict[str, Any]) -> Output:
-        through = Through(self.client)
-        async with agent(through, self._root, self._headers) as client:
-            result = await client.call_tool(tool, arguments)
-        text = _all_texts(through.seen)
-        if result.is_error:
-            return Output(status_of(result.meta), text)
-        record = result.structured_content
-        shown = record["passages"] if tool == "search" else record["citations"]
-        found = bool(record.get("found", shown))
-        return Output(httpx.codes.OK, text, record.get("text", ""), found, frozenset(one["document"] for one in shown))
-
-    @property
-    def _root(self) -> str:
-        return str(self.client.base_url).rstrip("/")
-
-    @property
-    def _headers(self) -> Mapping[str, str]:
-        return headers(self.key, self.person, self.assistant)
-
-    async def _post(self, url: str, body: Mapping[str, Any]) -> httpx.Response:
-        return await self.client.post(url, json=body, headers=self._headers)
-
 
 def _chat(question: str, *, stream: bool) -> dict[str, Any]:
     return {"model": "ringfence", "messages": [{"role": "user", "content": question}], "stream": stream}
@@ -181,7 +190,7 @@ def _json(response: httpx.Response) -> Any:
         return None
 
 
-def _all_text(response: httpx.Response) -> str:
+def all_text(response: httpx.Response) -> str:
     """Headers and body; of JSON every string, unescaped, so that no escape hides anything."""
     sent = [f"{name}: {value}" for name, value in response.headers.items()]
     body = _json(response)
@@ -189,7 +198,7 @@ def _all_text(response: httpx.Response) -> str:
 
 
 def _all_texts(responses: list[httpx.Response]) -> str:
-    return "\n".join(map(_all_text, responses))
+    return "\n".join(map(all_text, responses))
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ snapshot up to it, plan, load the hits' attributes and check them, and look agai
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +28,8 @@ from evals.access.company import (
 )
 from evals.access.equivalence import Progress
 from evals.access.oracle import Oracle
-from evals.measured import number, percentile
-from evals.report import Gate, Json
+from evals.measured import percentile
+from evals.report import Json
 from policies.check import check
 from policies.edits import Edit
 from policies.plan import plan
@@ -93,16 +93,6 @@ async def measure_overhead(seed: int, sizes: Sequence[int], folder: Path, talk: 
         finally:
             await database.close()
     return found
-
-
-def overhead_gates(by_size: Mapping[str, Json]) -> tuple[Gate, ...]:
-    """Bounds on the largest policy measured."""
-    figures = by_size[max(by_size, key=int)]
-    if not isinstance(figures, Mapping):
-        raise TypeError("no figures of a policy")
-    bounds = {"warm_ms_p95": 10.0, "cold_ms_p95": 20.0}
-    size = max(by_size, key=int)
-    return tuple(Gate(f"{name}, {size} rules", "at most", b, number(figures[name])) for name, b in bounds.items())
 
 
 async def _measure(seed: int, company: Company, database: Database) -> dict[str, Json]:

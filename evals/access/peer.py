@@ -32,8 +32,8 @@ from evals.access.chunks import (
 from evals.access.equivalence import Progress
 from evals.access.search import DIM, NO_WORDS, recall, write_chunks
 from evals.access.wardowl_ways import Peer
-from evals.measured import number, percentile
-from evals.report import Gate, Json
+from evals.measured import percentile
+from evals.report import Json
 from policies.check import check
 from policies.plan import DenyAll, plan
 from policies.rules import Caller
@@ -83,18 +83,6 @@ async def measure_peer(seed: int, folder: Path, talk: Progress) -> dict[str, Jso
         peer.close()
     figures = {name: _figures(one, series["ours"]) for name, one in series.items()}
     return {"peer": peer.name, "chunks": CHUNKS, "readers": len(readers), **figures, **revoked}
-
-
-def peer_gates(figures: Mapping[str, Json]) -> tuple[Gate, ...]:
-    """What must hold of our way; the peer is measured, not judged."""
-    mine = figures["ours"]
-    if not isinstance(mine, Mapping):
-        raise TypeError("no figures of our way")
-    return (
-        Gate("leaks beside the peer", "at most", 0, number(mine["leaks"])),
-        Gate("recall_at_10_worst beside the peer", "at least", 0.99, number(mine["recall_at_10_worst"])),
-        Gate("leaks after a revocation beside the peer", "at most", 0, number(figures["ours_leaks_after_revocation"])),
-    )
 
 
 def ours(chunks: Chunks, store: EmbeddedStore, readers: Sequence[Reader]) -> Searching:

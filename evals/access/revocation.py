@@ -6,7 +6,7 @@ A question that started after the commit and was still answered with yes is a st
 import asyncio
 import multiprocessing
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -15,8 +15,8 @@ from pathlib import Path
 from evals.access.company import TENANT, Company, make_company
 from evals.access.equivalence import Progress
 from evals.access.replica import ALLOWED, ASKING_S_MAX, READY, Asked, Watch, serve_replica
-from evals.measured import number, percentile
-from evals.report import Gate, Json
+from evals.measured import percentile
+from evals.report import Json
 from policies.edits import Edit
 from policies.rules import Attributes, Caller, Level, RoleLink, Rule
 from policies.store import PolicyStore
@@ -52,16 +52,6 @@ async def measure_revocation(seed: int, revocations: int, folder: Path, talk: Pr
     finally:
         await database.close()
     return figures_of(obeyed_ms, asked)
-
-
-def revocation_gates(figures: Mapping[str, Json], *, speed: bool) -> tuple[Gate, ...]:
-    gates = [
-        Gate("stale answers after a revocation", "at most", 0, number(figures["stale"])),
-        Gate("questions that started after a revocation", "at least", 1, number(figures["asked_after"])),
-    ]
-    if speed:
-        gates.append(Gate("obeyed_ms_p99", "at most", 50, number(figures["obeyed_ms_p99"])))
-    return tuple(gates)
 
 
 async def _grant(database: Database, company: Company, readers: Sequence[Caller]) -> None:

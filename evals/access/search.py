@@ -6,7 +6,7 @@ reader may read, in numpy.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from evals.access.chunks import (
 )
 from evals.access.equivalence import Progress
 from evals.measured import number, percentile
-from evals.report import Gate, Json
+from evals.report import Json
 from rag.domain import SparseVector
 from rag.index.embedded import EmbeddedStore, open_embedded
 from rag.index.filter import access_filter
@@ -62,18 +62,6 @@ async def measure_search(seed: int, sizes: Sequence[int], folder: Path, talk: Pr
     for count in sizes:
         found[str(count)] = await _measure(seed, count, folder / f"chunks-{count}", talk)
     return found
-
-
-def search_gates(by_size: Mapping[str, Json], *, speed: bool) -> tuple[Gate, ...]:
-    gates: list[Gate] = []
-    for count, figures in by_size.items():
-        if not isinstance(figures, Mapping):
-            continue
-        bounds = [("recall_at_10_worst", "at least", 0.99), ("leaks", "at most", 0.0)]
-        if speed:
-            bounds += [("filtered_p50_ratio", "at most", 1.3), ("filtered_p95_ratio", "at most", 2.0)]
-        gates += [Gate(f"{name}, {count} chunks", how, bound, number(figures[name])) for name, how, bound in bounds]
-    return tuple(gates)
 
 
 async def _measure(seed: int, count: int, folder: Path, talk: Progress) -> dict[str, Json]:

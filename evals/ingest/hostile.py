@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evals.hostile_files import HostileFile, hostile_files
 from evals.ingest.corpus import LABELS
 from evals.ingest.ours import SOURCE, OurWay
+from evals.ingest.unembedded import Unembedded
 from evals.report import Gate, Json
 from evals.retrieval import TENANT
 from ingestion.pipeline import ingest
@@ -35,15 +36,18 @@ class Survived:
     written_outside: int
 
 
-def survive(files: int, scratch: Path, seed: int) -> Survived:
-    """Ingest so many hostile files and one honest one, in this process, which loads the models."""
+def survive(files: int, scratch: Path, seed: int, *, embed: bool = True) -> Survived:
+    """Ingest so many hostile files and one honest one, in this process, which loads the models.
+
+    Without `embed`, vectors are made up: endless texts would spend most of a run on them.
+    """
     folder, data = scratch / "hostile", scratch / "hostile-data"
     canaries = _write(folder, hostile_files(seed, files))
     data.mkdir()
     way = OurWay("fast", 1)
     before, started = _everything_below(scratch, but=data), time.perf_counter()
     with _listened() as heard:
-        report = asyncio.run(_ingested(way, folder, data))
+        report = asyncio.run(_ingested(way, folder, data, embed=embed))
     taken = time.perf_counter() - started
     told = "\n".join([*heard, json.dumps(report.as_json(), ensure_ascii=False)])
     return Survived(
@@ -82,12 +86,14 @@ def gates_of(done: Survived) -> tuple[Gate, ...]:
     )
 
 
-async def _ingested(way: OurWay, folder: Path, data: Path) -> Report:
+async def _ingested(way: OurWay, folder: Path, data: Path, *, embed: bool) -> Report:
     settings = way.use(data)
     with way.parser(settings) as sandbox:
         database = await open_database(settings.database_url)
         try:
-            return await ingest(FolderSource(folder, SOURCE), TENANT, way.parts(database, sandbox))
+            parts = way.parts(database, sandbox)
+            parts = parts if embed else replace(parts, embedder=Unembedded(parts.embedder))
+            return await ingest(FolderSource(folder, SOURCE), TENANT, parts)
         finally:
             await database.close()
 

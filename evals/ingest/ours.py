@@ -30,7 +30,7 @@ from rag.index.stores import open_stores
 from rag.privacy.recognize import load_recognizer
 from rag.privacy.tenant import open_privacy
 from rag.query.rerank import fuse
-from rag.settings import EmbeddingSettings, PrivacySettings, Settings, load_settings
+from rag.settings import PrivacySettings, Settings, load_settings
 
 SOURCE = "eval"
 CANDIDATES = 100
@@ -38,7 +38,10 @@ _STAGES = {Step.PARSED: "read", Step.MASKED: "mask", Step.EMBEDDED: "embed", Ste
 
 
 class StageClock:
-    """An observer that adds up how long documents were in each stage. `embed` is cutting as well, `read` parsing."""
+    """An observer that adds up how long documents were in each stage. `embed` is cutting as well, `read` parsing.
+
+    A document that waits while others are worked on counts as well, so it is for one at a time.
+    """
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -58,7 +61,8 @@ class OurWay:
     def __init__(self, profile: str, threads: int) -> None:
         self._privacy_settings = PrivacySettings.model_validate({"profile": profile})
         self._recognizer = load_recognizer(self._privacy_settings)
-        self._embedder = load_embedder(EmbeddingSettings(threads=threads))
+        embedding = load_settings().embedding
+        self._embedder = load_embedder(embedding.model_copy(update={"threads": threads}))
         self._embedder.embed_passages(["Ann Lee wrote this. " * 20])
         self._recognizer.find(["Ann Lee wrote this."])
         self._settings = load_settings()
@@ -75,7 +79,9 @@ class OurWay:
 
     def use(self, data_dir: Path) -> Settings:
         """From now on this data folder; the settings for it."""
-        self._settings = load_settings(data_dir=data_dir, privacy=self._privacy_settings)
+        settings = load_settings(data_dir=data_dir, privacy=self._privacy_settings)
+        one = settings.ingestion.model_copy(update={"in_flight": 1})
+        self._settings = settings.model_copy(update={"ingestion": one})
         return self._settings
 
     @contextmanager

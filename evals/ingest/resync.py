@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from evals.ingest.corpus import LABELS
+from evals.ingest.held import held_at_most_mb, held_from_now_on_mb
 from evals.ingest.ours import SOURCE, OurWay
 from evals.report import Gate, Json
 from evals.retrieval import TENANT
@@ -26,7 +27,6 @@ from ingestion.report import Change, Report
 from ingestion.sources.folder import SETTLED_NS, FileItem, FolderSource
 from rag.db.engine import open_database
 from rag.db.tables import DocumentRow, VersionRow
-from rag.errors import Misuse
 
 FILES_IN_FOLDER = 1000
 CHANGED_SHARE = 100
@@ -34,7 +34,6 @@ CHANGED_SHARE = 100
 KB_PER_FILE_MAX = 8.0
 """What a run may hold of each file: where it is, its labels, and how it stands."""
 _BATCH = 1000
-_PEAK_RESET = Path("/proc/self/clear_refs")
 _TEXT = "Note {0}. The case of file {0} was closed in May; the minutes are kept in cabinet {1}.\n"
 
 
@@ -61,8 +60,7 @@ def resync(files: int, scratch: Path) -> Resynced:
     Raises:
         Misuse: not on Linux, whose kernel tells how much memory was held at most.
     """
-    if not _PEAK_RESET.exists():
-        raise Misuse("--resync reads what a process held at most from /proc, which is there on Linux only.")
+    held_from_now_on_mb()
     folder = scratch / "many"
     _write(folder, range(files), cabinet=1)
     data = scratch / "many-data"
@@ -116,10 +114,10 @@ def gates_of(done: Resynced) -> tuple[Gate, ...]:
 
 
 async def _run(folder: Path, parts: IngestionParts) -> Cost:
-    before = _held_from_now_on_mb()
+    before = held_from_now_on_mb()
     wall, cpu = time.perf_counter(), _cpu_s()
     report = await ingest(_settled(folder), TENANT, parts)
-    return Cost(time.perf_counter() - wall, _cpu_s() - cpu, max(0.0, _memory_mb("VmHWM") - before), report)
+    return Cost(time.perf_counter() - wall, _cpu_s() - cpu, max(0.0, held_at_most_mb() - before), report)
 
 
 def _settled(folder: Path) -> FolderSource:
@@ -166,20 +164,6 @@ def _rows(item: FileItem, privacy: TenantMasking, pipeline: str) -> tuple[dict[s
         "text": data.decode(), "policy_epoch": 0, "created_at": now,
     }  # fmt: skip
     return {**labels, **stored}, made
-
-
-def _held_from_now_on_mb() -> float:
-    """What is held now; the highest is counted anew."""
-    _PEAK_RESET.write_text("5")
-    return _memory_mb("VmRSS")
-
-
-def _memory_mb(name: str) -> float:
-    """What this process holds (`VmRSS`), or held at most since it was told to count anew (`VmHWM`)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/self/status has no {name}")
 
 
 def _cpu_s() -> float:

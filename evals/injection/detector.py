@@ -4,15 +4,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from evals.injection.sets import Labelled
-from evals.report import Gate, Json
+from evals.report import Json
 from rag.injection.detect import codes_of
 
-FALSE_ALARMS_MAX = 0.02
 Detect = Callable[[Iterable[str]], tuple[str, ...]]
 
 
-def measure(texts: Iterable[Labelled], detect: Detect = codes_of) -> tuple[dict[str, Json], tuple[Gate, ...]]:
-    """`false_alarms` and `recall` by source and part, `recall_groups` by kind of attack; a gate for each clean set."""
+def measure(texts: Iterable[Labelled], detect: Detect = codes_of) -> dict[str, Json]:
+    """`false_alarms` and `recall` by source and part, `recall_groups` by kind of attack."""
     seen: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     groups: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     for one in texts:
@@ -22,17 +21,13 @@ def measure(texts: Iterable[Labelled], detect: Detect = codes_of) -> tuple[dict[
             groups[one.source, one.part, one.group].append(found)
     alarms = {(source, part): hits for (kind, source, part), hits in seen.items() if kind == "benign"}
     attacks = {(source, part): hits for (kind, source, part), hits in seen.items() if kind == "attack"}
-    gates = tuple(
-        Gate(f"false_alarms.{source}.{part}", "at most", FALSE_ALARMS_MAX, _share(hits))
-        for (source, part), hits in alarms.items()
-    )
     by_group: dict[str, Json] = {
         f"{source}.{part}": {
             group: f"{sum(hits)}/{len(hits)}" for (s, p, group), hits in groups.items() if (s, p) == (source, part)
         }
         for source, part in attacks
     }
-    return {"false_alarms": _table(alarms), "recall": _table(attacks), "recall_groups": by_group}, gates
+    return {"false_alarms": _table(alarms), "recall": _table(attacks), "recall_groups": by_group}
 
 
 def _table(hits: dict[tuple[str, str], list[bool]]) -> dict[str, Json]:

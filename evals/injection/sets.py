@@ -14,7 +14,7 @@ import importlib.util
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,13 @@ def built_in() -> dict[str, Any]:
     return dict(yaml.safe_load(TEXTS.read_text(encoding="utf-8")))
 
 
-def read_sets(data: Path) -> Sets:
-    """Every set below `data`, and our own traps."""
+def read_sets(data: Path, chosen: Collection[str] | None = None) -> Sets:
+    """Every set below `data`, or those that were chosen, and our own traps."""
     texts = [Labelled("own_traps", "trap", HELD_OUT, text) for text in built_in()["traps"]]
     missing: list[str] = []
     for name, read in _READERS.items():
+        if chosen is not None and name not in chosen:
+            continue
         try:
             texts += read(data / name)
         except (FileNotFoundError, ModuleNotFoundError) as cause:

@@ -16,7 +16,7 @@ from evals.privacy.finders import Finder, our_finder, plain_finder
 from evals.privacy.plain import PlainPresidio
 from evals.privacy.scoring import Span, SpanScore, leaks, without
 from evals.privacy.speed import Ratio, speed_ratios
-from evals.report import Gate, Json
+from evals.report import Json
 from rag.privacy.lexicon import Lexicon
 from rag.privacy.model import model_folder
 from rag.privacy.recognize import Recognizer, load_recognizer
@@ -25,7 +25,6 @@ from rag.settings import PrivacySettings
 REAL = frozenset({"PERSON", "LOCATION"})
 SPEED_SHORT, SPEED_LONG = 300, 60
 """Texts whose time is taken: short ones of generated_large, long ones (articles) of wikigold."""
-_EXACT = ("EMAIL_ADDRESS", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "CREDIT_CARD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,47 +137,6 @@ def measure_directory_speed(sets: Sets, lexicon: Lexicon) -> dict[str, Json]:
         figures[f"directory_{name}_speed_ratio"] = _rounded(ratio.median)
         figures[f"directory_{name}_speed_spread"] = _spread(ratio)
     return figures
-
-
-def gates(scores: Mapping[str, Json], speeds: Mapping[str, Json]) -> tuple[Gate, ...]:
-    """What finding promises, of the accurate profile, and the speed of both."""
-    generated, real = _of(scores, "accurate", "generated_large"), _of(scores, "accurate", "wikigold")
-    kinds = _of(generated, "recall_by_kind")
-    found = [
-        ("leak_recall", 0.95, generated["leak_recall"]),
-        ("precision", 0.94, generated["precision"]),
-        ("official_f2", 0.87, generated["official_f2"]),
-        ("wikigold_persons", 0.96, _of(real, "recall_by_kind")["PERSON"]),
-        ("phones", 0.99, kinds["PHONE_NUMBER"]),
-        *((kind.casefold(), 1.0, kinds[kind]) for kind in _EXACT),
-    ]
-    for case in ("lower", "upper"):
-        persons = _of(scores, "accurate", f"generated_large_{case}_case", "recall_by_kind")["PERSON"]
-        found.append((f"persons_{case}_case", 0.93, persons))
-    least = {
-        "accurate_short": 1.0,
-        "accurate_long": 1.0,
-        "fast_short": 3.0,
-        "fast_long": 2.0,
-        "directory_sparse": 100.0,
-    }
-    ratios = ((f"{name}_speed_ratio", bound) for name, bound in least.items())
-    found += [(name, bound, speeds[name]) for name, bound in ratios if name in speeds]
-    return tuple(Gate(name, "at least", bound, _number(value)) for name, bound, value in found)
-
-
-def _of(scores: Mapping[str, Json], *path: str) -> Mapping[str, Json]:
-    here: Json = scores
-    for step in path:
-        assert isinstance(here, Mapping)
-        here = here[step]
-    assert isinstance(here, Mapping)
-    return here
-
-
-def _number(value: Json) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
 
 
 def _part(samples: Sequence[Sample], *, held_out: bool) -> list[Sample]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from tests.copies import bytes_written
+
 NAME, MAIL, PHONE = "Thessaly Quorndon", "thessaly.quorndon@zimbrel.example", "+44 7700 900417"
 IBAN, SECRET = "GB33BUKB20201555555555", "ghp_" + "zQ7x" * 9
 VALUES: Mapping[str, str] = {
@@ -44,7 +46,7 @@ def found_below(folder: Path, canaries: Mapping[str, str]) -> dict[str, set[str]
     """The same for every file below `folder`, and for its name; by path."""
     hits: dict[str, set[str]] = {}
     for path in sorted(folder.rglob("*")):
-        content = path.read_bytes() if path.is_file() else b""
+        content = bytes_written(path) if path.is_file() else b""
         if names := found(content + b"\n" + str(path.relative_to(folder)).encode(), canaries):
             hits[str(path.relative_to(folder))] = names
     return hits

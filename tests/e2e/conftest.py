@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,9 @@ from filelock import FileLock
 
 from rag import cli
 from tests.copies import copy_folder
-from tests.e2e.forks import Forked, forks, stop
+from tests.e2e.forks import Forked, forks
+from tests.models import loaded_once
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ROOT / "evals" / "sample_company" / "documents"
@@ -95,10 +96,11 @@ class Service:
     process: subprocess.Popen[bytes] | Forked
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_forks_left() -> Iterator[None]:
-    yield
-    stop()
+@pytest.fixture(scope="module", autouse=True)
+def models_loaded_once() -> Iterator[None]:
+    """For commands in this process (`CommandLine.here`). Those in processes of their own load theirs."""
+    with loaded_once():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -126,12 +128,6 @@ def company(ingested: tuple[Path, dict[str, object]], tmp_path: Path) -> Command
     """The sample company in a folder that the test may change."""
     copy_folder(ingested[0], tmp_path / "data")
     return CommandLine(tmp_path / "data")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

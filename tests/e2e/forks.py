@@ -1,26 +1,31 @@
 """Commands as processes of their own, without the seconds that each would take to import the libraries.
 
-A parent imports them once and forks for every command. A forked command has its own arguments, environment, folder,
-output files and exit code, loads its models itself and ends as any interpreter does. What it does not show is that
-the installed script and the imports work: some commands of each room are run that way (`CommandLine.fresh`).
+A parent imports them once for all workers of a test run, and forks for every command. A forked command has its own
+arguments, environment, folder, output files and exit code, loads its models itself and ends as any interpreter does.
+What it does not show is that the installed script and the imports work: some commands of each room are run that way
+(`CommandLine.fresh`).
 """
 
 import gc
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
+
+from filelock import FileLock
 
 LOADED = (
     "rag.api.app",
@@ -38,6 +43,12 @@ LOADED = (
     "ingestion.commands.ingesting",
 )
 ROOT = Path(__file__).parents[2]
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex
+"""Which test run this is: the same for all of its workers."""
+OWNER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+"""The process with which the test run ends."""
+# A socket's path may be 107 bytes long at most, which pytest's own folders can exceed.
+FOLDER = Path(tempfile.gettempdir()) / f"rf-fork-{RUN}"
 START_S = 240
 """Importing the libraries, on a machine that may be busy."""
 
@@ -121,75 +132,71 @@ class Forks:
 
 
 def forks() -> Forks:
-    """The one that the tests of this process share, started when it is first asked for. `stop` ends it."""
+    """The one that all workers of the test run share, started by whoever asks first. It ends with the test run."""
+    address = FOLDER / "s"
     with _STARTING:
-        if not _STARTED:
-            _STARTED.append(_OPENED.enter_context(forking()))
-        return _STARTED[0]
-
-
-def stop() -> None:
-    with _STARTING:
-        _STARTED.clear()
-        _OPENED.close()
+        FOLDER.mkdir(mode=0o700, exist_ok=True)
+        with FileLock(FOLDER / "lock", timeout=START_S):
+            if not address.exists():
+                subprocess.run(
+                    [sys.executable, "-m", __name__, str(FOLDER), str(OWNER)],
+                    # Else numpy would start threads, which a fork cannot take over.
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    timeout=START_S,
+                    check=True,
+                )
+    return Forks(str(address))
 
 
 _STARTING = threading.Lock()
-_STARTED: list[Forks] = []
-_OPENED = ExitStack()
 
 
-@contextmanager
-def forking() -> Iterator[Forks]:
-    """The parent, started and stopped. It also ends when the process that started it does."""
-    # A socket's path may be 107 bytes long at most, which pytest's own folders can exceed.
-    with tempfile.TemporaryDirectory(prefix="rf-fork-") as folder:
-        address = str(Path(folder) / "s")
-        parent = subprocess.Popen(
-            [sys.executable, "-m", __name__, address],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},  # else numpy would start threads, which a fork cannot take over
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert parent.stdin is not None
-        assert parent.stdout is not None
-        try:
-            ready, _, _ = select.select([parent.stdout], [], [], START_S)
-            assert ready, "the libraries were not imported in time"
-            assert parent.stdout.readline() == b"ready\n", "the parent of the commands ended; see its error above"
-            yield Forks(address)
-        finally:
-            parent.stdin.close()
-            parent.wait(30)
-            parent.stdout.close()
+def main(folder: Path, owner: int) -> int:
+    """Start the parent and return when it serves; 1 if it does not. It is no child of the worker that asked for it,
+    which may have nothing more to do before the others have."""
+    ready, told = os.pipe()
+    if os.fork():
+        os.close(told)
+        return 0 if os.read(ready, 1) else 1
+    os.close(ready)
+    os.setsid()
+    return _parent(folder, owner, told)
 
 
-def main(address: str) -> int:
-    """The parent: forks until its standard input ends. Every child returns from here, too, with its exit code."""
+def _parent(folder: Path, owner: int, told: int) -> int:
+    """Forks until the owner ends. Every child returns from here, too, with its exit code."""
     for name in LOADED:
         import_module(name)
     gc.collect()
     gc.freeze()
     with ExitStack() as opened:
-        request = _serve(address, opened)
-    return 0 if request is None else _run(request)
+        request = _serve(folder / "s", owner, told, opened)
+    if request is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return 0
+    return _run(request)
 
 
-def _serve(address: str, opened: ExitStack) -> dict[str, Any] | None:
-    """None in the parent when it is to end; in a child, its request."""
+def _serve(address: Path, owner: int, told: int, opened: ExitStack) -> dict[str, Any] | None:
+    """None in the parent when it is to end; in a child, its request. `told` is written to when it begins."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ending = os.pidfd_open(owner)
+    opened.callback(os.close, ending)
     listener = opened.enter_context(socket.socket(socket.AF_UNIX))
-    listener.bind(address)
+    listener.bind(str(address))
     listener.listen(64)
-    print("ready", flush=True)  # noqa: T201 - to the process that started this one
+    os.write(told, b"1")
+    os.close(told)
     waiting = select.poll()
-    waiting.register(sys.stdin, select.POLLIN)
+    waiting.register(ending, select.POLLIN)
     waiting.register(listener, select.POLLIN)
     running: dict[int, tuple[int, socket.socket]] = {}
     while True:
         for fd, _ in waiting.poll():
-            if fd == sys.stdin.fileno():
+            if fd == ending:
                 return None
             if fd in running:
                 pid, connection = running.pop(fd)
@@ -252,4 +259,4 @@ def _tell(connection: socket.socket, number: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -17,8 +17,9 @@ import pytest
 
 from tests.copies import copy_folder
 from tests.e2e.canaries import ASKED, IBAN, MAIL, NAME, PHONE, SECRET, VALUES, WORD, found, found_below
-from tests.e2e.conftest import CommandLine, free_port, wait_until_ready
+from tests.e2e.conftest import CommandLine, wait_until_ready
 from tests.e2e.forks import forks
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(600)  # several processes load the models, on a machine that may be busy
 

@@ -1,7 +1,7 @@
 """The access eval notices what it must, counts what it says, and keeps the report of a whole run apart."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from evals.access import chunks, equivalence, overhead, revocation, search
 from evals.access.chunks import EVERYTHING, make_chunks, make_readers
-from evals.access.command import Asked, Wanted, access_report, equivalence_gates, wanted_of
+from evals.access.command import Asked, Wanted, access_report, equivalence_figures, equivalence_gates, wanted_of
 from evals.access.company import make_company
 from evals.access.engine import Shards
 from evals.access.equivalence import Tally, compare
@@ -19,15 +19,22 @@ from evals.access.mutants import MUTANTS
 from evals.access.peer import INSTALL, measure_peer
 from evals.access.printing import READER_COLUMNS, print_access
 from evals.access.replica import Asked as Answered
-from evals.access.search import measure_search, recall, search_gates
+from evals.access.search import measure_search, recall
 from evals.cli import evaluate
-from evals.report import Report
+from evals.report import Gate, Json, Report
+from tests.evals.judging import failing, judge
 
 SEED = 7
 
 
 def silent(message: str) -> None:
     """Progress nobody reads."""
+
+
+def report_of(figures: Mapping[str, Json], gates: tuple[Gate, ...] = (), **arguments: Json) -> Report:
+    """A report of the parts that `arguments` name, and of no others."""
+    parts: dict[str, Json] = {"decisions": 0, "mutants": False, "rules": [], "chunks": [], "revocations": 0}
+    return Report("access", figures, gates, parts | {"peer_measured": False, "speed_gates": False} | arguments)
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +61,15 @@ def test_a_product_that_is_broken_turns_the_report_red(
     monkeypatch.setattr(equivalence, "PRODUCT", broken)
     tally = compare(SEED, 30, shards, silent, size=60)
     assert (tally.over_grants > 0, tally.under_grants > 0) == (over, under)
-    failing = {gate.figure for gate in equivalence_gates(tally, 1) if not gate.holds}
-    assert ("over_grants" in failing, "under_grants" in failing) == (over, under)
+    wrong = failing(report_of(equivalence_figures(tally), equivalence_gates(tally, 1), decisions=1))
+    assert ("over_grants" in wrong, "under_grants" in wrong) == (over, under)
     assert {way for way, found in ((True, over), (False, under)) if found}
 
 
 def test_the_product_as_it_stands_passes_and_is_counted(shards: Shards) -> None:
     tally = compare(SEED, 30, shards, silent, size=60)
     assert (tally.policies, tally.decisions, tally.over_grants, tally.under_grants) == (30, 1800, 0, 0)
-    assert all(gate.holds for gate in equivalence_gates(tally, 1800))
+    assert failing(report_of(equivalence_figures(tally), equivalence_gates(tally, 1800), decisions=1800)) == set()
     assert tally.allowed > 0
 
 
@@ -100,7 +107,7 @@ def test_a_size_goes_before_the_usual_one() -> None:
 
 async def test_a_report_holds_the_keys_that_others_rely_on() -> None:
     report = await access_report(wanted_of(Asked(decisions=2000)), silent)
-    assert report.passed
+    assert failing(report) == set()
     assert {"decisions", "over_grants", "under_grants", "seed"} <= report.record().keys()
 
 
@@ -146,8 +153,9 @@ async def test_search_is_measured_through_the_real_store(tmp_path: Path, monkeyp
     monkeypatch.setattr(chunks, "DRAFTS", 2)
     monkeypatch.setattr(search, "DIM", 8)
     found = await measure_search(SEED, [1000], tmp_path, silent)
-    assert all(gate.holds for gate in search_gates(found, speed=False))
-    assert len(search_gates(found, speed=True)) == len(search_gates(found, speed=False)) + 2
+    assert failing(report_of({"search": found}, chunks=[1000])) == set()
+    speedy = judge(report_of({"search": found}, chunks=[1000], speed_gates=True))
+    assert len(speedy.gates) == len(judge(report_of({"search": found}, chunks=[1000])).gates) + 2
 
 
 @pytest.mark.parametrize("rules", [10, 300])
@@ -168,7 +176,8 @@ def test_an_answer_to_a_question_that_started_after_the_commit_is_stale(answers:
     asked = [Answered(started, started + 0.2, allowed) for started, allowed in enumerate(answers, start=1)]
     figures = revocation.figures_of([20.0], [(1.5, one) for one in asked])
     assert (figures["stale"], figures["asked_after"]) == (stale, len(answers) - 1)
-    assert all(gate.holds for gate in revocation.revocation_gates(figures, speed=True)) is (stale == 0)
+    report = report_of({"revocation": figures}, revocations=1, speed_gates=True)
+    assert failing(report) == (set() if stale == 0 else {"revocation.stale"})
 
 
 @pytest.mark.timeout(180)
@@ -176,7 +185,7 @@ async def test_two_processes_obey_each_revocation(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(revocation, "RULES", 50)
     figures = await revocation.measure_revocation(SEED, 4, tmp_path, silent)
     assert (figures["revocations"], figures["replicas"], figures["stale"]) == (4, 2, 0)
-    assert all(gate.holds for gate in revocation.revocation_gates(figures, speed=False))
+    assert failing(report_of({"revocation": figures}, revocations=4)) == set()
 
 
 async def test_without_the_peer_nothing_is_compared_and_it_is_said_why(

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from evals.ingest import million
 from evals.ingest.command import Wanted, _name
 from evals.ingest.compare import ACCURATE, FAST, NAMES, PLAIN, Compared, figures_of, gates_of
 from evals.ingest.corpus import Corpus, Document, Question, make_corpus
+from evals.ingest.unembedded import Unembedded
 from evals.ingest.way import Judged, Round
 
 CORPUS = Corpus(
@@ -63,3 +65,37 @@ def test_a_run_without_the_comparison_has_a_report_of_its_own() -> None:
     assert set(NAMES) == {PLAIN, ACCURATE, FAST}
     assert _name(Wanted()) == _name(Wanted(resync=5)) == "ingest"
     assert _name(Wanted(compare=False, resync=5, hostile=5)) == "ingest-resync-hostile"
+    assert _name(Wanted(compare=False, chunks=5)) == "ingest-chunks"
+
+
+def test_generated_chunks_are_written_published_and_found_by_who_may_read_them(tmp_path: Path) -> None:
+    """As many documents as departments up to the one that a reader is of; the last one is short."""
+    chunks = 8 * million.CHUNKS_PER_DOCUMENT - 3
+    done = million.fill(chunks, tmp_path, 1)
+    figures = million.figures_of(done)
+    assert figures["chunks_points"] == figures["chunks_generated"] == chunks
+    assert [gate.figure for gate in million.gates_of(done) if not gate.holds] == []
+    assert all(len(asked.took_ms) == million.QUESTIONS for asked in done.readers.values())
+
+
+def test_a_chunk_that_is_shown_to_somebody_else_or_not_found_fails_its_gate() -> None:
+    stage = million.Stage(1.0, 1.0)
+    wrong = {"all": million.Asked(0.9, 0, (1.0,)), "department": million.Asked(1.0, 1, (1.0,))}
+    done = million.Filled(5, 4, stage, stage, stage, 1.0, 1.0, wrong)
+    failing = {gate.figure for gate in million.gates_of(done) if not gate.holds}
+    assert failing == {"chunks_points", "chunks_all_found_ratio", "chunks_department_leaks"}
+
+
+def test_made_up_vectors_stand_for_the_same_chunks() -> None:
+    class Words:
+        dim, tokens_max = 8, 256
+
+        def count_tokens(self, text: str) -> int:
+            return len(text.split())
+
+    made_up = Unembedded(Words())  # type: ignore[arg-type] # what measures is all that is asked of it
+    vectors = made_up.embed_passages(["one two", "three", "one two"])
+    assert vectors.shape == (3, 8)
+    assert (vectors[0] == vectors[2]).all()
+    assert abs(float((vectors[1] ** 2).sum()) - 1) < 1e-5
+    assert made_up.count_tokens("one two three") == 3

@@ -7,8 +7,10 @@ import pytest
 from evals.injection.attacks import ADDRESS, Attack, own_attacks
 from evals.injection.detector import measure
 from evals.injection.sets import HELD_OUT, Labelled, built_in, read_sets
+from evals.report import Report
 from policies.rules import Level
 from rag.domain import Answer, Timings
+from tests.evals.judging import failing
 
 
 def test_without_data_our_own_part_is_measured_and_every_missing_set_is_named(tmp_path: Path) -> None:
@@ -19,10 +21,12 @@ def test_without_data_our_own_part_is_measured_and_every_missing_set_is_named(tm
 
 def test_alarms_and_misses_are_counted_apart_and_only_alarms_have_a_gate() -> None:
     texts = [Labelled("s", "clean", HELD_OUT, text) for text in "ab"] + [Labelled("s", "attack", HELD_OUT, "c", "g")]
-    figures, gates = measure(texts, lambda found: ("x",) if list(found) == ["a"] else ())
+    figures = measure(texts, lambda found: ("x",) if list(found) == ["a"] else ())
     assert figures["false_alarms"] == {"s.held_out": {"texts": 2, "found": 1, "found_ratio": 0.5}}
     assert figures["recall"] == {"s.held_out": {"texts": 1, "found": 0, "found_ratio": 0.0}}
-    assert [(gate.figure, gate.holds) for gate in gates] == [("false_alarms.s.held_out", False)]
+    wrong = failing(Report("injection", figures, ()))
+    assert "false_alarms.s.held_out.found_ratio" in wrong
+    assert not any(figure.startswith("recall") for figure in wrong)
 
 
 def test_every_attack_has_a_document_of_its_own_and_no_canary_stands_in_one() -> None:

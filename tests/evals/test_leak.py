@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from evals.company import client_of
+from evals.company import client_of, headers
 from evals.fingerprints import Detector, Section, shingles
 from evals.leak import DEMO, PLANTS, Findings, PlantedPath, World, examine, report_of
 from evals.logs import captured_log
 from evals.surfaces import Asker
 from rag.api.parts import AppParts, QuestionPath
 from tests.evals.conftest import KEY
+from tests.evals.judging import failing, judge
 
 ENGINEER, CONTRACTOR = DEMO[1], DEMO[2]
 
@@ -21,7 +22,7 @@ async def found_with(parts: AppParts, path: QuestionPath, world: World, *people:
     with captured_log():
         async with client_of(broken) as client:
             for person in people:
-                await examine(Asker(person, None, client, path, KEY), world, findings)
+                await examine(Asker(person, None, client, headers(KEY, person), path), world, findings)
     return findings
 
 
@@ -55,9 +56,9 @@ async def test_a_value_in_clear_is_found_though_its_document_may_be_read(parts: 
 
 async def test_an_eval_that_did_nothing_does_not_pass(small: World) -> None:
     report = report_of(Findings(), small, 1, {})
-    failing = {gate.figure for gate in report.gates if not gate.holds}
-    assert not report.passed
-    assert {"checked", "fingerprints", "passages_opened", "passages_refused", "answers", "documents"} <= failing
+    assert not judge(report).passed
+    floors = {"checked", "fingerprints", "passages_opened", "passages_refused", "surfaces.chat.found", "documents"}
+    assert floors <= failing(report)
 
 
 def test_a_quote_of_five_words_gives_a_section_away_and_common_words_do_not() -> None:

@@ -10,8 +10,10 @@ from evals.abstention import Case, auc, balanced, curve
 from evals.answers import Asked
 from evals.answers import report_of as answers_report
 from evals.cli import evaluate
+from evals.kept import write_latest
 from evals.report import Gate, Report
 from evals.retrieval import everything_public, score
+from tests.evals.judging import failing
 
 CASES = [
     Case("s", True, 0.9, True),
@@ -26,8 +28,8 @@ def test_a_perfect_ranking_scores_one_and_a_missing_answer_counts_as_zero() -> N
     judgements = {"q1": frozenset({"a"}), "q2": frozenset({"b"})}
     perfect = score(judgements, {"q1": {"a": 2.0, "x": 1.0}, "q2": {"b": 1.0}})
     half = score(judgements, {"q1": {"a": 2.0, "x": 1.0}, "q2": {"x": 1.0}})
-    assert perfect == {"ndcg_at_10": 1.0, "recall_at_10": 1.0}
-    assert half == {"ndcg_at_10": 0.5, "recall_at_10": 0.5}
+    assert perfect == {"ndcg_at_10": 1.0, "recall_at_10": 1.0, "recall_at_100": 1.0, "mrr": 1.0}
+    assert half == {"ndcg_at_10": 0.5, "recall_at_10": 0.5, "recall_at_100": 0.5, "mrr": 0.5}
 
 
 def test_the_curve_counts_answers_at_each_threshold() -> None:
@@ -47,7 +49,7 @@ def test_search_on_the_public_set_still_takes_a_plan() -> None:
 @pytest.mark.parametrize(("value", "holds"), [(0, True), (1, False)])
 def test_a_gate_decides_whether_a_report_passes(tmp_path: Path, value: int, holds: bool) -> None:
     report = Report("leak", {"leaks": value}, (Gate("leaks", "at most", 0, value),))
-    written = json.loads(report.write(tmp_path).read_text())
+    written = json.loads(write_latest(report.record(), tmp_path).read_text())
     assert (written["passed"], written["leaks"], written["gates"][0]["holds"]) == (holds, value, holds)
     assert written["manifest"]["python"]
 
@@ -67,4 +69,4 @@ def test_answers_are_counted_by_how_they_came_out_and_time_by_stage() -> None:
 
 
 def test_an_answer_eval_without_questions_does_not_pass() -> None:
-    assert not answers_report([], {}).passed
+    assert failing(answers_report([], {})) == {"right_ratio", "false_answer_ratio", "answerable", "unanswerable"}

@@ -9,6 +9,7 @@ from evals.soak.figures import Run, report_of, slope_mb, warmed
 from evals.soak.ledger import Ledger, Recorded, doubled, lost
 from evals.soak.process import ServedCompany, Usage
 from evals.soak.traffic import MISTAKES
+from tests.evals.judging import failing
 
 
 def usage(requests: int, memory_mb: float = 1000.0, *, start: int = 0, sockets: int = 3) -> Usage:
@@ -73,7 +74,7 @@ def report(growth_mb_per_1000: float = 0.0, **changes: object) -> Report:
 
 def test_a_run_in_which_nothing_is_wrong_passes() -> None:
     found = report()
-    assert [gate.figure for gate in found.gates if not gate.holds] == []
+    assert failing(found) == set()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_a_run_in_which_nothing_is_wrong_passes() -> None:
     ],
 )
 def test_each_thing_that_can_go_wrong_fails_its_gate(changes: dict[str, object], gate: str) -> None:
-    assert [one.figure for one in report(**changes).gates if not one.holds] == [gate]  # type: ignore[arg-type]
+    assert failing(report(**changes)) == {gate}  # type: ignore[arg-type]
 
 
 def test_every_mistake_is_one_with_a_status_of_its_own_making() -> None:

@@ -109,7 +109,7 @@ class House:
         await self._writing.close()
 
     def _replica(self, settings: Settings, database: Database) -> Replica:
-        stores = open_stores(settings, self._embedder.dim)
+        stores = open_stores(settings, self._embedder.dim, self._embedder.digest)
         generator = ExtractiveGenerator(EmbedderSimilarity(self._embedder), settings.generator.answer_threshold)
         parts = QueryParts(
             database=database,

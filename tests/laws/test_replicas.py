@@ -103,8 +103,8 @@ class Meanwhile:
     change: Change
     store: VectorStore | None = None
 
-    async def get(self, tenant: str) -> Any:
-        self.store = await self.stores.get(tenant)
+    async def get(self, tenant: str, *index: Any) -> Any:
+        self.store = await self.stores.get(tenant, *index)
         return self
 
     async def search(self, plan: Conditions, query: Query, *, limit: int) -> Hits:

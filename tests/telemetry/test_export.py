@@ -1,7 +1,6 @@
 """Spans reach a collector, and one that is slow, rude or gone costs nobody anything but the spans."""
 
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from rag.telemetry.export import open_tracing
 from rag.telemetry.tracing import NO_TRACING
 from rag.telemetry_settings import TelemetrySettings
+from tests.ports import free_port
 from tests.telemetry.collector import Collector, collecting
 
 SECRET = "Bearer-hunter2"
@@ -24,12 +24,6 @@ def collector() -> Iterator[Collector]:
 
 def settings(endpoint: str, **more: object) -> TelemetrySettings:
     return TelemetrySettings.model_validate({"otlp_endpoint": endpoint, "timeout_s": 0.5} | more)
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_spans_arrive_with_the_services_name_and_the_headers_of_the_settings(collector: Collector) -> None:
@@ -77,7 +71,7 @@ def test_a_collector_that_does_not_take_them_is_said_once_and_waited_for_no_long
     if fault == "hangs":
         collector.hold.set()
     with caplog.at_level(logging.INFO), collecting(collector):
-        endpoint = f"http://127.0.0.1:{unused_port()}/v1/traces" if fault == "gone" else collector.endpoint
+        endpoint = f"http://127.0.0.1:{free_port()}/v1/traces" if fault == "gone" else collector.endpoint
         asked = settings(endpoint, queue_spans=64)
         ended = threading.Event()
 

@@ -11,5 +11,5 @@ def print_serve(report: Report) -> None:
     table = Table("", *(name.removeprefix("streams_") for name in report.figures), title="by streams")
     columns = [column for column in report.figures.values() if isinstance(column, dict)]
     for name in columns[0] if columns else ():
-        table.add_row(name, *(str(column[name]) for column in columns))
+        table.add_row(name, *(str(column.get(name, "")) for column in columns))
     Console(highlight=False).print(table)

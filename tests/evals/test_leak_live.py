@@ -1,0 +1,188 @@
+"""The parts of a leak run beside a live service, each by itself. The whole is in `tests/e2e/test_leak_live.py`."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from evals.cli import evaluate
+from evals.live.canaries import TEXT_WORDS, canaries_of, new_word, write
+from evals.live.curve import auc_of
+from evals.live.journal import Journal, Journals, new_journal
+from evals.live.labels import OTHER_DEPARTMENT, combinations, values_of
+from evals.live.places import places_of, removal
+from evals.live.rights import Lines, classes_of
+from evals.live.telling_apart import AUC_MAX, Samples, figures_of
+from ingestion.parse.structure import _MARKER
+from ingestion.sources.folder import FolderSource
+from ingestion.sources.protocol import Labels
+from rag.errors import Conflict, Damaged, Misuse
+
+
+def rule(subject: str, **columns: Any) -> dict[str, Any]:
+    usual = {"action": "read", "department": "*", "tags": (), "owner": "*", "document": "*", "level": 4}
+    return {"subject": subject, **usual, "effect": "allow", **columns}
+
+
+LINES = Lines(
+    rules=(
+        rule("role:lawyer", department="legal", level=2),
+        rule("role:employee", tags=("all",), level=1),
+        rule("role:employee", owner="self"),
+        rule("role:employee", document="@shared"),
+        rule("role:guest", effect="deny", tags=("all",)),
+        rule("assistant:desk", level=1),
+        rule("user:lea", action="administer"),
+    ),
+    links=(
+        {"member": "user:ann", "parent": "role:employee"},
+        {"member": "user:bea", "parent": "role:employee"},
+        {"member": "user:cleo", "parent": "role:lawyer"},
+        {"member": "user:cleo", "parent": "compartment:deal"},
+        {"member": "role:lawyer", "parent": "role:employee"},
+    ),
+)
+
+
+def test_people_with_the_same_rights_are_one_class_and_a_rule_by_name_makes_another() -> None:
+    found = classes_of(LINES)
+    assert [(one.people, one.parents, len(one.rules)) for one in found] == [
+        (2, ("role:employee",), 0),
+        (1, (), 1),
+        (1, ("compartment:deal", "role:lawyer"), 0),
+    ]
+
+
+def test_an_own_tenant_has_the_same_rules_for_made_up_people_and_no_real_one() -> None:
+    journal = new_journal(2, ("acme",))
+    copy, neighbour, existing = places_of(journal, {"acme": LINES}, 10)
+    subjects = {rule.subject for rule in copy.edit.add_rules} | {link.member for link in copy.edit.add_links}
+    people = {subject for subject in subjects if subject.startswith("user:")}
+    assert people == set(copy.people) and all(person.startswith(journal.people) for person in people)
+    assert {rule.tenant for rule in copy.edit.add_rules} == {copy.tenant} != {"acme"}
+    assert len(copy.edit.add_rules) == len(LINES.rules)
+    assert copy.assistants == ("assistant:desk",) and existing.assistants == ()
+    assert not set(copy.people) & {*existing.people, *existing.strangers, *neighbour.people}
+    assert {rule.subject for rule in existing.edit.add_rules} | {
+        link.member for link in existing.edit.add_links
+    } == set(existing.people)
+
+
+def test_what_takes_the_people_out_again_names_them_and_nobody_else() -> None:
+    journal = new_journal(1, ("acme",))
+    mine = {"member": f"{journal.people}0", "parent": "role:lawyer"}
+    grown = Lines((*LINES.rules, rule(f"{journal.people}1")), (*LINES.links, mine))
+    edit = removal("acme", grown, journal.people)
+    assert [r.subject for r in edit.remove_rules] == [f"{journal.people}1"]
+    assert [link.member for link in edit.remove_links] == [f"{journal.people}0"]
+    assert removal("acme", LINES, journal.people).empty
+
+
+def test_combinations_have_different_readers_and_bring_in_every_kind_of_value() -> None:
+    people = ("user:ann", "user:cleo")
+    values = values_of(LINES, people)
+    assert values.departments == ("legal", OTHER_DEPARTMENT) and values.tags == ("all",)
+    assert values.compartments == ("compartment:deal",)
+    taken = combinations(LINES, values, people, 16, Random(1))
+    oracle = LINES.oracle
+    readers = {frozenset(p for p in people if oracle.may([p], "read", labels)) for labels in taken}
+    assert readers == {frozenset(), frozenset({"user:ann"}), frozenset({"user:cleo"}), frozenset(people)}
+    assert {labels.level for labels in taken} == set(range(5))
+    assert len(combinations(LINES, values, people, 2, Random(1))) == 2
+
+
+def test_canaries_are_read_back_under_the_labels_that_they_were_made_for(tmp_path: Path) -> None:
+    values = values_of(LINES, ("user:ann",))
+    canaries = canaries_of(combinations(LINES, values, ("user:ann",), 8, Random(2)))
+    write(canaries, tmp_path)
+    items = FolderSource(tmp_path, "canaries").listing().items
+    assert len(items) == len(canaries)
+    for one, item in zip(canaries, items, strict=True):
+        assert isinstance(item.labels, Labels)
+        told = item.labels
+        assert (told.department, told.level, told.owner) == (one.labels.department, one.labels.level, one.labels.owner)
+        assert (told.tags, told.shares) == (frozenset(one.labels.tags), frozenset(one.labels.shares))
+        assert one.path in item.path and one.tag in told.tags
+        with item.open() as file:
+            text = file.read().decode()
+        assert all(word in text for word in (one.title, *one.text)) and len(one.text) == TEXT_WORDS
+        assert bool(_MARKER.search(text)) == one.stricter
+    assert len({word for one in canaries for word in one.words}) == len(canaries) * (TEXT_WORDS + 3)
+    assert new_word() != new_word()
+
+
+def test_a_journal_is_there_until_it_is_forgotten(tmp_path: Path) -> None:
+    journals, journal = Journals(tmp_path), new_journal(2, ("acme",))
+    with journals.alone():
+        journals.write(journal)
+        assert Journals(tmp_path).left() == (journal,)
+        journals.forget(journal)
+    assert journals.left() == ()
+
+
+def test_two_runs_at_once_are_refused_and_one_after_the_other_is_not(tmp_path: Path) -> None:
+    with Journals(tmp_path).alone(), pytest.raises(Conflict), Journals(tmp_path).alone():
+        pass
+    with Journals(tmp_path).alone():
+        pass
+
+
+@pytest.mark.parametrize("tenant", ["acme", "leak-00000000-0", ""])
+def test_a_journal_that_names_a_tenant_that_no_run_made_is_refused(tmp_path: Path, tenant: str) -> None:
+    """Own tenants are removed with everything in them."""
+    journals = Journals(tmp_path)
+    with journals.alone():
+        journals.write(Journal("12345678", (tenant,), ()))
+    with pytest.raises(Damaged):
+        journals.left()
+
+
+def test_the_area_under_the_curve_is_that_of_all_pairs_with_ties_halved() -> None:
+    found = auc_of(np.array([1.0, 2.0, 3.0, 3.0]), np.array([0.0, 2.0, 3.0, 5.0]))
+    assert found.value == pytest.approx((1 + 1.5 + 2.5 + 2.5) / 16)
+    low, high = found.interval()
+    assert low < found.value < high
+
+
+def samples(n: int, **differing: float) -> Samples:
+    """`n` pairs at one surface that differ by nothing but what is named."""
+    chance, found = Random(3), Samples()
+    for _ in range(n):
+        for there in (True, False):
+            usual = {"ms": chance.gauss(20, 3), "bytes": float(chance.randrange(900, 1100))}
+            told = {name: usual.get(name, 0.0) + by for name, by in differing.items()} if there else {}
+            found.by_surface["search"].append((there, {**usual, **told}))
+    return found
+
+
+@pytest.mark.parametrize("feature", ["ms", "bytes", "header x-cache number"])
+def test_each_sign_is_told_apart_and_without_it_nothing_is(feature: str) -> None:
+    clean = figures_of(samples(60))
+    assert (clean["features_told_apart"], clean["told_apart"]) == (0, [])
+    by = {"ms": 10.0, "bytes": 300.0}.get(feature, 1.0)
+    told = figures_of(samples(60, **{feature: by}))
+    assert told["features_told_apart"] == 1
+    if feature == "ms":
+        assert isinstance(told["time_auc"], float) and told["time_auc"] > AUC_MAX
+
+
+def test_a_few_pairs_prove_nothing() -> None:
+    """All larger than all others by chance is nothing rare among few, and no error is to be seen then."""
+    assert figures_of(samples(4, ms=1000.0))["features_told_apart"] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--url", "http://127.0.0.1:1"],
+        ["--tenant", "acme"],
+        ["--against", "live", "--plant-in", "all"],
+        ["--against", "live", "--limit", "1"],
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(arguments: list[str]) -> None:
+    result = CliRunner().invoke(evaluate, ["leak", *arguments])
+    assert isinstance(result.exception, Misuse)
