@@ -15,7 +15,7 @@ import numpy as np
 
 from evals.leak import DEMO, World
 from evals.questions import TENANT, Question
-from evals.report import Json, Report
+from evals.runner.report import Json, Report
 from rag.domain import Principal, PrincipalSource
 from rag.embedding.protocol import Embedder
 from rag.errors import Misuse

@@ -12,7 +12,7 @@ import numpy as np
 from evals.abstention import facts_for
 from evals.leak import DEMO, World
 from evals.questions import TENANT, Question
-from evals.report import Json, Report
+from evals.runner.report import Json, Report
 from rag.domain import Answer, Principal, PrincipalSource
 from rag.query.answer import answer
 from rag.query.parts import QueryParts

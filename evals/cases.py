@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from evals.answers import ABSTAINED, INVENTED, MISSED, RIGHT, WRONG, Asked, Progress, report_of
-from evals.report import Json, Report
+from evals.runner.report import Json, Report
 from rag.domain import Answer, Principal, PrincipalSource
 from rag.errors import Misuse
 from rag.privacy.unmask import tokens_in, unmask

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evals.batch import Outcome, Place, chosen, run_all
-from evals.entry import DATA_VARIABLE, DEFAULT_DATA, Against, AgainstOption, Eval
-from evals.kept import RUNS, kept_runs
-from evals.registry import EVALS
-from evals.report import REPORTS, Json
-from evals.run import Keep, carry_out, page_writer, talk
+from evals.runner.batch import Outcome, Place, chosen, run_all
+from evals.runner.entry import DATA_VARIABLE, DEFAULT_DATA, Against, AgainstOption, Eval
+from evals.runner.kept import RUNS, kept_runs
+from evals.runner.registry import EVALS
+from evals.runner.report import REPORTS, Json
+from evals.runner.run import Keep, carry_out, page_writer, talk
 from evals.serving.command import reciting_model_command
 from evals.watching.command import watch
 from rag.errors import Misuse
@@ -156,7 +156,7 @@ def export_command(
     mlflow: Annotated[str, typer.Option("--mlflow", help="Tracking store, for example sqlite:///mlflow.db")],
 ) -> None:
     """Write kept runs to an MLflow tracking store; one that is there already is left as it is."""
-    from evals.mlflow_export import export  # noqa: PLC0415 - an extra that most installations do not have
+    from evals.runner.mlflow_export import export  # noqa: PLC0415 - an extra that most installations do not have
 
     written = export(files, mlflow)
     talk(f"{written} of {len(files)} runs written; the others were there")

@@ -32,7 +32,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from evals.report import Gate, Json, Report
+from evals.runner.report import Gate, Json, Report
 from rag.api.envelope import SECURITY_HEADERS
 
 CHECKS = [

@@ -11,7 +11,7 @@ import httpx
 from evals.company import StoredSection
 from evals.fuzz import Findings, Fuzzer, Person, report_of
 from evals.leak import World, world_of
-from evals.report import Report
+from evals.runner.report import Report
 from evals.running import Talk, company_folder
 from evals.soak.command import make_keys
 from evals.soak.process import ServedCompany

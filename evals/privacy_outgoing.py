@@ -13,7 +13,7 @@ from random import Random
 
 from evals.measured import percentile
 from evals.privacy.datasets import DIRECT, Sample
-from evals.report import Json, Report
+from evals.runner.report import Json, Report
 from rag.privacy.outgoing import Outgoing
 from rag.privacy.tenant import TenantPrivacy
 from rag.query.cite import Draft, DraftReader

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from evals.report import Report
+from evals.runner.report import Report
 
 _COLUMNS = ("ndcg_at_10", "recall_at_10", "recall_at_100", "mrr")
 

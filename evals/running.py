@@ -21,12 +21,12 @@ from evals.privacy.datasets import read_generated
 from evals.privacy_outgoing import privacy_outgoing
 from evals.privacy_search import privacy_search
 from evals.privacy_unmask import privacy_unmask
-from evals.provenance import digest_of_folder, note, sha256_of
 from evals.questions import DOCUMENTS, POLICY, QUESTIONS, TENANT
-from evals.report import Json, Report
 from evals.retrieval import Searched, retrieval
 from evals.retrieval import report_of as retrieval_report_of
 from evals.retrieval_sets import Half, only, read_set
+from evals.runner.provenance import digest_of_folder, note, sha256_of
+from evals.runner.report import Json, Report
 from evals.serving.serve import serve
 from evals.watching.simulation import Sizes, simulate
 from policies.store import PolicyStore

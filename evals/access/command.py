@@ -14,7 +14,7 @@ from evals.access.overhead import measure_overhead
 from evals.access.peer import measure_peer
 from evals.access.revocation import measure_revocation
 from evals.access.search import measure_search
-from evals.report import Gate, Json, Report
+from evals.runner.report import Gate, Json, Report
 
 SEED = 7
 FLOORS_FROM = 100

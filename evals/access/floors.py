@@ -1,7 +1,7 @@
 """Bounds on what a comparison was tried on: two empty answers agree about everything and prove nothing."""
 
 from evals.access.equivalence import FLIPPING, Tally
-from evals.report import Gate
+from evals.runner.report import Gate
 
 _COLUMNS = ("department", "tags", "owner", "document", "shares", "level")
 _FLIPS = 0.0005

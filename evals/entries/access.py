@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evals.entry import (
+from evals.runner.entry import (
     DEFAULT_DATA,
     Against,
     Company,
@@ -25,7 +25,7 @@ from rag.errors import Misuse
 
 @entry(
     "leak",
-    prints="evals.printing:print_leak",
+    prints="evals.runner.printing:print_leak",
     usual=(Usual(("--limit", "1"), 4.5), Usual(("--plant",), 1.5)),
 )
 def leak(

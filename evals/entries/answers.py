@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evals.entry import DEFAULT_DATA, Company, Data, Limit, Measure, Sets, Usual, chosen_sets, entry
+from evals.runner.entry import DEFAULT_DATA, Company, Data, Limit, Measure, Sets, Usual, chosen_sets, entry
 from rag.errors import Misuse
 
 
@@ -16,7 +16,7 @@ class QuestionSet(StrEnum):
     FEEDBACK = "feedback"
 
 
-@entry("answers", prints="evals.printing:print_answers", usual=(Usual((), 3),))
+@entry("answers", prints="evals.runner.printing:print_answers", usual=(Usual((), 3),))
 def answers(
     data_dir: Company = None,
     limit: Limit = None,
@@ -67,7 +67,7 @@ def retrieval(
     return lambda talk: running.retrieval_report(data, limit, chosen, final, talk)
 
 
-@entry("abstention", prints="evals.printing:print_abstention", sets=("xquad_en",), usual=(Usual((), 2),))
+@entry("abstention", prints="evals.runner.printing:print_abstention", sets=("xquad_en",), usual=(Usual((), 2),))
 def abstention(data: Data = DEFAULT_DATA, data_dir: Company = None, limit: Limit = 200, sets: Sets = None) -> Measure:
     """How the threshold of "not found" trades right answers against false ones. `--limit` counts xquad questions."""
     from evals import running

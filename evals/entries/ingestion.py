@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from evals.entry import DATA_VARIABLE, Measure, Usual, entry
+from evals.runner.entry import DATA_VARIABLE, Measure, Usual, entry
 
 
 @entry(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from evals.entry import DEFAULT_DATA, Company, Data, Measure, Usual, entry
+from evals.runner.entry import DEFAULT_DATA, Company, Data, Measure, Usual, entry
 from rag.errors import Misuse
 
 
@@ -27,7 +27,7 @@ def privacy(
     return lambda talk: command.privacy_report(data, directory=directory, speed=speed, talk=talk)
 
 
-@entry("privacy-search", prints="evals.printing:print_privacy_search", usual=(Usual((), 8),))
+@entry("privacy-search", prints="evals.runner.printing:print_privacy_search", usual=(Usual((), 8),))
 def privacy_search(
     notes: Annotated[int, typer.Option(min=10, help="Case notes that are made.")] = 300,
     questions: Annotated[int, typer.Option(min=1, help="So many are asked about in each set, in eight ways.")] = 200,

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from evals.ingest import compare, hostile, million, resync
 from evals.ingest.corpus import make_corpus
-from evals.report import Gate, Json, Report
+from evals.runner.report import Gate, Json, Report
 from rag.errors import Misuse
 from rag.settings import load_settings
 

@@ -18,7 +18,7 @@ from evals.ingest.corpus import Corpus
 from evals.ingest.ours import OurWay
 from evals.ingest.plain import PlainWay
 from evals.ingest.way import DEPTH, Judged, Round, Way
-from evals.report import Gate, Json
+from evals.runner.report import Gate, Json
 
 THREADS = 1
 PLAIN, ACCURATE, FAST = "plain", "accurate", "fast"

@@ -14,8 +14,8 @@ from evals.hostile_files import HostileFile, hostile_files
 from evals.ingest.corpus import LABELS
 from evals.ingest.ours import SOURCE, OurWay
 from evals.ingest.unembedded import Unembedded
-from evals.report import Gate, Json
 from evals.retrieval import TENANT
+from evals.runner.report import Gate, Json
 from ingestion.pipeline import ingest
 from ingestion.report import Change, Report
 from ingestion.sources.folder import FolderSource

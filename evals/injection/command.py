@@ -8,7 +8,7 @@ from pathlib import Path
 from evals.injection import detector, end_to_end
 from evals.injection.attacks import benchmark_attacks, own_attacks
 from evals.injection.sets import read_sets
-from evals.report import Report
+from evals.runner.report import Report
 
 Talk = Callable[[str], None]
 

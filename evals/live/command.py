@@ -10,7 +10,6 @@ from random import Random
 
 import httpx
 
-from evals.entry import PlantIn, Talk
 from evals.live.canaries import Canary, canaries_of
 from evals.live.cleaning import clean, left_behind
 from evals.live.ground import Ground, Planted
@@ -20,7 +19,8 @@ from evals.live.places import Place, places_of
 from evals.live.planting import give_rights, plant, read_planted
 from evals.live.rights import Lines, read_lines, tenants_with_policy
 from evals.live.run import faults_noticed, measure
-from evals.report import Json, Report
+from evals.runner.entry import PlantIn, Talk
+from evals.runner.report import Json, Report
 from ingestion.commands.ingesting import open_parts
 from ingestion.commands.shared import opened
 from ingestion.parts import IngestionParts

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,11 +27,15 @@ _MEANWHILE = "Another `ringfence eval leak` is at work on this data folder. Wait
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """One run: its name, its own tenants, which it removes as a whole, and the existing ones that it plants in."""
+    """One run: its name, its own tenants, which it removes as a whole, and the existing ones that it plants in.
+
+    `begun`: when, in ISO 8601; what is stored in an existing tenant before that is not the run's.
+    """
 
     run: str
     own: tuple[str, ...]
     lent: tuple[str, ...]
+    begun: str
 
     @property
     def source(self) -> str:
@@ -51,7 +56,8 @@ class Journal:
 def new_journal(copies: int, lent: tuple[str, ...]) -> Journal:
     """A run with so many tenants of its own. A name is never used twice: nothing remembered of one meets another."""
     run = secrets.token_hex(4)
-    return Journal(run, tuple(f"leak-{run}-{number}" for number in range(copies)), lent)
+    own = tuple(f"leak-{run}-{number}" for number in range(copies))
+    return Journal(run, own, lent, datetime.now(UTC).isoformat())
 
 
 class Journals:
@@ -107,7 +113,8 @@ class Journals:
 def _read(path: Path) -> Journal:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        journal = Journal(str(content["run"]), tuple(content["own"]), tuple(content["lent"]))
+        begun = datetime.fromisoformat(content["begun"]).isoformat()
+        journal = Journal(str(content["run"]), tuple(content["own"]), tuple(content["lent"]), begun)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise Damaged(f"The journal {path} of a leak run cannot be read: {type(cause).__name__}.") from cause
     # Own tenants are removed with all that they hold: no other tenant may ever be taken for one.

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
-from evals.entry import Talk
 from evals.leak import Findings
 from evals.live.faults import ANSWERS, SIGNS
 from evals.live.figures import Run, report_of
@@ -15,7 +14,8 @@ from evals.live.planting import AUTHOR, REASON
 from evals.live.revoking import Revoked, ask_before_and_after
 from evals.live.sweep import LiveWorld, sweep
 from evals.live.telling_apart import SURFACES, Samples, Target, ask_pairs, figures_of
-from evals.report import Json, Report
+from evals.runner.entry import Talk
+from evals.runner.report import Json, Report
 from evals.surfaces import Caller
 from policies.store import PolicyStore
 from policies.tenancy import within

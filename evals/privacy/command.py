@@ -13,7 +13,7 @@ from evals.privacy.finding import (
     measure_directory_speed,
     measure_speed,
 )
-from evals.report import Json, Report
+from evals.runner.report import Json, Report
 
 Talk = Callable[[str], None]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from evals.report import Json, Report
+from evals.runner.report import Json, Report
 
 _COLUMNS = ("leak_recall", "precision", "f2", "official_f2")
 

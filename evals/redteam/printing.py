@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from evals.report import Report
+from evals.runner.report import Report
 
 
 def print_redteam(report: Report) -> None:

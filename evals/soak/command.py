@@ -15,7 +15,7 @@ import httpx
 
 from evals.leak import DEMO
 from evals.questions import TENANT, load_questions
-from evals.report import Report
+from evals.runner.report import Report
 from evals.running import Talk, company_folder
 from evals.soak.figures import Run, report_of
 from evals.soak.ledger import Recorded

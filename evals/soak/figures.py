@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evals.measured import percentile
-from evals.report import Gate, Json, Report
+from evals.runner.report import Gate, Json, Report
 from evals.soak.ledger import EXAMPLES_MAX, Ledger, Recorded, doubled, lost
 from evals.soak.process import Usage
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta as beta_distribution
 
-from evals.report import Gate, Json, Report
+from evals.runner.report import Gate, Json, Report
 from evals.watching.drift import HOURS, PER_DAY, REFERENCE_DAYS, Counts, drifts
 
 SHARES: Mapping[str, float] = {

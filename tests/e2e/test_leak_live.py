@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, select
 
-from evals.entry import PlantIn
 from evals.live.cleaning import KEPT
 from evals.live.command import Wanted, leak_live
 from evals.live.journal import FOLDER
-from evals.report import Report
+from evals.runner.entry import PlantIn
+from evals.runner.report import Report
 from policies.tables import Base
 from tests.e2e.conftest import CommandLine, Service, serving
 from tests.e2e.forks import forks

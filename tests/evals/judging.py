@@ -1,8 +1,8 @@
 """Reports as `ringfence eval` judges them: with the gates that come with it."""
 
-from evals.gates import judged, read_gates, thresholds_for
-from evals.registry import named
-from evals.report import Report
+from evals.runner.gates import judged, read_gates, thresholds_for
+from evals.runner.registry import named
+from evals.runner.report import Report
 
 
 def judge(report: Report) -> Report:

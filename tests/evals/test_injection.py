@@ -7,7 +7,7 @@ import pytest
 from evals.injection.attacks import ADDRESS, Attack, own_attacks
 from evals.injection.detector import measure
 from evals.injection.sets import HELD_OUT, Labelled, built_in, read_sets
-from evals.report import Report
+from evals.runner.report import Report
 from policies.rules import Level
 from rag.domain import Answer, Timings
 from tests.evals.judging import failing

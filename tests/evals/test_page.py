@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from evals.kept import keep_run, kept_runs
-from evals.mlflow_export import export
-from evals.plots import Form, history_of, plots_of
-from evals.report import REPORTS, Gate, Json, Report
+from evals.runner.kept import keep_run, kept_runs
+from evals.runner.mlflow_export import export
+from evals.runner.plots import Form, history_of, plots_of
+from evals.runner.report import REPORTS, Gate, Json, Report
 from rag.errors import Misuse
 
 CURVE: list[Json] = [{"threshold": at / 10, "right_ratio": 1 - at / 10} for at in range(6)]
@@ -50,7 +50,7 @@ def test_what_a_gate_names_is_plotted_over_runs_where_it_differed() -> None:
 
 def test_the_page_of_all_kept_reports_holds_no_script_and_loads_nothing(tmp_path: Path) -> None:
     pytest.importorskip("pygal", reason="pygal is not installed: pip install '.[evals]'")
-    from evals.page import write_page  # noqa: PLC0415 - needs what may not be installed
+    from evals.runner.page import write_page  # noqa: PLC0415 - needs what may not be installed
 
     for value, day in ((0.9, 1), (1.0, 2)):
         keep_run(report(value, f"2026-11-0{day}T10:00:00+00:00"), tmp_path / "runs")

@@ -12,17 +12,17 @@ import typer
 from typer.testing import CliRunner
 
 import evals
-from evals.baseline import compare
-from evals.batch import Outcome, Place, chosen, missing_for, run_all
 from evals.cli import command_of, evaluate
-from evals.entry import Company, Measure, Sets, Talk, Usual, chosen_sets, entry
-from evals.figures import figures_at
-from evals.gates import Threshold, gates_of, judged, read_gates, thresholds_for
-from evals.kept import keep_run, kept_runs, read_record
-from evals.provenance import note, standing
-from evals.registry import EVALS, named
-from evals.report import Gate, Json, Report
-from evals.run import Keep, carry_out
+from evals.runner.baseline import compare
+from evals.runner.batch import Outcome, Place, chosen, missing_for, run_all
+from evals.runner.entry import Company, Measure, Sets, Talk, Usual, chosen_sets, entry
+from evals.runner.figures import figures_at
+from evals.runner.gates import Threshold, gates_of, judged, read_gates, thresholds_for
+from evals.runner.kept import keep_run, kept_runs, read_record
+from evals.runner.provenance import note, standing
+from evals.runner.registry import EVALS, named
+from evals.runner.report import Gate, Json, Report
+from evals.runner.run import Keep, carry_out
 from rag.errors import Misuse
 from rag.settings import Settings
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.report import Report
+from evals.runner.report import Report
 from evals.soak.figures import Run, report_of, slope_mb, warmed
 from evals.soak.ledger import Ledger, Recorded, doubled, lost
 from evals.soak.process import ServedCompany, Usage

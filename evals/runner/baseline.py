@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evals.figures import numbers
-from evals.gates import Thresholds
-from evals.registry import named
-from evals.report import Json, Report, figures_of
+from evals.runner.figures import numbers
+from evals.runner.gates import Thresholds
+from evals.runner.registry import named
+from evals.runner.report import Json, Report, figures_of
 from rag.errors import Misuse
 
 

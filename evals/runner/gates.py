@@ -20,11 +20,11 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from evals.figures import as_number, figures_at
-from evals.report import Gate, Json, Report
+from evals.runner.figures import as_number, figures_at
+from evals.runner.report import Gate, Json, Report
 from rag.errors import Misuse
 
-GATES = Path(__file__).with_name("gates.yaml")
+GATES = Path(__file__).parents[1] / "gates.yaml"
 
 _Names = Annotated[tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from evals.charts import svg_of
-from evals.figures import numbers
-from evals.kept import at_of, kept_runs
-from evals.plots import Plot, history_of, plots_of
-from evals.registry import EVALS, named
-from evals.report import Json, figures_of
+from evals.runner.charts import svg_of
+from evals.runner.figures import numbers
+from evals.runner.kept import at_of, kept_runs
+from evals.runner.plots import Plot, history_of, plots_of
+from evals.runner.registry import EVALS, named
+from evals.runner.report import Json, figures_of
 
 _FOLDED = 30
 """Tables of more rows are folded."""

@@ -8,7 +8,7 @@ from pygal import XY, Config, HorizontalBar, PluginImportFixer
 from pygal.graph.graph import Graph
 from pygal.style import Style
 
-from evals.plots import Form, Plot
+from evals.runner.plots import Form, Plot
 
 # Importing pygal puts a finder for its maps, of a form that Python has given up, into the way of every later import.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, PluginImportFixer)]

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from evals.entry import DATA_VARIABLE, Eval, Talk, Usual
-from evals.registry import EVALS
-from evals.report import Json
+from evals.runner.entry import DATA_VARIABLE, Eval, Talk, Usual
+from evals.runner.registry import EVALS
+from evals.runner.report import Json
 from rag.errors import Misuse
 from rag.settings import load_settings
 

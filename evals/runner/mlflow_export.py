@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evals.figures import numbers
-from evals.kept import at_of, read_record
-from evals.report import Json, figures_of
+from evals.runner.figures import numbers
+from evals.runner.kept import at_of, read_record
+from evals.runner.report import Json, figures_of
 from rag.errors import Misuse, Unavailable
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from evals.figures import as_number, figures_at
-from evals.kept import at_of
-from evals.report import Json, figures_of
+from evals.runner.figures import as_number, figures_at
+from evals.runner.kept import at_of
+from evals.runner.report import Json, figures_of
 
 PLOTS_MAX = 8
 HISTORY_MAX = 4

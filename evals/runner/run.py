@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evals.baseline import Comparison, compare, refuse_other
-from evals.entry import Eval, Measure
-from evals.gates import GATES, Thresholds, judged, read_gates, thresholds_for
-from evals.kept import keep_run, read_record, write_latest
-from evals.provenance import noting, standing
-from evals.report import Gate, Json, Report
+from evals.runner.baseline import Comparison, compare, refuse_other
+from evals.runner.entry import Eval, Measure
+from evals.runner.gates import GATES, Thresholds, judged, read_gates, thresholds_for
+from evals.runner.kept import keep_run, read_record, write_latest
+from evals.runner.provenance import noting, standing
+from evals.runner.report import Gate, Json, Report
 from rag.errors import Misuse
 from rag.settings import load_settings
 
@@ -150,7 +150,7 @@ def page_writer() -> Callable[[Sequence[Mapping[str, Json]], Path, Path], None]:
         Misuse: a library is missing.
     """
     try:
-        from evals.page import write_page  # noqa: PLC0415 - its libraries are only needed for pages
+        from evals.runner.page import write_page  # noqa: PLC0415 - its libraries are only needed for pages
     except ModuleNotFoundError as cause:
         raise Misuse(f"{cause.name} is not installed: pip install '.[evals]'.", code="not_installed") from cause
     return write_page

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from evals.report import Json
+from evals.runner.report import Json
 
 
 def figures_at(figures: Json, path: str) -> Iterator[tuple[str, Json]]:

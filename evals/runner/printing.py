@@ -5,7 +5,7 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from evals.report import Report
+from evals.runner.report import Report
 
 
 def print_leak(report: Report) -> None:

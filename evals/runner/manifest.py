@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evals.report import Json
+    from evals.runner.report import Json
 
 _PACKAGES = (
     "ringfence", "qdrant-edge-py", "sentence-transformers", "torch", "onnxruntime", "presidio-analyzer", "spacy",

@@ -1,7 +1,7 @@
 """All evals, in the order of worth: what `ringfence eval all` begins with matters most."""
 
 from evals.entries import access, answers, ingestion, privacy
-from evals.entry import Eval
+from evals.runner.entry import Eval
 
 EVALS: tuple[Eval, ...] = (
     access.leak,

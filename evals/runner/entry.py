@@ -14,10 +14,10 @@ from typing import Annotated
 
 import typer
 
-from evals.report import Report
+from evals.runner.report import Report
 from rag.errors import Misuse
 
-DEFAULT_DATA = Path(__file__).parent / "data"
+DEFAULT_DATA = Path(__file__).parents[1] / "data"
 DATA_VARIABLE = "RINGFENCE_EVAL_DATA"
 
 
@@ -127,14 +127,14 @@ class Eval:
 def entry(
     name: str,
     *,
-    prints: str = "evals.printing:print_figures",
+    prints: str = "evals.runner.printing:print_figures",
     sets: tuple[str, ...] = (),
     also: tuple[str, ...] = (),
     packages: tuple[tuple[str, str], ...] = (),
     model_server: bool = False,
     usual: tuple[Usual, ...] = (),
 ) -> Callable[[Callable[..., Measure]], Eval]:
-    """Make an `Eval` of the function below; it takes its place in `evals.registry.EVALS`."""
+    """Make an `Eval` of the function below; it takes its place in `evals.runner.registry.EVALS`."""
 
     def named(prepare: Callable[..., Measure]) -> Eval:
         return Eval(name, prepare, prints, sets, also, packages, model_server, usual)

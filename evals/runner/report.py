@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from evals.manifest import manifest
+from evals.runner.manifest import manifest
 
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | list[Json] | None"
 
-REPORTS = Path(__file__).parent / "reports"
+REPORTS = Path(__file__).parents[1] / "reports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Report:
     """One run of an eval. `figures` are merged into the top level of its JSON: others rely on their names.
 
     `gates` of an eval's own are those that compare figures of the run; thresholds stand in `evals/gates.yaml`.
-    `provenance` is what the manifest tells besides: see `evals.manifest`.
+    `provenance` is what the manifest tells besides: see `evals.runner.manifest`.
     """
 
     name: str
