@@ -15,7 +15,8 @@ import numpy as np
 
 from evals.leak import DEMO, World
 from evals.questions import TENANT, Question
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from rag.domain import Principal, PrincipalSource
 from rag.embedding.protocol import Embedder
 from rag.errors import Misuse

@@ -12,7 +12,8 @@ import numpy as np
 from evals.abstention import facts_for
 from evals.leak import DEMO, World
 from evals.questions import TENANT, Question
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from rag.domain import Answer, Principal, PrincipalSource
 from rag.query.answer import answer
 from rag.query.parts import QueryParts

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from evals.answers import ABSTAINED, INVENTED, MISSED, RIGHT, WRONG, Asked, Progress, report_of
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from rag.domain import Answer, Principal, PrincipalSource
 from rag.errors import Misuse
 from rag.privacy.unmask import tokens_in, unmask

@@ -15,8 +15,9 @@ from evals.runner.batch import Outcome, Place, chosen, run_all
 from evals.runner.entry import DATA_VARIABLE, DEFAULT_DATA, Against, AgainstOption, Eval
 from evals.runner.kept import RUNS, kept_runs
 from evals.runner.registry import EVALS
-from evals.runner.report import REPORTS, Json
+from evals.runner.report import REPORTS
 from evals.runner.run import Keep, carry_out, page_writer, talk
+from evals.runner.values import Json
 from evals.serving.command import reciting_model_command
 from evals.watching.command import watch
 from rag.errors import Misuse

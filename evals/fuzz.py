@@ -32,7 +32,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from rag.api.envelope import SECURITY_HEADERS
 
 CHECKS = [

@@ -20,7 +20,8 @@ from sklearn.preprocessing import StandardScaler
 
 from evals.grounding_sets import Pair, altered_pairs, scifact_pairs
 from evals.grounding_signals import SIGNALS, signals_of
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from rag.embedding.protocol import Embedder
 from rag.query.cite import Draft, verify
 

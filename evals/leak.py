@@ -17,7 +17,8 @@ from evals.fingerprints import Detector, Values
 from evals.logs import captured_log
 from evals.oracle import Oracle, level_number, read_oracle
 from evals.questions import POLICY, Question, RightAnswer, document_paths, load_questions, source_text
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from evals.surfaces import AGENT_SURFACES, QUESTION_SURFACES, Asker, Caller, Output
 from rag.api.parts import AppParts, QuestionPath
 from rag.db.engine import Database

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evals.runner.report import Json
+from evals.runner.values import Json
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

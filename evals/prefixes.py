@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from evals.abstention import PASSAGES, Paragraph, beginning, read_xquad
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from rag.embedding.protocol import Embedder
 from rag.generation.layout import laid_out
 from rag.generation.messages import build_messages, load_prompts

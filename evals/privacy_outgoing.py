@@ -13,7 +13,8 @@ from random import Random
 
 from evals.measured import percentile
 from evals.privacy.datasets import DIRECT, Sample
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from rag.privacy.outgoing import Outgoing
 from rag.privacy.tenant import TenantPrivacy
 from rag.query.cite import Draft, DraftReader

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from evals.case_notes import FAMILY, FORMS, Note, case_notes, notes_of_families, question
 from evals.retrieval import TENANT, everything_public
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from policies.rules import Attributes, Level
 from rag.domain import content_id, digest_of
 from rag.embedding.protocol import Embedder

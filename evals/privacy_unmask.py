@@ -15,7 +15,8 @@ from evals.access import oracle as casbin_oracle
 from evals.access import worlds
 from evals.oracle import Labels, Oracle, read_oracle
 from evals.questions import POLICY, TENANT
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from policies.rules import ANY, Attributes, Level, Rule
 from rag.db.documents import Documents
 from rag.db.engine import Database

@@ -19,7 +19,8 @@ from evals.measured import percentile
 from evals.retrieval_filtered import READER, bucket_of, conditions_of, measure_filtered
 from evals.retrieval_filtered import TENANT as TENANT
 from evals.retrieval_sets import SMOKE, Dataset, Half
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from policies.plan import Conditions
 from policies.rules import Attributes, Level
 from rag.domain import Chunk, ReadableChunk, Span, content_id, digest_of

@@ -26,7 +26,8 @@ from evals.retrieval import Searched, retrieval
 from evals.retrieval import report_of as retrieval_report_of
 from evals.retrieval_sets import Half, only, read_set
 from evals.runner.provenance import digest_of_folder, note, sha256_of
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from evals.serving.serve import serve
 from evals.watching.simulation import Sizes, simulate
 from policies.store import PolicyStore

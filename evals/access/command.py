@@ -14,7 +14,8 @@ from evals.access.overhead import measure_overhead
 from evals.access.peer import measure_peer
 from evals.access.revocation import measure_revocation
 from evals.access.search import measure_search
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 
 SEED = 7
 FLOORS_FROM = 100

@@ -29,7 +29,7 @@ from evals.access.company import (
 from evals.access.equivalence import Progress
 from evals.access.oracle import Oracle
 from evals.measured import percentile
-from evals.runner.report import Json
+from evals.runner.values import Json
 from policies.check import check
 from policies.edits import Edit
 from policies.plan import plan

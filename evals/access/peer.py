@@ -33,7 +33,7 @@ from evals.access.equivalence import Progress
 from evals.access.search import DIM, NO_WORDS, recall, write_chunks
 from evals.access.wardowl_ways import Peer
 from evals.measured import percentile
-from evals.runner.report import Json
+from evals.runner.values import Json
 from policies.check import check
 from policies.plan import DenyAll, plan
 from policies.rules import Caller

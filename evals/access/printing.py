@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 
 _SUMMARY = (
     "seed", "policies", "decisions", "over_grants", "under_grants", "allowed_ratio", "mutants", "mutants_killed",

@@ -16,7 +16,7 @@ from evals.access.company import TENANT, Company, make_company
 from evals.access.equivalence import Progress
 from evals.access.replica import ALLOWED, ASKING_S_MAX, READY, Asked, Watch, serve_replica
 from evals.measured import percentile
-from evals.runner.report import Json
+from evals.runner.values import Json
 from policies.edits import Edit
 from policies.rules import Attributes, Caller, Level, RoleLink, Rule
 from policies.store import PolicyStore

@@ -26,7 +26,7 @@ from evals.access.chunks import (
 )
 from evals.access.equivalence import Progress
 from evals.measured import number, percentile
-from evals.runner.report import Json
+from evals.runner.values import Json
 from rag.domain import SparseVector
 from rag.index.embedded import EmbeddedStore, open_embedded
 from rag.index.filter import access_filter

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from evals.ingest import compare, hostile, million, resync
 from evals.ingest.corpus import make_corpus
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from rag.errors import Misuse
 from rag.settings import load_settings
 

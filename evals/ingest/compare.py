@@ -18,7 +18,8 @@ from evals.ingest.corpus import Corpus
 from evals.ingest.ours import OurWay
 from evals.ingest.plain import PlainWay
 from evals.ingest.way import DEPTH, Judged, Round, Way
-from evals.runner.report import Gate, Json
+from evals.runner.report import Gate
+from evals.runner.values import Json
 
 THREADS = 1
 PLAIN, ACCURATE, FAST = "plain", "accurate", "fast"

@@ -15,7 +15,8 @@ from evals.ingest.corpus import LABELS
 from evals.ingest.ours import SOURCE, OurWay
 from evals.ingest.unembedded import Unembedded
 from evals.retrieval import TENANT
-from evals.runner.report import Gate, Json
+from evals.runner.report import Gate
+from evals.runner.values import Json
 from ingestion.pipeline import ingest
 from ingestion.report import Change, Report
 from ingestion.sources.folder import FolderSource

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from evals.ingest.held import held_at_most_mb, held_from_now_on_mb
 from evals.measured import percentile
-from evals.runner.report import Gate, Json
+from evals.runner.report import Gate
+from evals.runner.values import Json
 from ingestion.chunk import Draft
 from ingestion.publishing import publish_documents
 from ingestion.store import DocumentStore, Embedded, Reading

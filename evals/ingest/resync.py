@@ -19,7 +19,8 @@ from evals.ingest.corpus import LABELS
 from evals.ingest.held import held_at_most_mb, held_from_now_on_mb
 from evals.ingest.ours import SOURCE, OurWay
 from evals.retrieval import TENANT
-from evals.runner.report import Gate, Json
+from evals.runner.report import Gate
+from evals.runner.values import Json
 from ingestion.digests import content_digest, document_id, identity_digest, pipeline_digest, revision_digest
 from ingestion.parts import IngestionParts, TenantMasking
 from ingestion.pipeline import ingest

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from evals.injection.sets import Labelled
-from evals.runner.report import Json
+from evals.runner.values import Json
 from rag.injection.detect import codes_of
 
 Detect = Callable[[Iterable[str]], tuple[str, ...]]

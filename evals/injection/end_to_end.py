@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from evals.company import opened_for_questions
 from evals.injection.attacks import Attack, document_of
-from evals.runner.report import Json
+from evals.runner.values import Json
 from ingestion.commands.ingesting import open_parts
 from ingestion.pipeline import ingest
 from ingestion.publishing import publish_documents

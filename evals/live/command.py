@@ -20,7 +20,8 @@ from evals.live.planting import give_rights, plant, read_planted
 from evals.live.rights import Lines, read_lines, tenants_with_policy
 from evals.live.run import faults_noticed, measure
 from evals.runner.entry import PlantIn, Talk
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from ingestion.commands.ingesting import open_parts
 from ingestion.commands.shared import opened
 from ingestion.parts import IngestionParts

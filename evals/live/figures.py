@@ -8,7 +8,8 @@ from evals.live.ground import Ground
 from evals.live.revoking import Revoked
 from evals.live.sweep import LiveWorld
 from evals.live.telling_apart import SURFACES, Samples, figures_of
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 
 
 @dataclass(frozen=True, slots=True)

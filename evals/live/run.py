@@ -15,7 +15,8 @@ from evals.live.revoking import Revoked, ask_before_and_after
 from evals.live.sweep import LiveWorld, sweep
 from evals.live.telling_apart import SURFACES, Samples, Target, ask_pairs, figures_of
 from evals.runner.entry import Talk
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from evals.surfaces import Caller
 from policies.store import PolicyStore
 from policies.tenancy import within

@@ -20,7 +20,7 @@ from evals.live.canaries import new_word
 from evals.live.curve import LEVEL, Auc, auc_of, together
 from evals.live.planting import PlantedSection
 from evals.live.transport import seconds_of
-from evals.runner.report import Json
+from evals.runner.values import Json
 from evals.surfaces import SEARCH_LIMIT, Caller
 
 SURFACES = ("search", "chat", "passage", "rights")

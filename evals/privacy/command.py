@@ -13,7 +13,8 @@ from evals.privacy.finding import (
     measure_directory_speed,
     measure_speed,
 )
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 
 Talk = Callable[[str], None]
 

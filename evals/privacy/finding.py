@@ -16,7 +16,7 @@ from evals.privacy.finders import Finder, our_finder, plain_finder
 from evals.privacy.plain import PlainPresidio
 from evals.privacy.scoring import Span, SpanScore, leaks, without
 from evals.privacy.speed import Ratio, speed_ratios
-from evals.runner.report import Json
+from evals.runner.values import Json
 from rag.privacy.lexicon import Lexicon
 from rag.privacy.model import model_folder
 from rag.privacy.recognize import Recognizer, load_recognizer

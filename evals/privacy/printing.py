@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 
 _COLUMNS = ("leak_recall", "precision", "f2", "official_f2")
 

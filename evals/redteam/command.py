@@ -16,7 +16,8 @@ from evals.redteam.catalogue import Attack, Catalogue, mapped, read_catalogue
 from evals.redteam.company import Company, open_company, served
 from evals.redteam.engine import Attacker, Outcome, client
 from evals.redteam.faults import FAULTS
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 
 Talk = Callable[[str], None]
 ATTACKS_MIN = 60

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from evals.runner.report import Json
+from evals.runner.values import Json
 from rag.api.schemas import MODEL
 from rag.errors import Misuse
 

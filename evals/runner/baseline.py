@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from evals.runner.figures import numbers
 from evals.runner.gates import Thresholds
 from evals.runner.registry import named
-from evals.runner.report import Json, Report, figures_of
+from evals.runner.report import Report, figures_of
+from evals.runner.values import Json
 from rag.errors import Misuse
 
 

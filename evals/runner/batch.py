@@ -17,7 +17,7 @@ from pathlib import Path
 
 from evals.runner.entry import DATA_VARIABLE, Eval, Talk, Usual
 from evals.runner.registry import EVALS
-from evals.runner.report import Json
+from evals.runner.values import Json
 from rag.errors import Misuse
 from rag.settings import load_settings
 

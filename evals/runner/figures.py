@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from evals.runner.report import Json
+from evals.runner.values import Json
 
 
 def figures_at(figures: Json, path: str) -> Iterator[tuple[str, Json]]:

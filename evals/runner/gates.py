@@ -21,7 +21,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from evals.runner.figures import as_number, figures_at
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from rag.errors import Misuse
 
 GATES = Path(__file__).parents[1] / "gates.yaml"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from evals.runner.report import Json
+from evals.runner.values import Json
 from rag.errors import Misuse
 
 RUNS = Path("eval-runs")

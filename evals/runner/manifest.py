@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from evals.runner.report import Json
+from evals.runner.values import Json
 
 _PACKAGES = (
     "ringfence", "qdrant-edge-py", "sentence-transformers", "torch", "onnxruntime", "presidio-analyzer", "spacy",
@@ -18,7 +16,7 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def manifest(arguments: Mapping[str, "Json"], duration_s: float, provenance: Mapping[str, "Json"]) -> dict[str, "Json"]:
+def manifest(arguments: Mapping[str, Json], duration_s: float, provenance: Mapping[str, Json]) -> dict[str, Json]:
     """Commit, versions, machine, seed, arguments, and `provenance`: digests of models, prompts and data."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),

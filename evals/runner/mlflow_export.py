@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from evals.runner.figures import numbers
 from evals.runner.kept import at_of, read_record
-from evals.runner.report import Json, figures_of
+from evals.runner.report import figures_of
+from evals.runner.values import Json
 from rag.errors import Misuse, Unavailable
 
 if TYPE_CHECKING:

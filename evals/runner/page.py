@@ -14,7 +14,8 @@ from evals.runner.figures import numbers
 from evals.runner.kept import at_of, kept_runs
 from evals.runner.plots import Plot, history_of, plots_of
 from evals.runner.registry import EVALS, named
-from evals.runner.report import Json, figures_of
+from evals.runner.report import figures_of
+from evals.runner.values import Json
 
 _FOLDED = 30
 """Tables of more rows are folded."""

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from evals.runner.figures import as_number, figures_at
 from evals.runner.kept import at_of
-from evals.runner.report import Json, figures_of
+from evals.runner.report import figures_of
+from evals.runner.values import Json
 
 PLOTS_MAX = 8
 HISTORY_MAX = 4

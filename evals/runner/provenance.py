@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from evals.runner.report import Json
+from evals.runner.values import Json
 from rag.domain import digest_of
 from rag.embedding.locate import locate
 from rag.generation.messages import load_prompts

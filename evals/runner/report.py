@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 from evals.runner.manifest import manifest
-
-Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | list[Json] | None"
+from evals.runner.values import Json
 
 REPORTS = Path(__file__).parents[1] / "reports"
 

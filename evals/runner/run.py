@@ -18,7 +18,8 @@ from evals.runner.entry import Eval, Measure
 from evals.runner.gates import GATES, Thresholds, judged, read_gates, thresholds_for
 from evals.runner.kept import keep_run, read_record, write_latest
 from evals.runner.provenance import noting, standing
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from rag.errors import Misuse
 from rag.settings import load_settings
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from evals.measured import number, percentile
-from evals.runner.report import Gate, Json
+from evals.runner.report import Gate
+from evals.runner.values import Json
 
 GATED_STREAMS = 8
 ADDED_MS_MAX, TOKENS_RATIO_MIN = 50.0, 0.95

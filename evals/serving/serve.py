@@ -17,7 +17,8 @@ from functools import partial
 
 from evals.leak import DEMO
 from evals.questions import TENANT, load_questions
-from evals.runner.report import Json, Report
+from evals.runner.report import Report
+from evals.runner.values import Json
 from evals.serving.bare import ANSWER_TOKENS, Bare
 from evals.serving.figures import GATED_STREAMS, Phase, Timing, at_once, figures_of, gates_of
 from rag.domain import Principal, PrincipalSource

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evals.measured import percentile
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from evals.soak.ledger import EXAMPLES_MAX, Ledger, Recorded, doubled, lost
 from evals.soak.process import Usage
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta as beta_distribution
 
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from evals.watching.drift import HOURS, PER_DAY, REFERENCE_DAYS, Counts, drifts
 
 SHARES: Mapping[str, float] = {

@@ -21,7 +21,8 @@ from evals.access.printing import READER_COLUMNS, print_access
 from evals.access.replica import Asked as Answered
 from evals.access.search import measure_search, recall
 from evals.cli import evaluate
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
+from evals.runner.values import Json
 from tests.evals.judging import failing, judge
 
 SEED = 7

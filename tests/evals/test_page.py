@@ -10,7 +10,8 @@ import pytest
 from evals.runner.kept import keep_run, kept_runs
 from evals.runner.mlflow_export import export
 from evals.runner.plots import Form, history_of, plots_of
-from evals.runner.report import REPORTS, Gate, Json, Report
+from evals.runner.report import REPORTS, Gate, Report
+from evals.runner.values import Json
 from rag.errors import Misuse
 
 CURVE: list[Json] = [{"threshold": at / 10, "right_ratio": 1 - at / 10} for at in range(6)]

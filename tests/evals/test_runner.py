@@ -21,8 +21,9 @@ from evals.runner.gates import Threshold, gates_of, judged, read_gates, threshol
 from evals.runner.kept import keep_run, kept_runs, read_record
 from evals.runner.provenance import note, standing
 from evals.runner.registry import EVALS, named
-from evals.runner.report import Gate, Json, Report
+from evals.runner.report import Gate, Report
 from evals.runner.run import Keep, carry_out
+from evals.runner.values import Json
 from rag.errors import Misuse
 from rag.settings import Settings
 
