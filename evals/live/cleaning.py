@@ -104,7 +104,10 @@ async def _remove_documents(settings: Settings, database: Database, journal: Jou
 
 
 async def _remove_originals(database: Database, journal: Journal, tenant: str) -> None:
-    """Values that entered the vault during the run and stand nowhere: a made-up word may be taken for a name."""
+    """Values that entered the vault during the run and stand nowhere.
+
+    A word may be taken for a name, and the parts of a name are kept beside it; deleting a document does not find those.
+    """
     async with database.unit_of_work() as session:
         await hold(session, tenant, alone=True)
         since = VaultRow.tenant == tenant, VaultRow.created_at >= datetime.fromisoformat(journal.begun)

@@ -17,7 +17,7 @@ import yaml
 from typer.core import TyperGroup
 
 from rag import cli
-from rag.api.commands.privacy_later import Later
+from rag.api.commands.later import Later
 from tests.declared import write_entry_points
 from tests.e2e.conftest import ROOT, CommandLine, Service, serving
 

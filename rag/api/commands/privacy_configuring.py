@@ -13,6 +13,7 @@ from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 from typer.core import TyperGroup
 
+from rag.api.commands.later import Later, load_function
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -24,7 +25,6 @@ from rag.api.commands.options import (
     settings_for,
     talk,
 )
-from rag.api.commands.privacy_later import Later, load_function
 from rag.api.commands.privacy_upkeep import operator
 from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody

@@ -1,25 +1,15 @@
-"""Commands under `ringfence privacy` that are imported when they are called: their modules load models, or belong to
-another room and are found by entry point."""
+"""Commands that are imported when they are called: their modules load models, or belong to another room and are found
+by entry point."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from rag.errors import Misuse
-
-GROUP = "ringfence.privacy"
-
-OURS: Mapping[str, str] = {"explain": "rag.api.commands.privacy_explaining:explain"}
-SUMMARIES: Mapping[str, str] = {
-    "scan": "Report what would be masked in files; nothing is stored.",
-    "explain": "Show what is masked in a text, and why.",
-    "review": "Decide about low-confidence findings one by one.",
-}
-"""What stands in the overview. Kept here so that it loads none of them."""
 
 
 class Later(TyperCommand):
@@ -49,25 +39,33 @@ class Later(TyperCommand):
 class WithLater(TyperGroup):
     """The commands that are there, and those that come when they are called."""
 
+    word: ClassVar[str]
+    """`ringfence WORD`; what another room brings stands in the entry points `ringfence.WORD`."""
+    summaries: ClassVar[Mapping[str, str]]
+    """What stands in the overview. Kept apart so that it loads none of them."""
+    ours: ClassVar[Mapping[str, str]] = {}
+    """Of these, the `module:function` of those that are no entry points."""
+
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *SUMMARIES]
+        return [*super().list_commands(ctx), *self.summaries]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in SUMMARIES:
+        if cmd_name not in self.summaries:
             return super().get_command(ctx, cmd_name)
-        return Later(cmd_name, SUMMARIES[cmd_name], lambda: _loaded(cmd_name))
+        return Later(cmd_name, self.summaries[cmd_name], lambda: self._loaded(cmd_name))
+
+    def _loaded(self, name: str) -> object:
+        if name in self.ours:
+            return load_function(self.ours[name])
+        found = next((one for one in entry_points(group=f"ringfence.{self.word}") if one.name == name), None)
+        if found is None:
+            raise Misuse(
+                f"The command `{self.word} {name}` belongs to a part that is not installed. Reinstall the package."
+            )
+        return found.load()
 
 
 def load_function(name: str) -> object:
     """The function that `module:function` names."""
     module, _, function = name.partition(":")
     return getattr(import_module(module), function)
-
-
-def _loaded(name: str) -> object:
-    if name in OURS:
-        return load_function(OURS[name])
-    found = next((one for one in entry_points(group=GROUP) if one.name == name), None)
-    if found is None:
-        raise Misuse(f"The command `privacy {name}` belongs to a part that is not installed. Reinstall the package.")
-    return found.load()
