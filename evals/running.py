@@ -14,17 +14,17 @@ from evals.answers import ask_all
 from evals.answers import report_of as answers_report_of
 from evals.cases import FEEDBACK, ask_cases, cases_report_of, kept_cases, read_cases
 from evals.company import opened, opened_for_questions, prepare
-from evals.grounding import grounding
+from evals.grounding.run import grounding
 from evals.leak import leak, plant, world_of
 from evals.prefixes import prefixes
 from evals.privacy.datasets import read_generated
-from evals.privacy_outgoing import privacy_outgoing
-from evals.privacy_search import privacy_search
-from evals.privacy_unmask import privacy_unmask
+from evals.privacy.outgoing import privacy_outgoing
+from evals.privacy.search import privacy_search
+from evals.privacy.unmask import privacy_unmask
 from evals.questions import DOCUMENTS, POLICY, QUESTIONS, TENANT
-from evals.retrieval import Searched, retrieval
-from evals.retrieval import report_of as retrieval_report_of
-from evals.retrieval_sets import Half, only, read_set
+from evals.retrieval.run import Searched, retrieval
+from evals.retrieval.run import report_of as retrieval_report_of
+from evals.retrieval.sets import Half, only, read_set
 from evals.runner.provenance import digest_of_folder, note, sha256_of
 from evals.runner.report import Report
 from evals.runner.values import Json

@@ -48,7 +48,7 @@ RETRIEVAL_SETS = ("scifact", "cacm", "xquad_en", "tatqa_dev")
 
 @entry(
     "retrieval",
-    prints="evals.retrieval_printing:print_retrieval",
+    prints="evals.retrieval.printing:print_retrieval",
     sets=RETRIEVAL_SETS,
     usual=(Usual(("--set", "scifact"), 12),),
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from evals.case_notes import case_notes, question
 from evals.privacy.datasets import DIRECT, Sample, read_generated, read_wikigold
 from evals.questions import DOCUMENTS, document_paths, load_questions
-from evals.retrieval_sets import read_scifact
+from evals.retrieval.sets import read_scifact
 
 LABELS = "department: eval\nlevel: public\n"
 VALUE_CHARS_MIN = 4

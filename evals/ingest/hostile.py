@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from evals.hostile_files import HostileFile, hostile_files
+from evals.hostile.files import HostileFile, hostile_files
 from evals.ingest.corpus import LABELS
 from evals.ingest.ours import SOURCE, OurWay
 from evals.ingest.unembedded import Unembedded
-from evals.retrieval import TENANT
+from evals.retrieval.run import TENANT
 from evals.runner.report import Gate
 from evals.runner.values import Json
 from ingestion.pipeline import ingest

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from evals.ingest.corpus import Corpus
 from evals.ingest.way import DEPTH, Judged, Round
-from evals.retrieval import TENANT, everything_public
+from evals.retrieval.run import TENANT, everything_public
 from ingestion.digests import document_id
 from ingestion.parse.confine import Limits
 from ingestion.parse.sandbox import Sandbox

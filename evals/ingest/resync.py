@@ -18,7 +18,7 @@ from sqlalchemy import insert
 from evals.ingest.corpus import LABELS
 from evals.ingest.held import held_at_most_mb, held_from_now_on_mb
 from evals.ingest.ours import SOURCE, OurWay
-from evals.retrieval import TENANT
+from evals.retrieval.run import TENANT
 from evals.runner.report import Gate
 from evals.runner.values import Json
 from ingestion.digests import content_digest, document_id, identity_digest, pipeline_digest, revision_digest

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.grounding import is_held_out, scores
-from evals.grounding_sets import altered_pairs, scifact_pairs
+from evals.grounding.run import is_held_out, scores
+from evals.grounding.sets import altered_pairs, scifact_pairs
 from rag.errors import Misuse
 from rag.query.cite import Draft, verify
 

@@ -10,7 +10,7 @@ from evals.abstention import Case, auc, balanced, curve
 from evals.answers import Asked
 from evals.answers import report_of as answers_report
 from evals.cli import evaluate
-from evals.retrieval import everything_public, score
+from evals.retrieval.run import everything_public, score
 from evals.runner.kept import write_latest
 from evals.runner.report import Gate, Report
 from tests.evals.judging import failing

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from evals import privacy_unmask
 from evals.case_notes import FAMILY, FORMS, case_notes, notes_of_families, question
-from evals.privacy_outgoing import stream
-from evals.privacy_search import Compared
+from evals.privacy import unmask as privacy_unmask
+from evals.privacy.outgoing import stream
+from evals.privacy.search import Compared
 from policies.snapshot import Snapshot
 from rag.domain import Principal
 from rag.privacy.faces import offline_domains

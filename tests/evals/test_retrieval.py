@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.retrieval import Searched, report_of, retrieval
-from evals.retrieval_filtered import SHARES, bucket_of, conditions_of
-from evals.retrieval_sets import Dataset, half_of, only, read_set
+from evals.retrieval.filtered import SHARES, bucket_of, conditions_of
+from evals.retrieval.run import Searched, report_of, retrieval
+from evals.retrieval.sets import Dataset, half_of, only, read_set
 from rag.errors import Misuse
 from rag.index.lexical import LexicalEncoder
 from rag.query.cross_encoder import open_scorer

@@ -10,8 +10,8 @@ from evals.privacy.datasets import DIRECT, Gold, Sample
 from evals.privacy.finders import our_finder
 from evals.privacy.scoring import leaks
 from evals.questions import document_paths, load_questions, source_text
-from evals.retrieval import Searched, retrieval
-from evals.retrieval_sets import Dataset
+from evals.retrieval.run import Searched, retrieval
+from evals.retrieval.sets import Dataset
 from rag.embedding.minilm import load_embedder
 from rag.index.lexical import LexicalEncoder
 from rag.privacy.recognize import load_recognizer

@@ -3,7 +3,7 @@
 from fpdf import FPDF
 from fpdf.enums import EncryptionMethod
 
-from evals.hostile_known import known_files
+from evals.hostile.known import known_files
 from ingestion.parse.document import Reason
 
 GOOD = b"# Opening hours\n\nThe canteen is open from eleven to two.\n"

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 import pytest
 
-from evals.hostile_known import nested_archives
-from evals.hostile_samples import archive, honest, mail
+from evals.hostile.known import nested_archives
+from evals.hostile.samples import archive, honest, mail
 from ingestion.archives import UnpackedSource, unpacked
 from ingestion.jobs import Listings
 from ingestion.leases import Lease

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from evals.hostile_samples import word
+from evals.hostile.samples import word
 from ingestion.parse.document import Block
 from ingestion.parse.pieces import clean
 from ingestion.parse.sandbox import Sandbox

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.hostile_samples import slides
+from evals.hostile.samples import slides
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts

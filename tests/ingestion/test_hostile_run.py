@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.hostile_files import hostile_files
+from evals.hostile.files import hostile_files
 from ingestion.parse.confine import Limits
 from ingestion.parse.sandbox import Sandbox
 from ingestion.pipeline import ingest

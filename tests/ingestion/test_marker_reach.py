@@ -14,7 +14,7 @@ import pytest
 from openpyxl.comments import Comment
 from pptx.oxml import parse_xml
 
-from evals.hostile_samples import pdf_of, slides
+from evals.hostile.samples import pdf_of, slides
 from ingestion.parse.document import ParsedDocument, Reason, Refused
 from ingestion.parse.formats import read
 from ingestion.parse.pieces import Pieces

@@ -11,7 +11,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Font, PatternFill
 from pptx.util import Inches
 
-from evals.hostile_samples import WORD_NAMESPACE, slides, word, workbook
+from evals.hostile.samples import WORD_NAMESPACE, slides, word, workbook
 from ingestion.parse.numbers import shown
 from ingestion.parse.sandbox import Sandbox
 from rag.hidden_content import DROP_ALL, HiddenAction, HiddenKind, HiddenPolicy

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.hostile_files import hostile_files as hostile_files_of
+from evals.hostile.files import hostile_files as hostile_files_of
 from ingestion.parse.confine import Limits
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.sandbox import Sandbox

@@ -16,9 +16,9 @@ import numpy as np
 from ir_measures import RR, R, nDCG
 
 from evals.measured import percentile
-from evals.retrieval_filtered import READER, bucket_of, conditions_of, measure_filtered
-from evals.retrieval_filtered import TENANT as TENANT
-from evals.retrieval_sets import SMOKE, Dataset, Half
+from evals.retrieval.filtered import READER, bucket_of, conditions_of, measure_filtered
+from evals.retrieval.filtered import TENANT as TENANT
+from evals.retrieval.sets import SMOKE, Dataset, Half
 from evals.runner.report import Gate, Report
 from evals.runner.values import Json
 from policies.plan import Conditions

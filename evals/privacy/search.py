@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evals.case_notes import FAMILY, FORMS, Note, case_notes, notes_of_families, question
-from evals.retrieval import TENANT, everything_public
+from evals.retrieval.run import TENANT, everything_public
 from evals.runner.report import Report
 from evals.runner.values import Json
 from policies.rules import Attributes, Level

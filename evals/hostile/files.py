@@ -4,7 +4,7 @@
 
 Each holds a canary that is its own: a run is clean if it ends, if the honest documents beside were read, if nothing
 was written outside, and if no log, message or report holds a canary. Whether a file is read or refused is open: a
-flipped bit may do no harm. Those whose reason is known stand in `evals.hostile_known`.
+flipped bit may do no harm. Those whose reason is known stand in `evals.hostile.known`.
 """
 
 import functools
@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from evals.hostile_known import entities, nested_archives, nested_multiparts
-from evals.hostile_samples import MAIN_PARTS, archive, honest, mail, pdf, pdf_of, with_part
+from evals.hostile.known import entities, nested_archives, nested_multiparts
+from evals.hostile.samples import MAIN_PARTS, archive, honest, mail, pdf, pdf_of, with_part
 from ingestion.parse.document import ARCHIVE_BYTES_MAX
 
 Made = tuple[str, bytes]

@@ -18,8 +18,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from evals.grounding_sets import Pair, altered_pairs, scifact_pairs
-from evals.grounding_signals import SIGNALS, signals_of
+from evals.grounding.sets import Pair, altered_pairs, scifact_pairs
+from evals.grounding.signals import SIGNALS, signals_of
 from evals.runner.report import Report
 from evals.runner.values import Json
 from rag.embedding.protocol import Embedder

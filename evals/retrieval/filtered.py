@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evals.access.search import DEPTH, recall
 from evals.measured import percentile
-from evals.retrieval_sets import Dataset
+from evals.retrieval.sets import Dataset
 from evals.runner.values import Json
 from policies.plan import Conditions, plan
 from policies.rules import Caller, Level, Rule

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.abstention import beginning
-from evals.grounding_sets import Pair
+from evals.grounding.sets import Pair
 from rag.embedding.protocol import Embedder
 from rag.query.agreement import DISAGREEMENTS
 from rag.query.evidence import Evidence

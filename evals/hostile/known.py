@@ -2,7 +2,7 @@
 
 import functools
 
-from evals.hostile_samples import (
+from evals.hostile.samples import (
     MAIN_PARTS,
     WORD_NAMESPACE,
     archive,
