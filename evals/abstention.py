@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.leak import DEMO, World
+from evals.leak.world import DEMO, World
 from evals.questions import TENANT, Question
 from evals.runner.report import Report
 from evals.runner.values import Json

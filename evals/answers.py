@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evals.abstention import facts_for
-from evals.leak import DEMO, World
+from evals.leak.world import DEMO, World
 from evals.questions import TENANT, Question
 from evals.runner.report import Report
 from evals.runner.values import Json

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from evals.fingerprints import Section, shingles
+from evals.leak.fingerprints import Section, shingles
 from evals.oracle import Labels
 from evals.questions import DOCUMENTS, POLICY, TENANT, document_paths, file_mark, source_text
 from evals.remembering import RememberingEmbedder

@@ -15,7 +15,9 @@ from evals.answers import report_of as answers_report_of
 from evals.cases import FEEDBACK, ask_cases, cases_report_of, kept_cases, read_cases
 from evals.company import opened, opened_for_questions, prepare
 from evals.grounding.run import grounding
-from evals.leak import leak, plant, world_of
+from evals.leak.plants import plant
+from evals.leak.run import leak
+from evals.leak.world import world_of
 from evals.prefixes import prefixes
 from evals.privacy.datasets import read_generated
 from evals.privacy.outgoing import privacy_outgoing

@@ -132,9 +132,9 @@ def fuzz(
     seed: Annotated[int, typer.Option(help="Another seed draws other requests.")] = 1,
 ) -> Measure:
     """Whatever the API's description allows, with two people's keys: no server error, nothing of the other's."""
-    from evals import fuzz_company
+    from evals.fuzz import run
 
-    return lambda talk: fuzz_company.fuzz_report(data_dir, examples, seed, talk)
+    return lambda talk: run.fuzz_report(data_dir, examples, seed, talk)
 
 
 @entry("redteam", prints="evals.redteam.printing:print_redteam", usual=(Usual(("--selftest",), 6),))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from evals.fingerprints import shingles
 from evals.injection.sets import bench_attacks, built_in
+from evals.leak.fingerprints import shingles
 from rag.domain import Answer
 from rag.generation.marks import UNKEYED_MARK
 from rag.generation.messages import load_prompts

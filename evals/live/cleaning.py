@@ -7,7 +7,6 @@ came, documents came, all went) and the epoch that they raised, and its key and 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,10 +25,9 @@ from rag.db import index_table, job_table, provisioned, usage  # noqa: F401 - ta
 from rag.db.engine import Database
 from rag.db.index_changes import IndexChanges
 from rag.db.index_table import FIRST_NUMBER, IndexState
-from rag.db.occurrences import find_occurrences
-from rag.db.tables import ApiKeyRow, AuditCheckpointRow, AuditPrunedRow, AuditRow, DocumentRow, VaultRow
+from rag.db.tables import ApiKeyRow, AuditCheckpointRow, AuditPrunedRow, AuditRow, DocumentRow
 from rag.db.usage import UsageRow, UsedChunkRow
-from rag.privacy.vault import hold
+from rag.privacy.key_sources import open_keys
 from rag.settings import Settings
 
 KEPT = frozenset(row.__tablename__ for row in (AuditRow, AuditCheckpointRow, AuditPrunedRow))
@@ -94,28 +92,12 @@ async def _remove_documents(settings: Settings, database: Database, journal: Jou
     async with database.reading() as session:
         documents = await _documents(session, journal, tenant)
         dim = await _dim(session, tenant)
+    keys = open_keys(settings)
     for document in documents:
         async with database.unit_of_work() as session:
-            await delete_document(session, tenant, document, author=AUTHOR)
-    if tenant in journal.lent:
-        await _remove_originals(database, journal, tenant)
+            await delete_document(session, tenant, document, keys, author=AUTHOR)
     if dim:
         await publish_documents(settings, database, dim, tenant)
-
-
-async def _remove_originals(database: Database, journal: Journal, tenant: str) -> None:
-    """Values that entered the vault during the run and stand nowhere.
-
-    A word may be taken for a name, and the parts of a name are kept beside it; deleting a document does not find those.
-    """
-    async with database.unit_of_work() as session:
-        await hold(session, tenant, alone=True)
-        since = VaultRow.tenant == tenant, VaultRow.created_at >= datetime.fromisoformat(journal.begun)
-        tokens = list(await session.scalars(select(VaultRow.token).where(*since)))
-        stand = await find_occurrences(session, tenant, tokens)
-        for token in tokens:
-            if not stand.documents[token]:
-                await session.execute(delete(VaultRow).where(VaultRow.tenant == tenant, VaultRow.token == token))
 
 
 async def _remove_tenant(settings: Settings, database: Database, tenant: str) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evals.leak import Findings, examples
+from evals.leak.judge import Findings
+from evals.leak.run import examples
 from evals.live.ground import Ground
 from evals.live.revoking import Revoked
 from evals.live.sweep import LiveWorld

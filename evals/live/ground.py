@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from evals.leak.surfaces import Caller
 from evals.live.canaries import Canary
 from evals.live.faults import FaultyFront
 from evals.live.places import Place
@@ -14,7 +15,6 @@ from evals.live.rights import read_lines
 from evals.live.sweep import LiveWorld
 from evals.live.transport import Patient
 from evals.oracle import Oracle
-from evals.surfaces import Caller
 from policies.tenancy import within
 from rag.db.engine import Database
 

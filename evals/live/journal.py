@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,15 +26,11 @@ _MEANWHILE = "Another `ringfence eval leak` is at work on this data folder. Wait
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """One run: its name, its own tenants, which it removes as a whole, and the existing ones that it plants in.
-
-    `begun`: when, in ISO 8601; what is stored in an existing tenant before that is not the run's.
-    """
+    """One run: its name, its own tenants, which it removes as a whole, and the existing ones that it plants in."""
 
     run: str
     own: tuple[str, ...]
     lent: tuple[str, ...]
-    begun: str
 
     @property
     def source(self) -> str:
@@ -57,7 +52,7 @@ def new_journal(copies: int, lent: tuple[str, ...]) -> Journal:
     """A run with so many tenants of its own. A name is never used twice: nothing remembered of one meets another."""
     run = secrets.token_hex(4)
     own = tuple(f"leak-{run}-{number}" for number in range(copies))
-    return Journal(run, own, lent, datetime.now(UTC).isoformat())
+    return Journal(run, own, lent)
 
 
 class Journals:
@@ -113,8 +108,7 @@ class Journals:
 def _read(path: Path) -> Journal:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        begun = datetime.fromisoformat(content["begun"]).isoformat()
-        journal = Journal(str(content["run"]), tuple(content["own"]), tuple(content["lent"]), begun)
+        journal = Journal(str(content["run"]), tuple(content["own"]), tuple(content["lent"]))
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise Damaged(f"The journal {path} of a leak run cannot be read: {type(cause).__name__}.") from cause
     # Own tenants are removed with all that they hold: no other tenant may ever be taken for one.

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals.leak import Findings, Judge
+from evals.leak.judge import Findings, Judge
+from evals.leak.outputs import Output
+from evals.leak.surfaces import Caller
 from evals.live.planting import PlantedSection
 from evals.live.sweep import NOWHERE, LiveWorld
-from evals.surfaces import Caller, Output
 
 SECTIONS = 2
 """Of those that she may read."""

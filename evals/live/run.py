@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
-from evals.leak import Findings
+from evals.leak.judge import Findings
+from evals.leak.surfaces import Caller
 from evals.live.faults import ANSWERS, SIGNS
 from evals.live.figures import Run, report_of
 from evals.live.ground import Ground, Planted, callers_of
@@ -17,7 +18,6 @@ from evals.live.telling_apart import SURFACES, Samples, Target, ask_pairs, figur
 from evals.runner.entry import Talk
 from evals.runner.report import Report
 from evals.runner.values import Json
-from evals.surfaces import Caller
 from policies.store import PolicyStore
 from policies.tenancy import within
 

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import httpx
 
-from evals.leak import Findings, Judge, World, provoke_errors
+from evals.leak.asking import provoke_errors
+from evals.leak.judge import Findings, Judge
+from evals.leak.outputs import Output
+from evals.leak.surfaces import Caller
+from evals.leak.world import World
 from evals.live.planting import PlantedSection
-from evals.surfaces import Caller, Output
 
 AGENTS_EVERY = 4
 """Of so many canaries, one is also asked for over MCP, which leads to the same functions."""

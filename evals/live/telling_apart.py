@@ -16,12 +16,12 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from evals.leak.surfaces import SEARCH_LIMIT, Caller
 from evals.live.canaries import new_word
 from evals.live.curve import LEVEL, Auc, auc_of, together
 from evals.live.planting import PlantedSection
 from evals.live.transport import seconds_of
 from evals.runner.values import Json
-from evals.surfaces import SEARCH_LIMIT, Caller
 
 SURFACES = ("search", "chat", "passage", "rights")
 AUC_MAX = 0.55

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from evals.logs import captured_log
+from evals.leak.logs import captured_log
 from evals.redteam.catalogue import Attack, Catalogue, mapped, read_catalogue
 from evals.redteam.company import Company, open_company, served
 from evals.redteam.engine import Attacker, Outcome, client

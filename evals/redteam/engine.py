@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
+from evals.leak.outputs import all_text
 from evals.redteam.catalogue import Attack, Step
 from evals.redteam.company import TENANT, Company
 from evals.redteam.fill import Known, filled
 from evals.redteam.verdict import Came, differences, last_record, recorded, value_at
-from evals.surfaces import all_text
 
 CHAT = "/v1/chat/completions"
 _TIMEOUT_S = 120

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
-from evals.leak import DEMO
+from evals.leak.world import DEMO
 from evals.questions import TENANT, load_questions
 from evals.runner.report import Report
 from evals.runner.values import Json

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from evals.leak import DEMO
+from evals.leak.world import DEMO
 from evals.questions import TENANT, load_questions
 from evals.runner.report import Report
 from evals.running import Talk, company_folder

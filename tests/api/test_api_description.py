@@ -16,7 +16,7 @@ import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from evals.fuzz import Findings, Fuzzer, Person
+from evals.fuzz.fuzzer import Findings, Fuzzer, Person
 from rag import cli
 from rag.api.app import create_app
 from rag.api.composition import open_parts

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from evals.company import StoredSection
-from evals.leak import DEMO, World, world_of
+from evals.leak.world import DEMO, World, world_of
 from evals.oracle import LEVELS
 from evals.questions import POLICY, TENANT, load_questions, source_text
 from policies.files.cases import read_policy_file

@@ -5,10 +5,14 @@ from dataclasses import replace
 import pytest
 
 from evals.company import client_of, headers
-from evals.fingerprints import Detector, Section, shingles
-from evals.leak import DEMO, PLANTS, Findings, PlantedPath, World, examine, report_of
-from evals.logs import captured_log
-from evals.surfaces import Asker
+from evals.leak.asking import examine
+from evals.leak.fingerprints import Detector, Section, shingles
+from evals.leak.judge import Findings
+from evals.leak.logs import captured_log
+from evals.leak.plants import PLANTS, PlantedPath
+from evals.leak.run import report_of
+from evals.leak.surfaces import Asker
+from evals.leak.world import DEMO, World
 from rag.api.parts import AppParts, QuestionPath
 from tests.evals.conftest import KEY
 from tests.evals.judging import failing, judge

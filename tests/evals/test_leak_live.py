@@ -135,7 +135,7 @@ def test_a_journal_that_names_a_tenant_that_no_run_made_is_refused(tmp_path: Pat
     """Own tenants are removed with everything in them."""
     journals = Journals(tmp_path)
     with journals.alone():
-        journals.write(Journal("12345678", (tenant,), (), "2026-01-01T00:00:00+00:00"))
+        journals.write(Journal("12345678", (tenant,), ()))
     with pytest.raises(Damaged):
         journals.left()
 

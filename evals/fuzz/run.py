@@ -1,4 +1,4 @@
-"""The fuzzing of `evals.fuzz` on the sample company, served by a process of its own."""
+"""The fuzzing of `evals.fuzz.fuzzer` on the sample company, served by a process of its own."""
 
 import asyncio
 import tempfile
@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from evals.company import StoredSection
-from evals.fuzz import Findings, Fuzzer, Person, report_of
-from evals.leak import World, world_of
+from evals.fuzz.fuzzer import Findings, Fuzzer, Person, report_of
+from evals.leak.world import World, world_of
 from evals.runner.report import Report
 from evals.running import Talk, company_folder
 from evals.soak.command import make_keys

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 from mcp.shared.exceptions import MCPError
 
-from evals.agents import Through, agent, status_of
 from evals.company import StoredSection
+from evals.leak.agents import Through, agent, status_of
+from evals.leak.outputs import Output, all_text, all_texts, json_of, strings
 from evals.questions import TENANT
 from rag.api.parts import QuestionPath
 from rag.domain import Answer, Principal, PrincipalSource, Span
@@ -24,20 +25,6 @@ AGENT_SURFACES = ("mcp_search", "mcp_ask")
 """The same two for agents: the path below is the one of `search` and `chat`, so a sample of the questions is enough."""
 SEARCH_LIMIT = 50
 _EVENT = "data: "
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What came out of one call: every string of it, keys included, and the documents it names.
-
-    `text` also holds the pieces of a stream joined, so that a leak cut into pieces is seen whole.
-    """
-
-    status: int
-    text: str = field(repr=False)
-    answer: str = field(default="", repr=False)
-    found: bool = False
-    documents: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +51,13 @@ class Caller:
 
     async def search(self, question: str) -> Output:
         response = await self._post("/v1/search", {"query": question, "limit": SEARCH_LIMIT})
-        hits = _json(response).get("data", []) if response.status_code == httpx.codes.OK else []
+        hits = json_of(response).get("data", []) if response.status_code == httpx.codes.OK else []
         documents = frozenset(str(hit["document"]) for hit in hits)
         return Output(response.status_code, all_text(response), "", bool(hits), documents)
 
     async def chat(self, question: str) -> Output:
         response = await self._post("/v1/chat/completions", _chat(question, stream=False))
-        body = _json(response)
+        body = json_of(response)
         if response.status_code != httpx.codes.OK:
             return Output(response.status_code, all_text(response))
         record = body["ringfence"]
@@ -84,7 +71,7 @@ class Caller:
         pieces = [c["delta"].get("content") or "" for e in events for c in e.get("choices", [])]
         nothing: dict[str, Any] = {"found": False, "citations": []}
         record = next((e["ringfence"] for e in events if "ringfence" in e), nothing)
-        text = "\n".join([all_text(response), "".join(pieces), *(s for e in events for s in _strings(e))])
+        text = "\n".join([all_text(response), "".join(pieces), *(s for e in events for s in strings(e))])
         cited = frozenset(citation["document"] for citation in record["citations"])
         return Output(response.status_code, text, "".join(pieces), bool(record["found"]), cited)
 
@@ -106,7 +93,7 @@ class Caller:
             except MCPError as refusal:
                 hidden = refusal.error.data == {"code": "not_found"}
                 status = httpx.codes.NOT_FOUND if hidden else httpx.codes.INTERNAL_SERVER_ERROR
-        return Output(status, _all_texts(through.seen), found=status == httpx.codes.OK)
+        return Output(status, all_texts(through.seen), found=status == httpx.codes.OK)
 
     async def open(self, section: StoredSection, span: Span, accept: str = "application/json") -> Output:
         """A citation's link to a section, whether or not she was ever given it."""
@@ -128,7 +115,7 @@ class Caller:
         through = Through(self.client)
         async with agent(through, self._root, self.sent) as client:
             result = await client.call_tool(tool, arguments)
-        text = _all_texts(through.seen)
+        text = all_texts(through.seen)
         if result.is_error:
             return Output(status_of(result.meta), text)
         record = result.structured_content
@@ -181,33 +168,3 @@ def _chat(question: str, *, stream: bool) -> dict[str, Any]:
 
 def _event_lines(body: str) -> Iterator[str]:
     return (line for line in body.splitlines() if line.startswith(_EVENT) and not line.endswith("[DONE]"))
-
-
-def _json(response: httpx.Response) -> Any:
-    try:
-        return response.json()
-    except json.JSONDecodeError:
-        return None
-
-
-def all_text(response: httpx.Response) -> str:
-    """Headers and body; of JSON every string, unescaped, so that no escape hides anything."""
-    sent = [f"{name}: {value}" for name, value in response.headers.items()]
-    body = _json(response)
-    return "\n".join([*sent, *([response.text] if body is None else _strings(body))])
-
-
-def _all_texts(responses: list[httpx.Response]) -> str:
-    return "\n".join(map(all_text, responses))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield str(name)
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
