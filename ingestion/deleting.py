@@ -1,6 +1,6 @@
 """Deleting a document: in one transaction its rows, its chunks and what of the vault is its alone; then the index.
 
-    hold the vault -> tokens that stand nowhere else -> keep out -> remove, bury the points -> originals -> record
+    hold the vault -> its tokens -> keep out -> remove, bury the points -> originals nothing refers to -> record
 
 What cannot be deleted with it is counted and said, place by place.
 """
@@ -20,7 +20,6 @@ from rag.audit.uses import count_records
 from rag.db.documents import Documents
 from rag.db.job_table import JobRow
 from rag.db.lineage import KeptOut
-from rag.db.occurrences import find_occurrences
 from rag.db.tables import (
     ChunkRow,
     DocumentRow,
@@ -32,7 +31,10 @@ from rag.db.tables import (
 )
 from rag.db.usage import UsedChunkRow
 from rag.errors import NotFound
+from rag.privacy.faces import offline_domains
+from rag.privacy.keys import KeySource, existing_tenant_keys
 from rag.privacy.unmask import tokens_in
+from rag.privacy.unused import UnusedValues
 from rag.privacy.vault import hold
 
 _BATCH = 500
@@ -66,7 +68,7 @@ class Deleted:
 
 
 async def delete_document(
-    session: AsyncSession, tenant: str, document: str, *, author: str, keep_out: bool = False
+    session: AsyncSession, tenant: str, document: str, keys: KeySource, *, author: str, keep_out: bool = False
 ) -> Deleted:
     """Delete it in the caller's transaction; nobody finds it from then on, and the next publish takes its points away.
 
@@ -74,6 +76,7 @@ async def delete_document(
 
     Raises:
         NotFound: the tenant has no such document.
+        Damaged, Unavailable: the source of keys has not the tenant's, or does not answer.
     """
     # First, as nobody can store a version of it meanwhile, nor refer to an original that is about to go.
     await hold(session, tenant, alone=True)
@@ -81,16 +84,14 @@ async def delete_document(
     if row is None:
         raise NotFound(f"Tenant {tenant!r} has no document {document!r}. `ringfence documents list` shows all.")
     source, path_digest = row.source, row.path_digest
-    own, shared = await _tokens(session, row)
-    originals = await _sealed(session, tenant, own)
+    tokens = await _tokens(session, row)
     versions = await _count(session, VersionRow.document == document)
     chunks = list(await session.scalars(select(ChunkRow.id).where(ChunkRow.document == document)))
     dense = await session.scalar(select(ChunkRow.dense).where(ChunkRow.tenant == tenant).limit(1))
     if keep_out:
         await KeptOut(session, tenant).add(source, path_digest, document, author, datetime.now(UTC))
     await DocumentStore(session, tenant, source).remove(row)
-    for batch in _batches(sorted(originals)):
-        await session.execute(delete(VaultRow).where(VaultRow.tenant == tenant, VaultRow.token.in_(batch)))
+    originals = await _destroyed(session, tenant, tokens, keys)
     body: AuditBody = {
         "subject": author,
         "document": document,
@@ -108,7 +109,7 @@ async def delete_document(
         kept_out=keep_out,
         dim=len(dense or b"") // _FLOAT_BYTES,
         originals=tuple(originals.values()),
-        remains=await _remains(session, tenant, document, chunks, shared=shared),
+        remains=await _remains(session, tenant, document, chunks, shared=await _held(session, tenant, tokens)),
     )
 
 
@@ -131,25 +132,27 @@ async def let_in(session: AsyncSession, tenant: str, document: str, *, author: s
     return source
 
 
-async def _tokens(session: AsyncSession, row: DocumentRow) -> tuple[list[str], int]:
-    """The tokens of the document that stand in no other one, and how many stand elsewhere too."""
+async def _tokens(session: AsyncSession, row: DocumentRow) -> frozenset[str]:
+    """The tokens that stand in the document, whatever its versions."""
     versions = select(VersionRow.id).where(VersionRow.document == row.id)
     texts = [row.title, row.path]
     texts += await session.scalars(select(VersionRow.text).where(VersionRow.document == row.id))
     texts += await session.scalars(select(ChunkRow.heading).where(ChunkRow.document == row.id))
     texts += await session.scalars(select(QuarantinedRow.title).where(QuarantinedRow.version.in_(versions)))
-    tokens = sorted({token.text for text in texts for token in tokens_in(text)})
-    stand = await find_occurrences(session, row.tenant, tokens)
-    own = [token for token in tokens if not stand.documents[token] - {row.id}]
-    return own, len(tokens) - len(own)
+    return frozenset(token.text for text in texts for token in tokens_in(text))
 
 
-async def _sealed(session: AsyncSession, tenant: str, tokens: list[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for batch in _batches(tokens):
-        statement = select(VaultRow.token, VaultRow.sealed).where(VaultRow.tenant == tenant, VaultRow.token.in_(batch))
-        found.update({token: sealed for token, sealed in await session.execute(statement)})
-    return found
+async def _destroyed(session: AsyncSession, tenant: str, tokens: frozenset[str], keys: KeySource) -> dict[str, bytes]:
+    if not tokens:
+        return {}
+    of_tenant = await existing_tenant_keys(session, tenant, keys)
+    return await UnusedValues(tenant, of_tenant, offline_domains()).destroy(session, tokens)
+
+
+async def _held(session: AsyncSession, tenant: str, tokens: frozenset[str]) -> int:
+    return sum(
+        [await _count(session, VaultRow.tenant == tenant, VaultRow.token.in_(batch)) for batch in _batches(tokens)]
+    )
 
 
 async def _remains(

@@ -25,6 +25,7 @@ from rag.db.engine import Database
 from rag.db.lineage import KeptOut
 from rag.db.scrub import scrub
 from rag.errors import Conflict, IndexUnavailable, Misuse
+from rag.privacy.key_sources import open_keys
 from rag.settings import Settings, load_settings
 
 
@@ -90,7 +91,9 @@ async def _delete(settings: Settings, tenant: str, document: str, *, keep_out: b
     async with opened(settings) as database:
         # A dry run does the same in a session that is never committed.
         async with database.reading() if dry_run else database.unit_of_work() as session:
-            deleted = await delete_document(session, tenant, document, author=operator_name(), keep_out=keep_out)
+            deleted = await delete_document(
+                session, tenant, document, open_keys(settings), author=operator_name(), keep_out=keep_out
+            )
         if dry_run:
             return _Done(deleted)
         waiting = await _published(settings, database, tenant, deleted.dim)

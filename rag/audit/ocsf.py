@@ -38,6 +38,7 @@ _ACTIVITIES: Mapping[str, int] = {
     "feedback_forgotten": DELETE,
     "drift": OTHER,
     "index_begun": CREATE,
+    "index_tuned": CREATE,
     "index_switched": UPDATE,
     "index_dropped": DELETE,
     "key_created": CREATE,
@@ -50,6 +51,7 @@ _ACTIVITIES: Mapping[str, int] = {
     "key_revoked": DELETE,
     "document_deleted": DELETE,
     "erasure": DELETE,
+    "vault_pruned": DELETE,
     "audit_pruned": DELETE,
 }
 

@@ -62,6 +62,12 @@ class FaceMaker:
         digits = (DIGITS[(number >> shift) & 31] for shift in range(TOKEN_DIGITS * 5 - 5, -1, -5))
         return f"<{entity}_{''.join(digits)}>"
 
+    def name_words(self, name: str) -> list[tuple[str, str]]:
+        """Of a person's name, the words that have a token of their own, with it; none of a name of one word."""
+        words = name.split()
+        bare = [word.strip(".,'\u2019") for word in words if len(words) > 1]
+        return [(self.token("PERSON", word), word) for word in bare if len(word) > 1 and name_parts(word)]
+
     def words(self, entity: str, original: str) -> str:
         """The index face of a value: never empty, made of letters and spaces (and a readable mail domain)."""
         if entity in NAME_ENTITIES:

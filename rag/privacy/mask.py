@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from presidio_anonymizer import AnonymizerEngine
 from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
 
-from rag.privacy.faces import FaceMaker, kind_in_words, name_parts, redaction
+from rag.privacy.faces import FaceMaker, kind_in_words, redaction
 from rag.privacy.findings import Finding
 from rag.privacy.masked import MaskedSpan, MaskedText
 from rag.privacy.unmask import stand_ins_in
@@ -34,7 +34,11 @@ def apply(
             words[token] = kind_in_words(found.entity)
             continue
         words[token] = faces.words(found.entity, original)
-        for value in (VaultValue(token, found.entity, original), *_parts(found.entity, original, faces)):
+        words_of = faces.name_words(original) if found.entity == "PERSON" else []
+        for value in (
+            VaultValue(token, found.entity, original),
+            *(VaultValue(part, "PERSON", word) for part, word in words_of),
+        ):
             held = originals.get(value.token)
             originals[value.token] = value if held is None else better_spelling(held, value)
     return MaskedText(_reading_face(text, spans), tuple(spans), tuple(originals.values()), words)
@@ -98,13 +102,3 @@ def better_spelling(first: VaultValue, second: VaultValue) -> VaultValue:
         return value.original.isupper() or value.original.islower()
 
     return second if one_case(first) and not one_case(second) else first
-
-
-def _parts(entity: str, original: str, faces: FaceMaker) -> Iterator[VaultValue]:
-    words = original.split()
-    if entity != "PERSON" or len(words) < 2:
-        return
-    for word in words:
-        part = word.strip(".,'\u2019")
-        if len(part) > 1 and name_parts(part):
-            yield VaultValue(faces.token("PERSON", part), "PERSON", part)

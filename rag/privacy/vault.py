@@ -7,13 +7,14 @@ another row does not open. Removing the row makes the token meaningless for ever
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import CursorResult, Row, and_, delete, func, select
+from sqlalchemy import ColumnElement, CursorResult, Row, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.statements import insert_if_absent, table_of
@@ -110,12 +111,24 @@ class Vault:
             Damaged: an entry was changed or moved, or its key is missing; the message names the token, never the
                 value.
         """
+        rows = self._rows(session, tokens, VaultRow.entity.not_in(without))
+        return {row.token: await open_entry(self._keys, self._tenant, row) async for row in rows}
+
+    async def open_sound(self, session: AsyncSession, tokens: Collection[str]) -> dict[str, str]:
+        """The same of those that open; nothing is raised for the others."""
         originals: dict[str, str] = {}
-        for batch in batches(sorted(set(tokens))):
-            where = VaultRow.tenant == self._tenant, VaultRow.token.in_(batch), VaultRow.entity.not_in(without)
-            for row in (await session.execute(ENTRIES.where(*where))).all():
+        async for row in self._rows(session, tokens):
+            with suppress(Damaged):
                 originals[row.token] = await open_entry(self._keys, self._tenant, row)
         return originals
+
+    async def _rows(
+        self, session: AsyncSession, tokens: Collection[str], *also: ColumnElement[bool]
+    ) -> AsyncIterator[EntryRow]:
+        for batch in batches(sorted(set(tokens))):
+            where = VaultRow.tenant == self._tenant, VaultRow.token.in_(batch), *also
+            for row in (await session.execute(ENTRIES.where(*where))).all():
+                yield row
 
     async def known(self, session: AsyncSession, tokens: Collection[str]) -> frozenset[str]:
         """Which of the tokens are held."""

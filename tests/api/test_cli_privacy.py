@@ -121,6 +121,30 @@ def test_after_an_erasure_no_file_of_the_folder_gives_the_person_back(
     assert any(data_dir.rglob("segments")), "the index is among the files"
 
 
+def test_pruning_destroys_what_no_document_refers_to_in_every_file_and_needs_a_yes(
+    ingested: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ingested.parent / "docs", tmp_path / "docs")
+    (tmp_path / "docs" / "minutes.md").unlink()
+    sources = {one["source"] for one in json.loads(run(capsys, "documents", "list", *TENANT, "--json"))["documents"]}
+    run(capsys, "ingest", str(tmp_path / "docs"), *TENANT, "--source", sources.pop())
+    prune = "privacy", "prune", *TENANT
+    assert cli.main(prune, COMMANDS) == 2
+    assert "--yes" in capsys.readouterr().err
+    seen = json.loads(run(capsys, *prune, "--dry-run", "--json"))
+    assert (seen["kinds"], seen["scrubbed"]) == ({"EMAIL_ADDRESS": 1, "PERSON": 3}, None)
+    before = sealed(data_dir)
+    assert set(REST) <= originals(data_dir), "the minutes are gone, and nothing has looked for what they left"
+    done = json.loads(run(capsys, *prune, "--yes", "--json"))
+    assert done == seen | {"dry_run": False, "scrubbed": True}
+    assert set(SECRETS) <= originals(data_dir) and not originals(data_dir) & {*REST, "Bob", "Stone"}
+    gone = before - sealed(data_dir)
+    assert len(gone) == 4 and not [one for one in gone if one in every_byte(data_dir)]
+    last = json.loads(run(capsys, "audit", "show", *TENANT, "--json"))[-1]
+    assert (last["kind"], last["body"]["originals"]) == ("vault_pruned", 4)
+    assert "0 originals" in run(capsys, *prune, "--yes")
+
+
 def test_a_source_that_is_read_again_does_not_bring_her_back(
     data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

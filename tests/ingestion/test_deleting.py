@@ -1,6 +1,7 @@
 """Deleting a document: it is gone everywhere that is ours, what others share stays, and what remains is said."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,8 +25,12 @@ from rag.db.engine import Database, open_database
 from rag.db.tables import ChunkRow, DocumentRow, LineageRow, TombstoneRow, VaultRow, VersionRow
 from rag.errors import NotFound
 from rag.hidden_content import DROP_ALL, HiddenPolicy
+from rag.privacy.faces import offline_domains
+from rag.privacy.keys import existing_tenant_keys
+from rag.privacy.unused import UnusedValues
+from rag.privacy.vault import Vault
 from tests.ingestion.outcomes import changes, flip_staged
-from tests.ingestion.worlds import TENANT, parts_on, write_folder
+from tests.ingestion.worlds import MASTER, TENANT, parts_on, write_folder
 
 FILES = {
     "ringfence.yaml": "department: company\nlevel: internal\n",
@@ -59,12 +64,26 @@ async def document(parts: IngestionParts, path: str) -> str:
 async def deleted(parts: IngestionParts, path: str, *, keep_out: bool = False) -> Deleted:
     name = await document(parts, path)
     async with parts.database.unit_of_work() as session:
-        return await delete_document(session, TENANT, name, author="operator:root", keep_out=keep_out)
+        return await delete_document(session, TENANT, name, MASTER, author="operator:root", keep_out=keep_out)
 
 
 async def rows(parts: IngestionParts, table: type[Base]) -> int:
     async with parts.database.reading() as session:
         return await session.scalar(select(func.count()).select_from(table)) or 0
+
+
+async def vault(parts: IngestionParts) -> set[str]:
+    """Everything that it gives back."""
+    async with parts.database.reading() as session:
+        keys = await existing_tenant_keys(session, TENANT, MASTER)
+        tokens = list(await session.scalars(select(VaultRow.token)))
+        return set((await Vault(TENANT, keys.vault).open(session, tokens)).values())
+
+
+async def pruned(parts: IngestionParts) -> int:
+    async with parts.database.unit_of_work() as session:
+        keys = await existing_tenant_keys(session, TENANT, MASTER)
+        return len(await UnusedValues(TENANT, keys, offline_domains()).destroy_all(session))
 
 
 async def test_it_leaves_no_row_and_only_what_others_refer_to_stays_in_the_vault(
@@ -89,7 +108,44 @@ async def test_it_leaves_no_row_and_only_what_others_refer_to_stays_in_the_vault
     assert remains == {"audit log": 1, "vault": 1} | dict.fromkeys(("source", "backups", "exports", "callers"))
     with pytest.raises(NotFound):
         async with parts.database.unit_of_work() as session:
-            await delete_document(session, TENANT, done.document, author="operator:root")
+            await delete_document(session, TENANT, done.document, MASTER, author="operator:root")
+
+
+async def test_the_last_document_with_a_name_takes_its_words_along_and_a_word_that_another_name_has_stays(
+    folder: Path, any_parts: IngestionParts
+) -> None:
+    parts = any_parts
+    write_folder(
+        folder, FILES | {"staff.md": "# Staff\n\nBo Chan, at times just Chan.\n", "team.md": "# Team\n\nBo Chan.\n"}
+    )
+    await run(folder, parts)
+    assert await vault(parts) == {"Ann Lee", "Ann", "Lee", "Bo Chan", "Bo", "Chan", "ann.lee@acme.example"}
+    assert not (await deleted(parts, "staff.md")).originals, "Chan stands nowhere now, but Bo Chan does"
+    assert len((await deleted(parts, "team.md")).originals) == 3
+    await deleted(parts, "rent.md")
+    assert await vault(parts) == {"Ann Lee", "Ann", "Lee"}
+    await deleted(parts, "people.md")
+    assert await vault(parts) == set()
+
+
+async def test_what_a_lost_document_left_in_the_vault_is_pruned_and_nothing_else(
+    folder: Path, any_parts: IngestionParts
+) -> None:
+    parts = any_parts
+    write_folder(folder, FILES | {"staff.md": "# Staff\n\nBo Chan.\n"})
+    await run(folder, parts)
+    assert await pruned(parts) == 0
+    (folder / "staff.md").write_text("# Staff\n\nNobody.\n")
+    (folder / "rent.md").unlink()
+    await run(folder, parts)
+    before = await vault(parts)
+    assert await pruned(parts) == 1, "the address; an older version, which is kept, has the name"
+    assert await vault(parts) == before - {"ann.lee@acme.example"}
+    (folder / "staff.md").unlink()
+    await run(folder, parts)
+    assert await pruned(parts) == 3
+    assert await vault(parts) == {"Ann Lee", "Ann", "Lee"}
+    assert await pruned(parts) == 0
 
 
 async def test_another_tenants_document_is_not_found_and_stays(folder: Path, parts: IngestionParts) -> None:
@@ -97,7 +153,7 @@ async def test_another_tenants_document_is_not_found_and_stays(folder: Path, par
     name = await document(parts, "rent.md")
     with pytest.raises(NotFound):
         async with parts.database.unit_of_work() as session:
-            await delete_document(session, "globex", name, author="operator:root")
+            await delete_document(session, "globex", name, MASTER, author="operator:root")
     assert await rows(parts, DocumentRow) == 2
 
 
@@ -153,6 +209,7 @@ def test_the_command_publishes_says_what_remains_and_needs_a_yes(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RINGFENCE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("RINGFENCE_PRIVACY__MASTER_KEY", base64.b64encode(b"m" * 32).decode())
     (tmp_path / "docs").mkdir()
     folder = write_folder(tmp_path / "docs", FILES)
 

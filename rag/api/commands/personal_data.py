@@ -8,6 +8,7 @@ import typer
 from rag.api.commands.later import WithLater
 from rag.api.commands.privacy_configuring import configure
 from rag.api.commands.privacy_directory import directory
+from rag.api.commands.privacy_pruning import prune
 from rag.api.commands.privacy_receipts import receipts
 from rag.api.commands.privacy_rotation import rotate_key
 from rag.api.commands.privacy_unmask import unmask
@@ -34,6 +35,7 @@ privacy = typer.Typer(
 )
 privacy.command()(unmask)
 privacy.command()(erase)
+privacy.command()(prune)
 privacy.command(name="rotate-key")(rotate_key)
 privacy.add_typer(receipts, name="receipts")
 privacy.add_typer(configure, name="configure")
