@@ -66,7 +66,7 @@ class VersionRow(Base):
     __tablename__ = "document_version"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    document: Mapped[str] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), index=True)
+    document: Mapped[str] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"))
     tenant: Mapped[str] = mapped_column(String(128))
     content_digest: Mapped[str] = mapped_column(String(64), doc="Keyed digest of the source bytes.")
     pipeline_digest: Mapped[str] = mapped_column(String(64), doc="Parser, masking, chunker and embedder that made it.")
@@ -87,7 +87,10 @@ class VersionRow(Base):
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime, doc="When it became the visible one.")
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, doc="When it ceased to be: replaced or withdrawn.")
 
-    __table_args__ = (Index("ix_document_version_state", "tenant", "state"),)
+    __table_args__ = (
+        Index("ix_document_version_state", "tenant", "state"),
+        Index("ix_document_version_document", "document", "index_version", "state"),
+    )
 
 
 class LineageRow(Base):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import qdrant_edge as edge
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Engine, delete, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.plan import Clause, Conditions, Grant
@@ -453,3 +453,27 @@ async def test_a_lost_index_is_written_again_from_sql(tmp_path: Path, database: 
     assert await publish(database, empty, TENANT) == Published()
     assert await state_of(database, empty) == state
     await empty.close()
+
+
+async def test_what_a_document_costs_does_not_grow_with_how_many_are_published(
+    database: Database, store: EmbeddedStore
+) -> None:
+    async with database.unit_of_work() as session:
+        await first_ingestion(session)
+    statements: list[tuple[str, Any]] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "document_version.document = ?" in statement:
+            statements.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", keep)
+    try:
+        await publish(database, store, TENANT)
+    finally:
+        event.remove(Engine, "before_cursor_execute", keep)
+    assert len(statements) >= 4, "older versions were looked for, for each document"
+    async with database.reading() as session:
+        connection = await session.connection()
+        for statement, parameters in statements:
+            rows = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all()
+            assert all("ix_document_version_document" in row[3] for row in rows), rows
