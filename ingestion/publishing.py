@@ -1,6 +1,5 @@
 """Making what was ingested visible. The embedded index belongs to one process: this one, or the running service."""
 
-import ipaddress
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
+from ingestion.sources.endpoints import is_loopback
 from rag.db.engine import Database
 from rag.db.folder import DataFolder
 from rag.errors import Conflict, IndexUnavailable
@@ -64,7 +64,7 @@ async def _publish_here(
 
 
 async def _ask_service(url: str, key: str, tenant: str) -> Mapping[str, int]:
-    if not _is_loopback(url):
+    if not is_loopback(urlsplit(url).hostname or ""):
         # The operator's key opens everything: it never leaves this machine, whatever the owner file says.
         raise IndexUnavailable(f"The service that owns the data folder names {url}, which is not on this machine.")
     headers = {"Authorization": f"Bearer {key}", "X-Ringfence-Tenant": tenant}
@@ -81,11 +81,3 @@ async def _ask_service(url: str, key: str, tenant: str) -> Mapping[str, int]:
             "`ringfence ingest` again, or restart the service."
         ) from cause
     return {name: value for name, value in answer.items() if isinstance(value, int)}
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
