@@ -25,9 +25,9 @@ BLOCKS = {"gpu": 16, "cpu": 128}
 Order = Callable[[Sequence[Passage]], Sequence[Passage]]
 
 
-def prefixes(data: Path, embedder: Embedder, seed: int, talk: Callable[[str], None]) -> Report:
-    """The gate: our order finds more than best first."""
-    asked = _asked(read_xquad(data), embedder)
+def prefixes(data: Path, embedder: Embedder, limit: int | None, seed: int, talk: Callable[[str], None]) -> Report:
+    """The gate: our order finds more than best first. `limit` takes only the first paragraphs, with their questions."""
+    asked = _asked(read_xquad(data)[:limit], embedder)
     random.Random(seed).shuffle(asked)
     talk(f"{len(asked)} questions")
     orders: dict[str, Order] = {"best_first": list, "laid_out": laid_out}
@@ -37,7 +37,7 @@ def prefixes(data: Path, embedder: Embedder, seed: int, talk: Callable[[str], No
         prompts = [_prompt(question, order(passages)) for question, passages in asked]
         for place, block in BLOCKS.items():
             found[f"{name}_{place}_ratio"] = round(cached_share(prompts, block * CHARS_PER_TOKEN), 4)
-    return Report("prefixes", {**figures, **found}, (), {"seed": seed})
+    return Report("prefixes", {**figures, **found}, (), {"limit": limit, "seed": seed})
 
 
 def cached_share(prompts: Sequence[str], block: int) -> float:

@@ -49,10 +49,12 @@ from rag.settings import Settings, load_settings
 Talk = Callable[[str], None]
 
 
-async def leak_report(data_dir: Path | None, limit: int | None, planted: bool, talk: Talk) -> Report:
+async def leak_report(
+    data_dir: Path | None, limit: int | None, people: Sequence[str], planted: bool, talk: Talk
+) -> Report:
     async with company_folder(data_dir, talk) as folder, opened(folder) as parts:
         key = DataFolder(folder).operator_key()
-        return await plant(parts, key, talk) if planted else await leak(parts, key, limit, talk)
+        return await plant(parts, key, talk) if planted else await leak(parts, key, limit, talk, people)
 
 
 async def retrieval_report(data: Path, limit: int | None, sets: Sequence[str], final: bool, talk: Talk) -> Report:
@@ -112,9 +114,9 @@ async def serve_report(data_dir: Path | None, streams: Sequence[int], questions:
         return await serve(parts, streams, questions, talk)
 
 
-async def prefixes_report(data: Path, seed: int, talk: Talk) -> Report:
+async def prefixes_report(data: Path, limit: int | None, seed: int, talk: Talk) -> Report:
     embedder = await asyncio.to_thread(load_embedder, load_settings().embedding)
-    return await asyncio.to_thread(prefixes, data, embedder, seed, talk)
+    return await asyncio.to_thread(prefixes, data, embedder, limit, seed, talk)
 
 
 async def grounding_report(data: Path, limit: int | None, seed: int, talk: Talk) -> Report:

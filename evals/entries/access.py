@@ -31,6 +31,9 @@ from rag.errors import Misuse
 def leak(
     data_dir: Company = None,
     limit: Limit = None,
+    person: Annotated[
+        list[str] | None, typer.Option(help="Only this person, as user:NAME; repeatable: a quick look, not a result.")
+    ] = None,
     plant: Annotated[
         bool, typer.Option("--plant", help="Self-test: break the path in each of several ways; each must be noticed.")
     ] = False,
@@ -72,8 +75,8 @@ def leak(
     if against is Against.LIVE:
         from evals.live import command
 
-        if data_dir is not None or limit is not None:
-            raise Misuse("--data-dir and --limit are for the sample company; leave them out with --against live.")
+        if data_dir is not None or limit is not None or person:
+            raise Misuse("--data-dir, --limit and --person are for the sample company; not with --against live.")
         asked = command.Wanted(url, tuple(tenants or ()), plant_in, canaries, people, pairs, plant)
         wanted = command.checked(asked)
         return lambda talk: command.leak_live(wanted, talk)
@@ -81,7 +84,7 @@ def leak(
         raise Misuse("--url, --tenant and --plant-in go with --against live.")
     from evals import running
 
-    return lambda talk: running.leak_report(data_dir, limit, plant, talk)
+    return lambda talk: running.leak_report(data_dir, limit, tuple(person or ()), plant, talk)
 
 
 @entry("access", prints="evals.access.printing:print_access", usual=(Usual((), 3),))

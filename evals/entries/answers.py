@@ -119,9 +119,12 @@ def drift(
 @entry("prefixes", sets=("xquad_en",), usual=(Usual((), 23),))
 def prefixes(
     data: Data = DEFAULT_DATA,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many paragraphs: a quick look, not a result.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed asks in another order.")] = 1,
 ) -> Measure:
     """How much of the prompts a model server's prefix cache holds already, by the order of passages in them."""
     from evals import running
 
-    return lambda talk: running.prefixes_report(data, seed, talk)
+    return lambda talk: running.prefixes_report(data, limit, seed, talk)

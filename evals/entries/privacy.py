@@ -20,11 +20,14 @@ def privacy(
         bool, typer.Option("--directory", help="Also with a directory that holds nine of ten of the names.")
     ] = False,
     speed: Annotated[bool, typer.Option(help="Also how fast, beside plain Presidio.")] = True,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many texts of each set: a quick look, not a result.")
+    ] = None,
 ) -> Measure:
     """How much personal data is found, by kind, beside plain Presidio on the same model; and how fast."""
     from evals.privacy import command
 
-    return lambda talk: command.privacy_report(data, directory=directory, speed=speed, talk=talk)
+    return lambda talk: command.privacy_report(data, directory=directory, speed=speed, limit=limit, talk=talk)
 
 
 @entry("privacy-search", prints="evals.runner.printing:print_privacy_search", usual=(Usual((), 8),))

@@ -104,7 +104,7 @@ async def measure(
     default = await _successes(parts, None, attacks)
     caught: dict[str, list[str]] = {}
     for name in PLANTS:
-        with _without(name):
+        with without(name):
             caught[name] = sorted(await _successes(parts, Obedient(attacks), sample))
         talk(f"without {name}: {len(caught[name])} had an effect")
     figures: dict[str, Json] = {
@@ -129,7 +129,7 @@ async def _successes(parts: QueryParts, generator: Obedient | None, attacks: Seq
 
 
 @contextmanager
-def _without(plant: str) -> Iterator[None]:
+def without(plant: str) -> Iterator[None]:
     """The path with one guard taken away; the form of an answer matters only where claims need no support either."""
 
     def believed(draft: object, evidence: Sequence[Evidence], *, verbatim: bool) -> tuple[Support, ...]:

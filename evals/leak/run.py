@@ -5,7 +5,7 @@ mark, and opens every passage. Each output is searched for runs of words, ids an
 she may not read. The other direction is counted too: what she may read and does not get.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from evals.company import client_of
 from evals.leak.asking import AGENTS_EVERY, examine
@@ -17,30 +17,44 @@ from evals.questions import document_paths
 from evals.runner.report import Gate, Report
 from evals.runner.values import Json
 from rag.api.parts import AppParts
+from rag.errors import Misuse
 
 EXAMPLES_MAX = 25
 
 Progress = Callable[[str], None]
 
 
-async def leak(parts: AppParts, key: str, limit: int | None, progress: Progress) -> Report:
-    """Run the whole eval on the sample company in `parts`; `limit` takes only the first questions."""
+async def leak(parts: AppParts, key: str, limit: int | None, progress: Progress, people: Sequence[str] = ()) -> Report:
+    """Run the eval on the sample company in `parts`; `limit` takes only the first questions, `people` only these.
+
+    Raises:
+        Misuse: the policy knows no person of such a name.
+    """
     world = await world_of(parts.database, limit)
+    if unknown := sorted(set(people) - set(world.oracle.people)):
+        raise Misuse(f"The policy of the sample company knows no {unknown[0]!r}.", code="no_person")
+    asking = tuple(people) or world.oracle.people
     findings = Findings()
     with captured_log() as log:
         async with client_of(parts) as client:
-            askers = askers_of(world.oracle, client, parts.path, key)
+            askers = askers_of(world.oracle, asking, client, parts.path, key)
             for number, asker in enumerate(askers, start=1):
                 progress(f"{number}/{len(askers)} {asker.name}")
                 await examine(asker, world, findings)
                 look_at_log(log.take(), asker, world, findings)
-    return report_of(findings, world, len(askers), {"limit": limit})
+    return report_of(findings, world, len(askers), {"limit": limit, "person": list(people)}, people=len(asking))
 
 
-def report_of(findings: Findings, world: World, askers: int, arguments: dict[str, Json]) -> Report:
-    """Figures and gates; the floors see to it that nothing passes by doing nothing."""
-    asked = len(world.questions) * len(world.oracle.people) * len(QUESTION_SURFACES)
-    by_agents = len(world.questions[::AGENTS_EVERY]) * len(world.oracle.people) * len(AGENT_SURFACES)
+def report_of(
+    findings: Findings, world: World, askers: int, arguments: dict[str, Json], people: int | None = None
+) -> Report:
+    """Figures and gates; the floors see to it that nothing passes by doing nothing.
+
+    `people` of the `askers` ask for themselves; None for everybody whom the policy knows.
+    """
+    alone = len(world.oracle.people) if people is None else people
+    asked = len(world.questions) * alone * len(QUESTION_SURFACES)
+    by_agents = len(world.questions[::AGENTS_EVERY]) * alone * len(AGENT_SURFACES)
     documents = len({section.document for section in world.sections})
     opened, tried = findings.found["passage"], findings.calls["passage"]
     figures: dict[str, Json] = {

@@ -40,7 +40,10 @@ async def world_of(database: Database, limit: int | None = None) -> World:
     return World(await stored_sections(database), load_questions()[:limit], read_oracle(POLICY))
 
 
-def askers_of(oracle: Oracle, client: httpx.AsyncClient, path: QuestionPath, key: str) -> list[Asker]:
-    """Every person alone, and the people of the demo through every assistant."""
-    asked = [(person, None) for person in oracle.people] + [(p, a) for p in DEMO for a in oracle.assistants]
+def askers_of(
+    oracle: Oracle, people: Sequence[str], client: httpx.AsyncClient, path: QuestionPath, key: str
+) -> list[Asker]:
+    """Each of `people` alone, and those of the demo among them through every assistant."""
+    demo = [person for person in DEMO if person in people]
+    asked = [(person, None) for person in people] + [(p, a) for p in demo for a in oracle.assistants]
     return [Asker(person, assistant, client, headers(key, person, assistant), path) for person, assistant in asked]

@@ -19,13 +19,13 @@ from evals.runner.values import Json
 Talk = Callable[[str], None]
 
 
-async def privacy_report(data: Path, *, directory: bool, speed: bool, talk: Talk) -> Report:
+async def privacy_report(data: Path, *, directory: bool, speed: bool, limit: int | None, talk: Talk) -> Report:
     """The report on finding personal data."""
-    return await asyncio.to_thread(_measured, data, directory, speed, talk)
+    return await asyncio.to_thread(_measured, data, directory, speed, limit, talk)
 
 
-def _measured(data: Path, directory: bool, speed: bool, talk: Talk) -> Report:
-    sets = Sets(read_generated(data), read_wikigold(data))
+def _measured(data: Path, directory: bool, speed: bool, limit: int | None, talk: Talk) -> Report:
+    sets = Sets(read_generated(data)[:limit], read_wikigold(data)[:limit])
     finders, accurate, fast = load_finders()
     talk("finding in texts of both sets, three finders ...")
     scores = measure(sets, finders)
@@ -40,4 +40,4 @@ def _measured(data: Path, directory: bool, speed: bool, talk: Talk) -> Report:
         if directory:
             speeds |= measure_directory_speed(sets, accurate.lexicon)
         figures.update(speeds)
-    return Report("privacy", figures, (), {"directory": directory, "speed": speed})
+    return Report("privacy", figures, (), {"directory": directory, "speed": speed, "limit": limit})

@@ -134,7 +134,10 @@ def _run(one: Eval, usual: Usual, command: str, place: Place, left: float) -> Do
         return Done(command, Outcome.BROKE, seconds, f"exit code {process.returncode}, no report")
     if process.returncode == 0 and not failing:
         return Done(command, Outcome.HOLDS, seconds)
-    return Done(command, Outcome.GATE_FAILS, seconds, ", ".join(failing))
+    told = ", ".join(failing) or (
+        "no gate is asked of it" if not record["gates"] else f"exit code {process.returncode}"
+    )
+    return Done(command, Outcome.GATE_FAILS, seconds, told)
 
 
 def _process(one: Eval, usual: Usual, place: Place) -> "subprocess.Popen[str]":

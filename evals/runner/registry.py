@@ -1,6 +1,6 @@
 """All evals, in the order of worth: what `ringfence eval all` begins with matters most."""
 
-from evals.entries import access, answers, ingestion, privacy
+from evals.entries import access, answers, ingestion, privacy, selftest
 from evals.runner.entry import Eval
 
 EVALS: tuple[Eval, ...] = (
@@ -22,6 +22,7 @@ EVALS: tuple[Eval, ...] = (
     ingestion.ingest,
     answers.serve,
     answers.prefixes,
+    selftest.selftest,
 )
 
 

@@ -100,7 +100,7 @@ def show(one: Eval, report: Report, compared: Comparison | None) -> None:
     printer(report)
     out = Console(highlight=False)
     if not report.gates:
-        out.print("no gate is asked of this run")
+        out.print("FAILS  no gate is asked of this run: nothing was shown to hold")
     for gate in report.gates:
         value = "no value" if gate.value is None else f"{gate.value:g}"
         why = f": {gate.why}" if gate.why else ""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 
@@ -42,6 +43,8 @@ class ServedCompany:
     `more` are settings by their names in the environment.
     """
 
+    program: ClassVar[tuple[str, ...]] = (str(Path(sys.executable).with_name("ringfence")),)
+
     def __init__(self, data_dir: Path, log: Path, more: Mapping[str, str] | None = None) -> None:
         if not Path("/proc/self/status").exists():
             raise Misuse("The soak reads what a process holds from /proc, which is there on Linux only.")
@@ -61,7 +64,7 @@ class ServedCompany:
         """
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - it takes no time, and is waited for elsewhere
-                [str(Path(sys.executable).with_name("ringfence")), "serve", "--port", str(self._port)],
+                [*self.program, "serve", "--port", str(self._port)],
                 env={**environment(self._data_dir), **self._more}, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         self.starts += 1

@@ -1,0 +1,142 @@
+"""Decisions that differ from Casbin's, a search without its filter, and rights that are taken away and stay."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
+from multiprocessing.connection import Connection
+from unittest.mock import patch
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from evals.access import command, equivalence, overhead, revocation, search
+from evals.access.hunt import hunt
+from evals.access.mutants import MUTANTS, Candidate, Mutant
+from evals.access.replica import serve_replica
+from evals.selftest.trial import Fault, Trial
+from policies.plan import Conditions, Plan, plan
+from policies.rules import Caller
+from policies.snapshot import Snapshot
+from policies.store import SnapshotCache
+from rag.index.embedded import EmbeddedStore
+from rag.index.render import edge_filter
+from rag.index.store import Hits, Query
+from rag.index.tree import AtMost, Every
+
+BROKEN = (
+    ("plan: denials dropped", "over_grants"),
+    ("plan: shares ignored", "over_grants"),
+    ("check: slice without denials", "over_grants"),
+    ("filter: level ignored", "over_grants"),
+    ("filter: first allow clause only", "under_grants"),
+    ("label sets: all points of the tenant", "over_grants"),
+)
+"""Mutants, and the gate that must notice each; `eval access --mutants` hunts all of them."""
+TIMES = ("*_ms_p95", "*_ms_p99", "search.*_ratio")
+"""Of a machine that does other work as well."""
+SLOW_S = 0.1
+QUESTIONS = 8
+REMEMBERED_S = 0.2
+
+
+def _mutant(name: str) -> AbstractContextManager[object]:
+    candidate = next(one.candidate for one in MUTANTS if str(one) == name)
+    return patch.object(equivalence, "PRODUCT", candidate)
+
+
+def _unbroken() -> AbstractContextManager[object]:
+    """One mutant more, which is the product itself: nothing can notice it."""
+    whole = (*MUTANTS, Mutant("plan", "nothing broken", Candidate()))
+    return patch.object(command, "hunt", partial(hunt, mutants=whole, policies=20))
+
+
+def everything_admitted() -> AbstractContextManager[object]:
+    """The embedded index is given a filter that every point passes."""
+    open_to_all = edge_filter(Every((AtMost("epoch", 2**31),)))
+    return patch.object(EmbeddedStore, "_filter", lambda self, node: open_to_all)
+
+
+@contextmanager
+def half_lost() -> Iterator[None]:
+    """Every other hit of a search is lost."""
+    inner = EmbeddedStore.search
+
+    async def searched(self: EmbeddedStore, plan: Conditions, query: Query, *, limit: int) -> Hits:
+        hits = await inner(self, plan, query, limit=limit)
+        return replace(hits, dense=hits.dense[::2])
+
+    with patch.object(EmbeddedStore, "search", searched):
+        yield
+
+
+@contextmanager
+def _remembered() -> Iterator[None]:
+    """A policy is looked up again only when it was remembered for some time."""
+    inner = SnapshotCache.get
+    known: dict[str, tuple[float, Snapshot]] = {}
+
+    async def get(self: SnapshotCache, session: AsyncSession, tenant: str) -> Snapshot:
+        if tenant not in known or time.monotonic() - known[tenant][0] > REMEMBERED_S:
+            known[tenant] = time.monotonic(), await inner(self, session, tenant)
+        return known[tenant][1]
+
+    with patch.object(SnapshotCache, "get", get):
+        yield
+
+
+def remembering_replica(url: str, line: Connection) -> None:
+    """The body of a replica's process, with a policy that it remembers for too long."""
+    with _remembered():
+        serve_replica(url, line)
+
+
+@contextmanager
+def _slow_plan() -> Iterator[None]:
+    def planned(snapshot: Snapshot, callers: Sequence[Caller], action: str) -> Plan:
+        time.sleep(SLOW_S)
+        return plan(snapshot, callers, action)
+
+    with patch.object(overhead, "plan", planned):
+        yield
+
+
+EQUIVALENCE = Trial(
+    "access",
+    options={"decisions": 2_000},
+    faults=tuple(Fault(name, partial(_mutant, name), (gate,)) for name, gate in BROKEN),
+)
+HUNT = Trial(
+    "access",
+    options={"mutants": True},
+    faults=(Fault("a mutant that nothing notices", _unbroken, ("mutants_killed",)),),
+)
+SEARCH = Trial(
+    "access",
+    options={"chunks": [1_000]},
+    narrowed=lambda: patch.object(search, "_questions", lambda count: QUESTIONS),
+    beyond=TIMES,
+    faults=(
+        Fault("the index admits every point", everything_admitted, ("search.*.leaks",)),
+        Fault("half of the hits are lost", half_lost, ("search.*.recall_at_10_worst",)),
+    ),
+)
+REVOCATION = Trial(
+    "access",
+    options={"revocations": 4},
+    beyond=TIMES,
+    faults=(
+        Fault(
+            "a policy is remembered after it was changed",
+            lambda: patch.object(revocation, "serve_replica", remembering_replica),
+            ("revocation.stale",),
+        ),
+    ),
+)
+SPEED = Trial(
+    "access",
+    options={"rules": [10]},
+    beyond=TIMES,
+    faults=(Fault("planning is slow", _slow_plan, worse={"authorization_at_largest.warm_ms_p95": 1000 * SLOW_S / 2}),),
+)
+ACCESS = (EQUIVALENCE, HUNT, SEARCH, REVOCATION, SPEED)

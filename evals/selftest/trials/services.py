@@ -1,0 +1,55 @@
+"""Services in processes of their own with something broken, fuzzed and under load; and a log that somebody changed."""
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+from evals.selftest.trial import Fault, Trial
+from evals.soak import command
+from evals.soak.process import ServedCompany
+
+
+def _served(fault: str) -> AbstractContextManager[object]:
+    program = (sys.executable, "-m", "evals.selftest.broken_service", fault)
+    return patch.object(ServedCompany, "program", program)
+
+
+@contextmanager
+def _changed_log() -> Iterator[None]:
+    """Somebody takes the last record of an answer out of the audit log once the service has ended."""
+    inner = command.verified
+
+    def verified(folder: Path) -> bool:
+        with closing(sqlite3.connect(folder / "ringfence.db")) as database, database:
+            database.execute("DELETE FROM audit_record WHERE sequence = (SELECT MAX(sequence) - 1 FROM audit_record)")
+        return inner(folder)
+
+    with patch.object(command, "verified", verified):
+        yield
+
+
+FUZZ = Trial(
+    "fuzz",
+    options={"examples": 1},
+    company=True,
+    faults=(
+        Fault("everybody is given what the widest reader may read", partial(_served, "widest_reader"), ("leaks",)),
+        Fault("a search crashes", partial(_served, "crashing"), ("server_errors",)),
+        Fault("answers lack their security headers", partial(_served, "bare"), ("problems",)),
+    ),
+)
+SOAK = Trial(
+    "soak",
+    options={"requests": 120},
+    company=True,
+    # So few calls end before the service is as large as it will be.
+    beyond=("files, start *", "threads, start *"),
+    faults=(
+        Fault("searches are not recorded", partial(_served, "forgetful"), ("records_lost",)),
+        Fault("a record is taken out of the log", _changed_log, ("log_intact",)),
+    ),
+)
