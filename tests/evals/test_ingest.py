@@ -81,7 +81,7 @@ def test_generated_chunks_are_written_published_and_found_by_who_may_read_them(t
 def test_a_chunk_that_is_shown_to_somebody_else_or_not_found_fails_its_gate() -> None:
     stage = million.Stage(1.0, 1.0)
     wrong = {"all": million.Asked(0.9, 0, (1.0,)), "department": million.Asked(1.0, 1, (1.0,))}
-    done = million.Filled(5, 4, stage, stage, stage, 1.0, 1.0, wrong)
+    done = million.Filled(5, 4, stage, stage, stage, stage, 1.0, 1.0, wrong)
     failing = {gate.figure for gate in million.gates_of(done) if not gate.holds}
     assert failing == {"chunks_points", "chunks_all_found_ratio", "chunks_department_leaks"}
 
