@@ -229,6 +229,9 @@ class Projection:
         )
 
     async def _move(self, versions: Collection[str], old: str, new: str, **columns: datetime | int) -> int:
+        if not versions:
+            # A database may look through all versions in the old state to find that none of them is meant.
+            return 0
         statement = (
             update(VersionRow)
             .where(VersionRow.tenant == self._tenant, VersionRow.id.in_(sorted(versions)), VersionRow.state == old)
