@@ -15,6 +15,7 @@ EVALS: tuple[Eval, ...] = (
     answers.retrieval,
     privacy.privacy_outgoing,
     answers.abstention,
+    selftest.selftest,
     answers.drift,
     privacy.privacy_search,
     access.fuzz,
@@ -22,7 +23,6 @@ EVALS: tuple[Eval, ...] = (
     ingestion.ingest,
     answers.serve,
     answers.prefixes,
-    selftest.selftest,
 )
 
 

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from evals.leak.world import WIDEST
 from rag import cli
-from rag.api import composition, envelope
+from rag.api import composition
 from rag.domain import Principal
 from rag.query.found import Found
 from rag.query.passages import OpenedPassage
@@ -43,11 +43,6 @@ def crashing() -> AbstractContextManager[object]:
     return patch.object(composition.QueryPath, "search", crash)
 
 
-def bare() -> AbstractContextManager[object]:
-    """Answers have none of the headers that keep a browser from doing more with them than it should."""
-    return patch.object(envelope, "SECURITY_HEADERS", {})
-
-
 def forgetful() -> AbstractContextManager[object]:
     """No search is recorded."""
 
@@ -58,7 +53,7 @@ def forgetful() -> AbstractContextManager[object]:
 
 
 FAULTS: Mapping[str, Callable[[], AbstractContextManager[object]]] = {
-    fault.__name__: fault for fault in (widest_reader, crashing, bare, forgetful)
+    fault.__name__: fault for fault in (widest_reader, crashing, forgetful)
 }
 
 

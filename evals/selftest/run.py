@@ -15,7 +15,7 @@ from evals.selftest.trial import Tried
 from evals.selftest.trying import try_all
 
 
-async def selftest(names: Sequence[str], data: Path | None, talk: Talk) -> Report:
+async def selftest(names: Sequence[str], data: Path | None, data_dir: Path | None, talk: Talk) -> Report:
     """All trials, or those of the named evals; without the folder `data`, those that need no public set.
 
     Raises:
@@ -25,7 +25,7 @@ async def selftest(names: Sequence[str], data: Path | None, talk: Talk) -> Repor
     if data is None and DEFAULT_DATA.is_dir():
         data = DEFAULT_DATA
     wanted = [trial for trial in TRIALS if trial.eval in {one.name for one in evals}]
-    tried = [one async for one in try_all(wanted, data, talk)]
+    tried = [one async for one in try_all(wanted, data, data_dir, talk)]
     asked = {name: thresholds for name, thresholds in read_gates().items() if named(name) in evals}
     empty = sum(len(list(reports_of_nothing(name, thresholds))) for name, thresholds in asked.items())
     return report_of(tried, passing(evals, asked), empty, whole=not names, data=data is not None)

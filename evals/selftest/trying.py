@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,6 +16,7 @@ from evals.runner.gates import Thresholds, judged, read_gates, thresholds_for
 from evals.runner.registry import named
 from evals.runner.report import Report
 from evals.running import company_folder
+from evals.selftest.loaded import loaded_once
 from evals.selftest.trial import Fault, Noticed, Trial, Tried
 from rag.errors import RingfenceError
 
@@ -44,11 +45,18 @@ class Ground:
             yield {**options, "data_dir": folder}
 
 
-async def try_all(trials: Sequence[Trial], data: Path | None, talk: Talk) -> AsyncIterator[Tried]:
-    """Yield each trial as it ends. What it needs and is not there is said in `missing`."""
+async def try_all(
+    trials: Sequence[Trial], data: Path | None, data_dir: Path | None, talk: Talk
+) -> AsyncIterator[Tried]:
+    """Yield each trial as it ends. What it needs and is not there is said in `missing`.
+
+    `data_dir` holds the sample company, of which every run gets a copy; None for a new one.
+    """
     missing = [missing_of(trial, data) for trial in trials]
     company = any(trial.company and not lacking for trial, lacking in zip(trials, missing, strict=True))
-    async with _company(talk) if company else nullcontext() as folder:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(loaded_once())
+        folder = await stack.enter_async_context(company_folder(data_dir, talk)) if company else None
         ground = Ground(data, folder, read_gates())
         for trial, lacking in zip(trials, missing, strict=True):
             if lacking:
@@ -56,12 +64,6 @@ async def try_all(trials: Sequence[Trial], data: Path | None, talk: Talk) -> Asy
                 yield Tried(trial, missing=lacking)
             else:
                 yield await try_one(trial, ground, talk)
-
-
-@asynccontextmanager
-async def _company(talk: Talk) -> AsyncIterator[Path]:
-    async with company_folder(None, talk) as folder:
-        yield folder
 
 
 def missing_of(trial: Trial, data: Path | None) -> str:

@@ -161,6 +161,6 @@ def test_a_whole_run_with_every_fault_noticed_passes_and_one_without_the_public_
 
 async def test_what_a_trial_needs_and_is_not_there_is_said(tmp_path: Path) -> None:
     told: list[str] = []
-    found = [one async for one in trying.try_all([search.RETRIEVAL], tmp_path, told.append)]
+    found = [one async for one in trying.try_all([search.RETRIEVAL], tmp_path, None, told.append)]
     assert [one.missing for one in found] == [f"no data set cacm below {tmp_path}"]
     assert "3 faults are not planted" in told[0]

@@ -5,20 +5,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
-from multiprocessing.connection import Connection
 from unittest.mock import patch
-
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from evals.access import command, equivalence, overhead, revocation, search
 from evals.access.hunt import hunt
 from evals.access.mutants import MUTANTS, Candidate, Mutant
-from evals.access.replica import serve_replica
+from evals.selftest.stale_replica import remembering_replica
 from evals.selftest.trial import Fault, Trial
 from policies.plan import Conditions, Plan, plan
 from policies.rules import Caller
 from policies.snapshot import Snapshot
-from policies.store import SnapshotCache
 from rag.index.embedded import EmbeddedStore
 from rag.index.render import edge_filter
 from rag.index.store import Hits, Query
@@ -37,7 +33,6 @@ TIMES = ("*_ms_p95", "*_ms_p99", "search.*_ratio")
 """Of a machine that does other work as well."""
 SLOW_S = 0.1
 QUESTIONS = 8
-REMEMBERED_S = 0.2
 
 
 def _mutant(name: str) -> AbstractContextManager[object]:
@@ -68,27 +63,6 @@ def half_lost() -> Iterator[None]:
 
     with patch.object(EmbeddedStore, "search", searched):
         yield
-
-
-@contextmanager
-def _remembered() -> Iterator[None]:
-    """A policy is looked up again only when it was remembered for some time."""
-    inner = SnapshotCache.get
-    known: dict[str, tuple[float, Snapshot]] = {}
-
-    async def get(self: SnapshotCache, session: AsyncSession, tenant: str) -> Snapshot:
-        if tenant not in known or time.monotonic() - known[tenant][0] > REMEMBERED_S:
-            known[tenant] = time.monotonic(), await inner(self, session, tenant)
-        return known[tenant][1]
-
-    with patch.object(SnapshotCache, "get", get):
-        yield
-
-
-def remembering_replica(url: str, line: Connection) -> None:
-    """The body of a replica's process, with a policy that it remembers for too long."""
-    with _remembered():
-        serve_replica(url, line)
 
 
 @contextmanager
@@ -124,6 +98,7 @@ SEARCH = Trial(
 REVOCATION = Trial(
     "access",
     options={"revocations": 4},
+    narrowed=lambda: patch.object(revocation, "RULES", 500),
     beyond=TIMES,
     faults=(
         Fault(
@@ -136,6 +111,7 @@ REVOCATION = Trial(
 SPEED = Trial(
     "access",
     options={"rules": [10]},
+    narrowed=lambda: patch.object(overhead, "EDITS", 10),
     beyond=TIMES,
     faults=(Fault("planning is slow", _slow_plan, worse={"authorization_at_largest.warm_ms_p95": 1000 * SLOW_S / 2}),),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from unittest.mock import patch
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evals import abstention, prefixes
 from evals.grounding import run as grounding
-from evals.grounding.sets import Pair
+from evals.grounding.sets import Pair, scifact_pairs
 from evals.grounding.signals import signals_of
 from evals.selftest.trial import Fault, Trial
 from rag.domain import ReadableChunk
@@ -39,7 +39,7 @@ def _reversed() -> Iterator[None]:
 
 @contextmanager
 def _threshold(value: float) -> Iterator[None]:
-    """The generator answers from this much support on: 0 always, 2 never."""
+    """The generator answers from this much support on: 0 always."""
     inner = ExtractiveGenerator.__init__
 
     def made(self: ExtractiveGenerator, similarity: SentenceSimilarity, threshold: float) -> None:
@@ -90,14 +90,16 @@ def _shuffled() -> Iterator[None]:
         yield
 
 
+_read_once = cache(scifact_pairs)
+"""Reading all pairs takes longer than what is measured of some."""
+
 ANSWERS = Trial(
     "answers",
-    options={"limit": 30},
+    options={"limit": 20},
     company=True,
     beyond=TIMES,
     faults=(
         Fault("the worst passages come first", _reversed, ("right_ratio",)),
-        Fault("the generator never answers", partial(_threshold, 2.0), ("right_ratio",)),
         Fault("the generator always answers", partial(_threshold, 0.0), ("false_answer_ratio",)),
     ),
 )
@@ -112,6 +114,7 @@ GROUNDING = Trial(
     "grounding",
     options={"limit": 300},
     sets=("scifact", "xquad_en"),
+    narrowed=lambda: patch.object(grounding, "scifact_pairs", _read_once),
     faults=(
         Fault("every claim counts as supported", _believed, ("altered_false_support_ratio",)),
         Fault("the signals are noise", _noise, ("scifact_held_out.signals.macro_f1",)),

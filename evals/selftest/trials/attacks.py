@@ -14,7 +14,7 @@ from evals.redteam.company import Company, open_company
 from evals.redteam.faults import FAULTS
 from evals.selftest.trial import Fault, Trial
 
-FAMILIES = ("exfiltration_links", "history")
+FAMILIES = ("exfiltration_links",)
 """Of the catalogue; `eval redteam --selftest` makes every attack on a service without what stops it."""
 
 
@@ -72,14 +72,13 @@ REDTEAM = Trial(
     options={"family": list(FAMILIES)},
     faults=(
         Fault("claims are believed", partial(_company_without, "believed_claims"), ("attacks_succeeded",)),
-        Fault("the history is believed", partial(_company_without, "trusted_history"), ("attacks_succeeded",)),
         Fault("the service refuses everybody", _refusing, ("twins_failed",)),
     ),
 )
 INJECTION = Trial(
     "injection",
-    options={"sets": ["giskard_prompt_injections"]},
-    sets=("giskard_prompt_injections",),
+    # Our own attacks and traps: the public sets are not looked for.
+    options={"data": Path("no-public-sets")},
     faults=(
         Fault("the detector alarms at every text", partial(_detects, "every"), ("false_alarms.*.found_ratio",)),
         Fault("claims are believed", partial(end_to_end.without, "form"), ("attacks_succeeded",)),

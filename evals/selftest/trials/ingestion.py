@@ -1,12 +1,9 @@
-"""Reading documents with something broken. Its runs have processes of their own: a fault is planted in those."""
+"""Reading documents: what is read is told, files are left behind, what has changed is taken for what has not."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
-from multiprocessing import get_context
-from typing import Any, TypeVar
+from typing import Any
 from unittest.mock import patch
 
 from evals.ingest import command
@@ -16,8 +13,6 @@ from ingestion.parse.sandbox import Sandbox
 from ingestion.run import ListedDocument
 from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Listing
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -62,45 +57,28 @@ def _made_again() -> Iterator[None]:
         yield
 
 
-PLANTS: Mapping[str, Callable[[], AbstractContextManager[object]]] = {
-    "told": _told,
-    "written beside": _written_beside,
-    "taken for unchanged": _taken_for_unchanged,
-    "made again": _made_again,
-}
-
-
-def broken(plant: str, measure: Callable[..., T], *arguments: object) -> T:
-    """What a process of a run does, with a fault."""
-    with PLANTS[plant]():
-        return measure(*arguments)
-
-
-def planted(plant: str) -> AbstractContextManager[object]:
-    """Runs in processes of their own have the fault."""
-
-    def alone(measure: Callable[..., T], *arguments: object) -> T:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            return process.submit(broken, plant, measure, *arguments).result()
-
-    return patch.object(command, "_alone", alone)
+def _here() -> AbstractContextManager[object]:
+    """Not in a process of its own, which would load the models again for so little; memory is not looked at here."""
+    return patch.object(command, "_alone", lambda measure, *arguments: measure(*arguments))
 
 
 RESYNC = Trial(
     "ingest",
     options={"data": None, "compare": False, "resync": 100},
+    narrowed=_here,
     # A few files share what a run holds of all of them.
     beyond=("resync_memory_kb_per_file",),
     faults=(
-        Fault("every file is made again", partial(planted, "made again"), ("resync_unchanged",)),
-        Fault("a changed file is taken for unchanged", partial(planted, "taken for unchanged"), ("resync_changed",)),
+        Fault("every file is made again", _made_again, ("resync_unchanged",)),
+        Fault("a changed file is taken for unchanged", _taken_for_unchanged, ("resync_changed",)),
     ),
 )
 HOSTILE = Trial(
     "ingest",
     options={"data": None, "compare": False, "hostile": 8, "embed": False},
+    narrowed=_here,
     faults=(
-        Fault("what is read is logged", partial(planted, "told"), ("hostile_canaries_told",)),
-        Fault("a file is left behind", partial(planted, "written beside"), ("hostile_written_outside",)),
+        Fault("what is read is logged", _told, ("hostile_canaries_told",)),
+        Fault("a file is left behind", _written_beside, ("hostile_written_outside",)),
     ),
 )

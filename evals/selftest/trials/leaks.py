@@ -7,21 +7,21 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-from evals.company import StoredSection, opened, stored_sections
-from evals.leak.plants import PLANTS, PlantedPath
-from evals.leak.world import DEMO
-from evals.questions import document_paths
+from evals.company import opened
+from evals.leak import asking
+from evals.leak.judge import Judge
+from evals.leak.plants import PlantedPath
+from evals.leak.surfaces import Asker
+from evals.leak.world import DEMO, World
 from evals.selftest.trial import Fault, Trial
 from policies.snapshot import Snapshot
 from rag.api.parts import AppParts
-from rag.db.engine import Database
 from rag.domain import Principal
 from rag.query import reveal
 from rag.query.reveal import Permit, Shown
 
 CONTRACTOR = DEMO[2]
 """Whoever of the demo may read least."""
-DOCUMENTS_EVERY = 5
 GIVEN_TO_ALL = "values are given back to everybody"
 GIVEN_TO_NOBODY = "no value is given back"
 
@@ -59,30 +59,23 @@ def unmasking(as_if: object) -> AbstractContextManager[object]:
     return patch.object(reveal, "permitted", as_if)
 
 
-@contextmanager
-def _few_documents() -> Iterator[None]:
-    """Of the sample company, one document of so many."""
-    paths = document_paths()[::DOCUMENTS_EVERY]
+async def _nothing_asked(asker: Asker, world: World, judge: Judge) -> None:
+    """No question about rights: none of the faults is about them."""
 
-    async def some(database: Database) -> tuple[StoredSection, ...]:
-        return tuple(section for section in await stored_sections(database) if section.path in paths)
 
-    with patch("evals.leak.world.stored_sections", some), patch("evals.leak.run.document_paths", lambda: paths):
-        yield
+def _rights_left_out() -> AbstractContextManager[object]:
+    return patch.object(asking, "_ask_about_rights", _nothing_asked)
 
 
 LEAK = Trial(
     "leak",
     options={"limit": 1, "person": [CONTRACTOR]},
     company=True,
-    narrowed=_few_documents,
+    narrowed=_rights_left_out,
+    # `eval leak --plant` breaks answers and passages in the same way.
     faults=(
-        *(
-            Fault(f"{plant}: as the widest reader", partial(planted, plant), ("leaks",))
-            for plant in PLANTS
-            if plant != "hide"
-        ),
-        Fault("hide: a search finds nothing", partial(planted, "hide"), ("wrongly_hidden", "readers_without_hits")),
+        Fault("a search as the widest reader", partial(planted, "search"), ("leaks",)),
+        Fault("a search that finds nothing", partial(planted, "hide"), ("wrongly_hidden", "readers_without_hits")),
         Fault(GIVEN_TO_ALL, partial(unmasking, given_to_all), ("unmasked",)),
     ),
 )

@@ -68,7 +68,7 @@ def _giving(as_if: object) -> Iterator[None]:
 
 PRIVACY = Trial(
     "privacy",
-    options={"speed": False, "limit": 100},
+    options={"speed": False, "limit": 16},
     sets=("presidio_research", "wikigold"),
     beyond=GOALS,
     faults=(
@@ -82,7 +82,7 @@ PRIVACY = Trial(
 )
 OUTGOING = Trial(
     "privacy-outgoing",
-    options={"texts": 60},
+    options={"texts": 52},
     sets=("presidio_research",),
     faults=(
         Fault("a stream is not scanned", _unscanned, ("recall_stream",)),
@@ -92,6 +92,7 @@ OUTGOING = Trial(
 SEARCH = Trial(
     "privacy-search",
     options={"notes": 56, "questions": 56},
+    narrowed=lambda: patch.object(search, "FORMS", ("full name", "surname")),
     faults=(
         Fault(
             "questions lose the names in them",
@@ -102,7 +103,7 @@ SEARCH = Trial(
 )
 UNMASK = Trial(
     "privacy-unmask",
-    options={"cases": 2_000},
+    options={"cases": 500},
     company=True,
     narrowed=lambda: patch.object(Oracle, "people", property(lambda self: DEMO)),
     faults=(
