@@ -6,6 +6,7 @@ VENV := .venv
 VLLM_VENV := .venv-vllm
 CLIENTS_VENV := .venv-clients
 RAY_VENV := .venv-ray
+TUNE_VENV := .venv-tune
 BIN := $(VENV)/bin
 DEMO_DATA ?= demo-data
 DEMO_PORT ?= 8080
@@ -14,7 +15,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm test-clients test-ocr test-ray lint types floors unit eval lock format clean
+.PHONY: help demo test test-vllm test-clients test-ocr test-ray test-tune lint types floors unit eval lock format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -75,6 +76,18 @@ $(RAY_VENV)/ready: tests/ingestion/ray-requirements.txt $(VENV)/python
 test-ray: $(VENV)/dev $(RAY_VENV)/ready ## Ingestion on a Ray cluster of several nodes on this machine, one of which is killed
 	OMP_NUM_THREADS=1 $(RAY_VENV)/bin/python -m pytest -v tests/ingestion/test_ray_engine.py tests/ingestion/test_cluster.py
 
+# Training runs inside the service's own commands: so this environment has what trains, and sees what .venv has.
+$(TUNE_VENV)/ready: tests/api/tune-requirements.txt $(VENV)/python
+	@echo "Installing what training needs into $(TUNE_VENV) (once; 270 MB) ..." >&2
+	$(PYTHON) -m venv $(TUNE_VENV)
+	$(TUNE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > "$$($(TUNE_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/service.pth"
+	@touch $@
+
+test-tune: $(VENV)/dev $(TUNE_VENV)/ready ## An embedder trained on a tenant's documents, its index built, compared, switched to
+	OMP_NUM_THREADS=1 $(TUNE_VENV)/bin/python -m pytest -v tests/api/test_cli_tune.py
+
 test-ocr: $(VENV)/dev ## Scanned pages: installs RapidOCR (150 MB) into the environment and reads some
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ocr]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/ingestion/test_ocr.py
@@ -110,4 +123,4 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment, caches and demo data
-	rm -rf $(VENV) $(VLLM_VENV) $(CLIENTS_VENV) $(RAY_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(CLIENTS_VENV) $(RAY_VENV) $(TUNE_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

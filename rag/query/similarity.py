@@ -31,15 +31,16 @@ class EmbedderSimilarity:
         if not sentences:
             return np.zeros(0, dtype=np.float32)
         wanted = self._embedder.embed_query(self._index_face(question))
-        vectors = self._embedder.embed_passages([self._fitting(self._index_face(text)) for text in sentences])
+        vectors = self._embedder.embed_passages([fitting(self._embedder, self._index_face(text)) for text in sentences])
         return np.asarray(vectors @ wanted, dtype=np.float32)
 
-    def _fitting(self, text: str) -> str:
-        """The beginning that the embedder takes: a sentence may be longer, a score needs no more."""
-        limit = self._embedder.tokens_max
-        while len(text) > limit and self._embedder.count_tokens(text) > limit:
-            text = text[: max(limit, len(text) * 3 // 4)]
-        return text
+
+def fitting(embedder: Embedder, text: str) -> str:
+    """The beginning that the embedder takes: a text may be longer, a score needs no more."""
+    limit = embedder.tokens_max
+    while len(text) > limit and embedder.count_tokens(text) > limit:
+        text = text[: max(limit, len(text) * 3 // 4)]
+    return text
 
 
 def without_tokens(text: str) -> str:

@@ -51,13 +51,7 @@ def compare(
         "sample": sample,
         "author": operator(),
     }
-    folder = DataFolder(settings.data_dir)
-    owner = folder.owner() if settings.index.kind == "embedded" else None
-    if owner is not None and owner.url:
-        headers = {"X-Ringfence-Tenant": name, "Authorization": f"Bearer {folder.operator_key()}"}
-        figures = _over_http(owner.url, body, headers)
-    else:
-        figures = asyncio.run(_here(settings, folder, name, body))
+    figures = compared(settings, name, body)
     if as_json:
         print_json(figures)
         return
@@ -69,6 +63,19 @@ def compare(
         f"{figures['questions']} questions for {figures['people']} people, {figures['left_out']} left out; of the "
         f"first five documents, {figures['overlap5_ratio']:.0%} are the same."
     )
+
+
+def compared(settings: Settings, tenant: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a comparison that is asked for as `ComparisonRequest` says, from whoever owns the indexes.
+
+    Raises as `rag.query.index_comparison.compare_indexes`, and `Unavailable` where the service does not answer.
+    """
+    folder = DataFolder(settings.data_dir)
+    owner = folder.owner() if settings.index.kind == "embedded" else None
+    if owner is not None and owner.url:
+        headers = {"X-Ringfence-Tenant": tenant, "Authorization": f"Bearer {folder.operator_key()}"}
+        return _over_http(owner.url, body, headers)
+    return asyncio.run(_here(settings, folder, tenant, body))
 
 
 def read_questions(path: Path) -> list[Question]:

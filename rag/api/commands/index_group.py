@@ -19,7 +19,9 @@ class IndexCommands(WithLater):
         "build": "Build an index beside the live one, with another embedder, chunk size or masking.",
         "catch-up": "Read a source again into the index beside the live one.",
         "drop": "Remove the index beside the live one.",
+        "tune": "Fine-tune the embedder on the tenant's own documents, and build an index by it.",
     }
+    ours: ClassVar[Mapping[str, str]] = {"tune": "rag.api.commands.index_tuning:tune"}
 
 
 index = typer.Typer(

@@ -18,10 +18,12 @@ from rag.api.commands.options import (
     settings_for,
     talk,
 )
-from rag.db.index_table import IndexState, IndexVersionRow
+from rag.db.index_table import STANDING, IndexState, IndexVersionRow
 from rag.db.index_versions import FIRST, IndexVersion, IndexVersions
+from rag.db.trainable import shown_contents
 from rag.domain import digest_of
 from rag.embedding.locate import locate
+from rag.embedding.tuned import TunedModels
 from rag.settings import Settings
 
 
@@ -41,6 +43,12 @@ def list_indexes(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir = No
             str(row["missing"]), _beside(figures, "hit5_ratio"), _beside(figures, "mrr_ratio"),
         )  # fmt: skip
     out().print(table)
+    for row in rows:
+        if row["tuned_on"] and row["state"] in STANDING:
+            talk().print(
+                f"note: the model of index {row['number']} was trained on {row['tuned_on']['documents']} documents, of "
+                f"which {row['tuned_on']['gone']} are gone or changed since; its weights may still hold them.",
+            )
     if notice:
         talk().print(f"note: {notice}", markup=False)
 
@@ -94,11 +102,23 @@ async def _listed(settings: Settings, tenant: str) -> tuple[list[dict[str, Any]]
         indexes = IndexVersions(session, tenant)
         rows, chunks, live = await indexes.rows(), await indexes.chunks(), await indexes.live()
         missing = {row.number: (await indexes.missing(row.number, 0))[0] for row in rows}
-    listed = [_as_json(row, chunks, missing) for row in rows]
+        contents = await shown_contents(session, tenant)
+    models = TunedModels(settings.data_dir, tenant)
+    listed = [{**_as_json(row, chunks, missing), "tuned_on": _tuned_on(row, models, contents)} for row in rows]
     if not listed:
-        listed = [{**_as_json(_unrecorded(tenant), chunks, {}), "created_at": None}]
+        listed = [{**_as_json(_unrecorded(tenant), chunks, {}), "created_at": None, "tuned_on": None}]
     unlike = disagreement(settings, live)
     return listed, None if unlike is None else unlike.sentence
+
+
+def _tuned_on(row: IndexVersionRow, models: TunedModels, contents: Mapping[str, str]) -> dict[str, int] | None:
+    """Of how many documents an index's model was trained, and how many of them are gone or changed since."""
+    card = models.card((row.embedding or {}).get("model", ""))
+    if card is None:
+        return None
+    trained = card["documents"]
+    gone = sum(contents.get(one["document"]) != one["content_digest"] for one in trained)
+    return {"documents": len(trained), "gone": gone}
 
 
 def _unrecorded(tenant: str) -> IndexVersionRow:

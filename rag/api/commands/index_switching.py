@@ -37,7 +37,9 @@ def promote(
 ) -> None:
     """Make an index the live one, at once and for everybody; the one before stays beside it, to go back to."""
     settings, name = settings_for(data_dir), checked_tenant(tenant)
-    done = asyncio.run(_switch(settings, name, number, force=force, allowed=frozenset(allow_missing or ()), back=False))
+    done = asyncio.run(
+        switched(settings, name, number, force=force, allowed=frozenset(allow_missing or ()), back=False)
+    )
     _print_switch(done, as_json=as_json)
 
 
@@ -51,13 +53,14 @@ def rollback(
 ) -> None:
     """Make the index that was live before the live one again, at once."""
     settings, name = settings_for(data_dir), checked_tenant(tenant)
-    done = asyncio.run(_switch(settings, name, None, force=force, allowed=None if force else frozenset(), back=True))
+    done = asyncio.run(switched(settings, name, None, force=force, allowed=None if force else frozenset(), back=True))
     _print_switch(done, as_json=as_json)
 
 
-async def _switch(
+async def switched(
     settings: Settings, tenant: str, number: int | None, *, force: bool, allowed: frozenset[str] | None, back: bool
 ) -> dict[str, Any]:
+    """Make an index the live one; `number` is None where it is the one that was live before. Raises as `switch`."""
     async with opened_database(settings) as database:
         async with database.reading() as session:
             to = await retired_number(session, tenant) if number is None else number
