@@ -2,19 +2,22 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
+from types import MappingProxyType
 
-from evals.leak.judge import Findings
+from evals.leak.judge import Findings, Judge
+from evals.leak.outputs import Output, all_text
 from evals.leak.surfaces import Caller
 from evals.live.faults import ANSWERS, SIGNS
 from evals.live.figures import Run, report_of
 from evals.live.ground import Ground, Planted, callers_of
+from evals.live.paired_calls import Target, ask_chat, give_feedback
 from evals.live.places import without_rights
 from evals.live.planting import AUTHOR, REASON
 from evals.live.revoking import Revoked, ask_before_and_after
 from evals.live.sweep import LiveWorld, sweep
-from evals.live.telling_apart import SURFACES, Samples, Target, ask_pairs, figures_of
+from evals.live.telling_apart import SURFACES, Samples, ask_pairs, figures_of
 from evals.runner.entry import Talk
 from evals.runner.report import Report
 from evals.runner.values import Json
@@ -27,6 +30,7 @@ REVOKED = 3
 """People of each tenant from whom everything is taken."""
 FAULT_PAIRS = 24
 FAULT_SURFACES = ("search", "passage")
+NO_ANSWERS: Mapping[str, str] = MappingProxyType({})
 
 
 async def measure(ground: Ground, pairs: int, chance: Random, talk: Talk) -> Report:
@@ -41,8 +45,15 @@ async def measure(ground: Ground, pairs: int, chance: Random, talk: Talk) -> Rep
         ]
         await _everybody(asking, ground, findings, talk)
         talk(f"{pairs} pairs at each of {len(SURFACES)} surfaces ...")
-        targets = [_target(caller, world, ground) for caller, world in asking if caller.assistant is None]
+        alone = [(caller, world) for caller, world in asking if caller.assistant is None]
+        answers = {caller.person: await _answer_of(caller) for caller, _ in alone}
+        targets = [_target(caller, world, ground, answers) for caller, world in alone]
         await ask_pairs(targets, pairs, chance, samples)
+        for one in ground.planted:
+            # In an existing tenant nothing of hers may stay behind.
+            for person in one.place.people if one.place.like != one.place.tenant else ():
+                caller, world = next(found for found in alone if found[0].person == person)
+                await _say_of_her_own(caller, answers[person], Judge(caller, world, findings))
         talk("before and after a revocation ...")
         for one, world in zip(ground.planted, worlds, strict=True):
             for caller in callers_of(one, client)[: REVOKED if one.place.like else 0]:
@@ -81,7 +92,21 @@ def _add(total: Findings, more: Findings) -> None:
     total.readers_without_hits += more.readers_without_hits
 
 
-def _target(caller: Caller, world: LiveWorld, ground: Ground) -> Target:
+async def _answer_of(caller: Caller) -> str:
+    """The id of an answer that she is given, whatever it says."""
+    response = await ask_chat(caller, "What is kept in the warehouse?")
+    return str(response.raise_for_status().json()["ringfence"]["answer"])
+
+
+async def _say_of_her_own(caller: Caller, answer: str, judge: Judge) -> None:
+    """What is refused for the answers of others is taken for hers."""
+    response = await give_feedback(caller, answer)
+    judge.look("feedback", answer, Output(response.status_code, all_text(response), found=response.is_success))
+    if not response.is_success:
+        judge.failed("feedback", answer, response.status_code)
+
+
+def _target(caller: Caller, world: LiveWorld, ground: Ground, answers: Mapping[str, str] = NO_ANSWERS) -> Target:
     """What she may not read in her tenant. Of what she administers she is told that it is there."""
     hidden = [
         section
@@ -91,7 +116,8 @@ def _target(caller: Caller, world: LiveWorld, ground: Ground) -> Target:
     ]
     read = {s.document for s in world.sections if s.name in world.readable(caller.callers)}
     # Of a document with a stricter paragraph, its readers know that it is there.
-    return Target(caller, tuple(section for section in hidden if section.stored.document not in read))
+    others = tuple(answer for person, answer in answers.items() if person != caller.person)
+    return Target(caller, tuple(section for section in hidden if section.stored.document not in read), others)
 
 
 async def _revoke(

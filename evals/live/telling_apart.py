@@ -1,13 +1,13 @@
 """Can absence be told from refusal? By time, by size, by the form of what comes back.
 
-Pairs of questions: one names a word, or an id, of a document that is there and may not be read, the other one that was
-drawn the same way and is nowhere. Whatever differs between the two kinds is a way to learn what exists. The two of a
-pair are asked one after the other, in an order that is drawn, among pairs of all surfaces: load falls on both.
+Pairs of questions: one names a word, or an id, of a document that is there and may not be read, or an answer that
+somebody else was given; the other one that was drawn the same way and is nowhere. Whatever differs between the two
+kinds is a way to learn what exists. The two of a pair are asked one after the other, in an order that is drawn, among
+pairs of all surfaces: load falls on both.
 """
 
-import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -16,23 +16,13 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.leak.surfaces import SEARCH_LIMIT, Caller
-from evals.live.canaries import new_word
 from evals.live.curve import LEVEL, Auc, auc_of, together
-from evals.live.planting import PlantedSection
+from evals.live.paired_calls import CALLS, Target
 from evals.live.transport import seconds_of
 from evals.runner.values import Json
 
-SURFACES = ("search", "chat", "passage", "rights")
+SURFACES = ("search", "chat", "passage", "rights", "feedback")
 AUC_MAX = 0.55
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Somebody, and what she may not read in her tenant."""
-
-    caller: Caller
-    hidden: tuple[PlantedSection, ...]
 
 
 @dataclass(slots=True)
@@ -55,7 +45,7 @@ async def ask_pairs(
         order = [True, False]
         chance.shuffle(order)
         for there in order:
-            response = await _CALLS[surface](target.caller, section, there, chance)
+            response = await CALLS[surface](target, section, there, chance)
             samples.by_surface[surface].append((there, features_of(response)))
 
 
@@ -142,44 +132,3 @@ def _fields(value: Any, place: str) -> list[tuple[str, float]]:
     if isinstance(value, str):
         return [(place, len(value))]
     return [(place, float(value or 0))]
-
-
-Call = Callable[[Caller, PlantedSection, bool, Random], Awaitable[httpx.Response]]
-
-
-async def _search(caller: Caller, section: PlantedSection, there: bool, chance: Random) -> httpx.Response:
-    body = {"query": _question(section, there, chance), "limit": SEARCH_LIMIT}
-    return await caller.client.post("/v1/search", json=body, headers=caller.sent)
-
-
-async def _chat(caller: Caller, section: PlantedSection, there: bool, chance: Random) -> httpx.Response:
-    messages = [{"role": "user", "content": _question(section, there, chance)}]
-    body = {"model": "ringfence", "messages": messages}
-    return await caller.client.post("/v1/chat/completions", json=body, headers=caller.sent)
-
-
-async def _passage(caller: Caller, section: PlantedSection, there: bool, _: Random) -> httpx.Response:
-    document, version = _ids(section, there)
-    url = f"/api/v1/documents/{document}/versions/{version}/passage?start=0&end=40"
-    return await caller.client.get(url, headers=caller.sent)
-
-
-async def _rights(caller: Caller, section: PlantedSection, there: bool, _: Random) -> httpx.Response:
-    document, _version = _ids(section, there)
-    return await caller.client.get(f"/api/v1/policy/who?document={document}", headers=caller.sent)
-
-
-_CALLS: Mapping[str, Call] = {"search": _search, "chat": _chat, "passage": _passage, "rights": _rights}
-
-
-def _question(section: PlantedSection, there: bool, chance: Random) -> str:
-    """About a word of its text, or the same about a word that was drawn as it was and stands nowhere."""
-    word, question = chance.choice(list(section.asked.items()))
-    return question if there else question.replace(word, new_word())
-
-
-def _ids(section: PlantedSection, there: bool) -> tuple[str, str]:
-    """Of the document and its version, or two of the same form that name nothing."""
-    if there:
-        return section.stored.document, section.stored.version
-    return f"doc_{secrets.token_hex(16)}", f"ver_{secrets.token_hex(16)}"
