@@ -7,6 +7,7 @@ VLLM_VENV := .venv-vllm
 CLIENTS_VENV := .venv-clients
 RAY_VENV := .venv-ray
 TUNE_VENV := .venv-tune
+MLFLOW_VENV := .venv-mlflow
 BIN := $(VENV)/bin
 DEMO_DATA ?= demo-data
 DEMO_PORT ?= 8080
@@ -15,7 +16,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm test-clients test-ocr test-ray test-tune lint types floors unit eval lock format clean
+.PHONY: help demo test test-vllm test-clients test-ocr test-ray test-tune test-mlflow lint types floors unit eval lock format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -64,29 +65,33 @@ test-clients: $(VENV)/dev $(CLIENTS_VENV)/ready ## Clients that cannot share an 
 	RINGFENCE_TEST_CLIENTS_PYTHON="$(CURDIR)/$(CLIENTS_VENV)/bin/python" OMP_NUM_THREADS=1 \
 	  $(BIN)/python -m pytest -v tests/e2e/test_other_clients.py tests/api/test_curl.py tests/api/test_openai_client.py
 
-# Ray's workers run the service itself: so this environment has Ray, and sees what .venv has.
-$(RAY_VENV)/ready: tests/ingestion/ray-requirements.txt $(VENV)/python
-	@echo "Installing Ray into $(RAY_VENV) (once; 270 MB) ..." >&2
-	$(PYTHON) -m venv $(RAY_VENV)
-	$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+# What is tested there runs inside the service: these environments have what a file names, and see what .venv has.
+define beside
+	@echo "Installing what $< names into $(@D) (once) ..." >&2
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	  > "$$($(RAY_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/service.pth"
+	  > "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/service.pth"
 	@touch $@
+endef
+
+$(RAY_VENV)/ready: tests/ingestion/ray-requirements.txt $(VENV)/python
+	$(beside)
 
 test-ray: $(VENV)/dev $(RAY_VENV)/ready ## Ingestion on a Ray cluster of several nodes on this machine, one of which is killed
 	OMP_NUM_THREADS=1 $(RAY_VENV)/bin/python -m pytest -v tests/ingestion/test_ray_engine.py tests/ingestion/test_cluster.py
 
-# Training runs inside the service's own commands: so this environment has what trains, and sees what .venv has.
 $(TUNE_VENV)/ready: tests/api/tune-requirements.txt $(VENV)/python
-	@echo "Installing what training needs into $(TUNE_VENV) (once; 270 MB) ..." >&2
-	$(PYTHON) -m venv $(TUNE_VENV)
-	$(TUNE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
-	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	  > "$$($(TUNE_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/service.pth"
-	@touch $@
+	$(beside)
 
 test-tune: $(VENV)/dev $(TUNE_VENV)/ready ## An embedder trained on a tenant's documents, its index built, compared, switched to
 	OMP_NUM_THREADS=1 $(TUNE_VENV)/bin/python -m pytest -v tests/api/test_cli_tune.py
+
+$(MLFLOW_VENV)/ready: tests/evals/mlflow-requirements.txt $(VENV)/python
+	$(beside)
+
+test-mlflow: $(VENV)/dev $(MLFLOW_VENV)/ready ## Reports of evals written to MLflow's store on SQLite
+	OMP_NUM_THREADS=1 $(MLFLOW_VENV)/bin/python -m pytest -v -k mlflow tests/evals/test_page.py
 
 test-ocr: $(VENV)/dev ## Scanned pages: installs RapidOCR (150 MB) into the environment and reads some
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ocr]"
@@ -123,4 +128,4 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment, caches and demo data
-	rm -rf $(VENV) $(VLLM_VENV) $(CLIENTS_VENV) $(RAY_VENV) $(TUNE_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(CLIENTS_VENV) $(RAY_VENV) $(TUNE_VENV) $(MLFLOW_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
