@@ -1,13 +1,15 @@
 """What is ingested reaches the live index and the one that is built beside it, each made by its own embedder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from ingestion.index_building import Plan, begin, complete, drop
 from ingestion.indexes import in_each, indexes_of, parts_for
@@ -185,24 +187,47 @@ async def test_labels_given_for_other_content_are_not_taken_by_what_the_other_in
     assert (await texts(both, 2))["parking.txt"][0] == "Parking is behind hall 9."
 
 
-async def test_an_interrupted_build_goes_on_where_it_was(both: IngestionParts, tmp_path: Path) -> None:
-    root = tmp_path / "docs"
-    await bring(root, BEFORE, both)
+class Stopped(BaseException):
+    """Not an Exception: nothing on the way may handle it, as nothing handles a kill."""
 
-    class Stopped(BaseException):
-        pass
+
+@contextmanager
+def stopped_before(commit: int) -> Iterator[list[int]]:
+    """Whoever is about to make this commit, counted from 1, is stopped; the commits that were tried."""
+    tried: list[int] = []
 
     def stop(*_: object) -> None:
-        raise Stopped
+        tried.append(len(tried) + 1)
+        if tried[-1] == commit:
+            raise Stopped
 
-    begun = await begin(both, TENANT, Plan("a-folder", "sha"), Shorter(), {"model": "a-folder"}, author="operator:test")
-    filling = await parts_for(begun, both, TENANT)
-    with pytest.raises(Stopped):
-        await ingest(FolderSource(root, "docs"), TENANT, filling, tell=stop)
-    assert await complete(both.database, TENANT, 2) == 2, "what is staged is not in the index yet"
-    number, report = await build(root, both)
-    assert (number, report.counts[Change.UNCHANGED], report.counts[Change.CHANGED]) == (2, 1, 1)
-    assert len(await texts(both, 2)) == 2
+    event.listen(Engine, "commit", stop)
+    try:
+        yield tried
+    finally:
+        event.remove(Engine, "commit", stop)
+
+
+async def test_a_build_that_is_stopped_before_any_of_its_commits_goes_on_where_it_was(
+    both: IngestionParts, tmp_path: Path
+) -> None:
+    root = tmp_path / "docs"
+    await bring(root, BEFORE, both)
+    number, _ = await build(root, both)
+    whole = await texts(both, number)
+    assert len(whole) == 2
+    for stop in count(1):
+        await drop(both.database, TENANT, number, author="operator:test")
+        with stopped_before(stop) as tried, suppress(Stopped, BaseExceptionGroup):
+            await build(root, both)
+        ended = len(tried) < stop
+        number, report = await build(root, both)
+        assert await texts(both, number) == whole, f"stopped before commit {stop}"
+        assert report.counts[Change.UNCHANGED] + report.counts[Change.CHANGED] == 2
+        assert await current(both) == {1}, "what readers see is of the live index all the time"
+        if ended:
+            break
+    assert stop > 5, "it was stopped at several places"
 
 
 async def test_documents_of_another_embedder_never_enter_an_index(parts: IngestionParts, tmp_path: Path) -> None:
