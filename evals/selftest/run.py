@@ -28,11 +28,16 @@ async def selftest(names: Sequence[str], data: Path | None, data_dir: Path | Non
     tried = [one async for one in try_all(wanted, data, data_dir, talk)]
     asked = {name: thresholds for name, thresholds in read_gates().items() if named(name) in evals}
     empty = sum(len(list(reports_of_nothing(name, thresholds))) for name, thresholds in asked.items())
-    return report_of(tried, passing(evals, asked), empty, whole=not names, data=data is not None)
+    return report_of(tried, passing(evals, asked), empty, names=names, data=data is not None)
 
 
-def report_of(tried: Sequence[Tried], passing: Sequence[str], empty: int, *, whole: bool, data: bool) -> Report:
-    """Figures by eval and fault. `passing` are the reports, of `empty` ones, that passed with nothing measured."""
+def report_of(
+    tried: Sequence[Tried], passing: Sequence[str], empty: int, *, data: bool, names: Sequence[str] = ()
+) -> Report:
+    """Figures by eval and fault. `passing` are the reports, of `empty` ones, that passed with nothing measured.
+
+    A run of the evals that `names` tells never replaces the report of all.
+    """
     ran = [one for one in tried if not one.missing]
     faults = [(one.trial, fault) for one in ran for fault in one.faults]
     figures: dict[str, Json] = {
@@ -51,7 +56,7 @@ def report_of(tried: Sequence[Tried], passing: Sequence[str], empty: int, *, who
         "untried": dict(UNTRIED),
         "registered": len(EVALS),
     }
-    return Report("selftest", figures, (), {"whole": whole, "data": data})
+    return Report("-".join(["selftest", *names]), figures, (), {"whole": not names, "data": data})
 
 
 def _record(one: Tried) -> dict[str, Json]:

@@ -97,7 +97,7 @@ async def test_a_fault_that_changes_nothing_is_not_noticed() -> None:
     found = await tried(replace(access.EQUIVALENCE, faults=(harmless,), options={"decisions": 200}))
     assert found.twin == ()
     assert not found.faults[0].holds
-    assert not judge(report_of([found], [], 1, whole=False, data=False)).passed
+    assert not judge(report_of([found], [], 1, names=["access"], data=False)).passed
 
 
 async def test_a_fault_that_another_gate_notices_is_not_what_was_promised() -> None:
@@ -121,7 +121,7 @@ async def test_a_run_that_breaks_off_has_noticed_nothing() -> None:
 async def test_a_run_that_fails_with_nothing_broken_fails_the_self_test() -> None:
     found = await tried(replace(access.EQUIVALENCE, faults=access.EQUIVALENCE.faults[:1], narrowed=broken_already()))
     assert "over_grants" in found.twin
-    assert not judge(report_of([found], [], 1, whole=False, data=False)).passed
+    assert not judge(report_of([found], [], 1, names=["access"], data=False)).passed
 
 
 def broken_already() -> Any:
@@ -150,13 +150,14 @@ def noticed(trial: Trial) -> Tried:
 def test_a_whole_run_with_every_fault_noticed_passes_and_one_without_the_public_sets_says_so() -> None:
     """Where a folder with public sets was named, those faults are asked for."""
     everything = [noticed(replace(t, faults=tuple(replace(f, fails=("x",)) for f in t.faults))) for t in TRIALS]
-    assert judge(report_of(everything, [], 9, whole=True, data=True)).passed
+    assert judge(report_of(everything, [], 9, data=True)).passed
     own = [Tried(one.trial, missing="no data set") if one.trial.sets else one for one in everything]
-    assert judge(report_of(own, [], 9, whole=True, data=False)).passed
-    assert not judge(report_of(own, [], 9, whole=True, data=True)).passed
-    assert report_of(own, [], 9, whole=True, data=False).figures["faults_not_planted"] != 0
-    assert not judge(report_of(everything[1:], [], 9, whole=True, data=True)).passed
-    assert not judge(report_of(everything, ["fuzz: no figure"], 9, whole=True, data=True)).passed
+    assert judge(report_of(own, [], 9, data=False)).passed
+    assert not judge(report_of(own, [], 9, data=True)).passed
+    assert report_of(own, [], 9, data=False).figures["faults_not_planted"] != 0
+    assert not judge(report_of(everything[1:], [], 9, data=True)).passed
+    assert not judge(report_of(everything, ["fuzz: no figure"], 9, data=True)).passed
+    assert report_of(everything[:1], [], 1, data=True, names=["access"]).name == "selftest-access"
 
 
 async def test_what_a_trial_needs_and_is_not_there_is_said(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
-from evals.access import command, equivalence, overhead, revocation, search
+from evals.access import chunks, command, equivalence, overhead, revocation, search
 from evals.access.hunt import hunt
 from evals.access.mutants import MUTANTS, Candidate, Mutant
 from evals.selftest.stale_replica import remembering_replica
@@ -75,6 +75,12 @@ def _slow_plan() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _few_questions() -> Iterator[None]:
+    with patch.object(search, "_questions", lambda count: QUESTIONS), patch.object(chunks, "DRAFTS", 2):
+        yield
+
+
 EQUIVALENCE = Trial(
     "access",
     options={"decisions": 2_000},
@@ -88,7 +94,7 @@ HUNT = Trial(
 SEARCH = Trial(
     "access",
     options={"chunks": [1_000]},
-    narrowed=lambda: patch.object(search, "_questions", lambda count: QUESTIONS),
+    narrowed=_few_questions,
     beyond=TIMES,
     faults=(
         Fault("the index admits every point", everything_admitted, ("search.*.leaks",)),

@@ -22,6 +22,8 @@ from rag.query import retrieve
 from rag.query.rerank import rerank
 
 TIMES = ("total_ms_p50",)
+PARAGRAPHS = 48
+"""Of xquad: some of ten articles."""
 
 
 @contextmanager
@@ -107,6 +109,7 @@ ABSTENTION = Trial(
     "abstention",
     options={"limit": 20, "sets": ["xquad"]},
     sets=("xquad_en",),
+    narrowed=lambda: patch("evals.running.read_xquad", lambda data: abstention.read_xquad(data)[:PARAGRAPHS]),
     beyond=("company.auc",),
     faults=(Fault("support is the same whatever is asked", _blind, worse={"xquad.auc": 0.1}),),
 )
@@ -115,8 +118,10 @@ GROUNDING = Trial(
     options={"limit": 300},
     sets=("scifact", "xquad_en"),
     narrowed=lambda: patch.object(grounding, "scifact_pairs", _read_once),
+    # The first texts are harder than the rest.
+    beyond=("altered_false_support_ratio",),
     faults=(
-        Fault("every claim counts as supported", _believed, ("altered_false_support_ratio",)),
+        Fault("every claim counts as supported", _believed, worse={"altered_false_support_ratio": 0.5}),
         Fault("the signals are noise", _noise, ("scifact_held_out.signals.macro_f1",)),
     ),
 )
