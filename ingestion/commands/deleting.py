@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -19,11 +19,12 @@ from ingestion.commands.shared import (
     opened,
     operator_name,
 )
-from ingestion.deleting import Deleted, delete_document, let_in
+from ingestion.deleting import Deleted, Remaining, delete_document, let_in
 from ingestion.publishing import publish_documents
 from rag.db.engine import Database
 from rag.db.lineage import KeptOut
 from rag.db.scrub import scrub
+from rag.embedding.tuned import TunedModels
 from rag.errors import Conflict, IndexUnavailable, Misuse
 from rag.privacy.key_sources import open_keys
 from rag.settings import Settings, load_settings
@@ -94,10 +95,18 @@ async def _delete(settings: Settings, tenant: str, document: str, *, keep_out: b
             deleted = await delete_document(
                 session, tenant, document, open_keys(settings), author=operator_name(), keep_out=keep_out
             )
+        deleted = replace(deleted, remains=(*_in_weights(settings, tenant, document), *deleted.remains))
         if dry_run:
             return _Done(deleted)
         waiting = await _published(settings, database, tenant, deleted.dim)
     return _Done(deleted, waiting, await scrub(settings.database_url, "vault_entry", deleted.originals))
+
+
+def _in_weights(settings: Settings, tenant: str, document: str) -> list[Remaining]:
+    """The models that were trained on it, if any: weights may hold what they were trained on."""
+    count = TunedModels(settings.data_dir, tenant).trained_on(document)
+    what = "tuned models that were trained on it, whose weights may hold it: tune anew, and remove them"
+    return [Remaining("weights", count, what)] if count else []
 
 
 async def _published(settings: Settings, database: Database, tenant: str, dim: int) -> str | None:

@@ -115,6 +115,12 @@ class TunedModels:
             raise Damaged(f"The card of the tuned model {folder.name} in {self.folder} cannot be read.") from cause
         return card
 
+    def trained_on(self, document: str) -> int:
+        """How many of the models were trained on a document, in whatever version. Raises as `card`."""
+        cards = [self.card(str(path.with_suffix(""))) for path in sorted(self.folder.glob("*.json"))]
+        trained = [{one["document"] for one in card["documents"]} for card in cards if card is not None]
+        return sum(document in documents for documents in trained)
+
     def discard(self, name: str) -> None:
         """Remove a model and its card; first what makes it a model."""
         (self.folder / name / FILE_NAME).unlink(missing_ok=True)

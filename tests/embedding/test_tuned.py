@@ -94,6 +94,8 @@ def test_a_card_belongs_to_one_model_of_one_tenant(models: TunedModels, tmp_path
     model = str(models.folder / "tuned-1")
     assert models.card(model) == {"documents": [{"document": "doc_1"}]}
     assert TunedModels(tmp_path, "globex").card(model) is None
+    assert (models.trained_on("doc_1"), models.trained_on("doc_2")) == (1, 0)
+    assert TunedModels(tmp_path, "globex").trained_on("doc_1") == 0
     assert models.card("all-MiniLM-L6-v2") is None
     (models.folder / "tuned-1.json").write_text("{")
     with pytest.raises(Damaged, match="tuned-1"):

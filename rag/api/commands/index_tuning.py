@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -21,10 +21,9 @@ from rag.api.commands.options import (
 from rag.api.commands.privacy_upkeep import operator
 from rag.api.commands.tuned_index import Sources, build, compare, drop
 from rag.api.commands.tuning_report import Tuned, print_tuned, tell_what_is_left
-from rag.db.index_versions import IndexVersions
 from rag.embedding.training import Recipe, require_trainer
 from rag.embedding.tuned import TunedModels
-from rag.errors import Conflict, Misuse
+from rag.errors import Misuse
 from rag.privacy.tenant import open_privacy
 from rag.query.tuning.making import Made, Order, make
 from rag.query.tuning.preparing import Limits
@@ -74,7 +73,7 @@ def tune(
     require_trainer()
     settings, name = settings_for(None), checked_tenant(tenant)
     limits = Limits(_level(level_max), documents, pairs, held_out=held_out, seed=seed)
-    order = Order(limits, Recipe(epochs=epochs, batch=batch, rate=rate, seed=seed), min_gain)
+    order = Order(limits, Recipe(epochs=epochs, batch=batch, rate=rate, seed=seed), min_gain, builds=bool(paths))
     if source is not None and len(paths or ()) > 1:
         raise Misuse("--source names one folder. Leave it out, or build the other sources by `ringfence index build`.")
     made = _made(settings, name, order)
@@ -105,14 +104,6 @@ def _made(settings: Settings, tenant: str, order: Order) -> Made:
 
     async def run() -> Made:
         async with opened_database(settings) as database:
-            async with database.reading() as session:
-                beside = await IndexVersions(session, tenant).beside()
-            if beside is not None and not _ours(settings, tenant, beside.embedding):
-                raise Conflict(
-                    f"Index {beside.number} stands beside the live one already. `ringfence index drop "
-                    f"{beside.number}` makes room for that of a tuned model.",
-                    code="index_kept",
-                )
             privacy = await asyncio.to_thread(open_privacy, settings)
             return await make(
                 settings, database, privacy, tenant, order, author=operator(), say=console.print, tell=tell
@@ -125,12 +116,6 @@ def _made(settings: Settings, tenant: str, order: Order) -> Made:
             bar.update(task, completed=done, total=total, visible=True)
 
         return asyncio.run(run())
-
-
-def _ours(settings: Settings, tenant: str, embedding: Any) -> bool:
-    """Whether an index is of a tuned model: one that this command began, and goes on with if it is the same model."""
-    model = (embedding or {}).get("model", "")
-    return Path(model).parent == TunedModels(settings.data_dir, tenant).folder
 
 
 def _index(settings: Settings, tuned: Tuned, sources: Sources, people: list[str], *, promote: bool) -> None:

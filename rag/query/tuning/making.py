@@ -5,15 +5,16 @@ Run again with the same documents and options, it finds the model that stands al
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from rag.audit.log import AuditLog
-from rag.audit.record import AuditBody
 from rag.db.engine import Database
+from rag.db.index_table import IndexState
 from rag.db.index_versions import IndexVersions
 from rag.domain import digest_of
 from rag.embedding.locate import locate
@@ -22,8 +23,9 @@ from rag.embedding.others import chosen
 from rag.embedding.protocol import Embedder
 from rag.embedding.training import Progress, Recipe, train
 from rag.embedding.tuned import TunedModel, TunedModels
-from rag.errors import Conflict, Damaged
+from rag.errors import Conflict
 from rag.privacy.tenant import Privacy
+from rag.query.tuning.card import earlier, record
 from rag.query.tuning.gate import Gate, gates_of
 from rag.query.tuning.measure import measure
 from rag.query.tuning.pairs import Question
@@ -33,11 +35,13 @@ from rag.settings import EmbeddingSettings, Settings
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made. `gain` is how much better held-out questions have to be answered."""
+    """What is to be made. `gain` is how much better held-out questions have to be answered; `builds`: an index of the
+    model is to be built after it, for which there must be room."""
 
     limits: Limits
     recipe: Recipe
     gain: float = 0.0
+    builds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ async def make(
     """Make the model and measure it. Nothing of the tenant's indexes is changed.
 
     Raises:
-        Conflict: another process tunes; or the settings do not load what made the live index.
+        Conflict: another process tunes; another index stands beside the live one (`index_kept`); or the settings do
+            not load what made the live index (`embedder_mismatch`).
         Misuse, Damaged: as `prepare`; or the model of the settings is not there, or not what it must be.
     """
     models = TunedModels(settings.data_dir, tenant)
@@ -77,14 +82,13 @@ async def make(
         folder, base = locate(settings.embedding)
         base.verify(folder)
         name = _name(base.digest, prepared.data_digest, order.recipe)
+        if order.builds:
+            await _refuse_other_beside(database, tenant, models.folder / name)
         model, made_with = models.find(name), None
         if model is None:
             say(f"Training on {len(prepared.pairs)} pairs of {len(prepared.trained)} documents ...")
-            started = time.monotonic()
-            texts = [(pair.question, pair.passage) for pair in prepared.pairs]
             with models.making(name, f"{base.name} {name}") as unfinished:
-                made_with = await asyncio.to_thread(train, folder, texts, order.recipe, unfinished, tell)
-            made_with = {**made_with, "seconds": round(time.monotonic() - started, 1)}
+                made_with = await _trained(folder, prepared, order.recipe, unfinished, tell)
             model = models.find(name)
         if model is None:
             raise Conflict(f"The model {name} was removed while it was made. Run the command again.")
@@ -101,13 +105,13 @@ async def make(
             "beside": {"name": before.name, "digest": before.digest},
             "recipe": order.recipe.as_json(),
             "level_max": order.limits.level_max.name.lower(),
-            "made_with": made_with or _earlier(models, model),
+            "made_with": made_with or earlier(models, model),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "figures": figures,
             **prepared.as_json(),
         }
         sha256 = models.keep_card(name, card)
-        await _record(database, tenant, card, sha256, author)
+        await record(database, tenant, card, sha256, author)
     return Made(model, live.precision, card, gates_of(figures, order.gain), prepared.questions, prepared.cases)
 
 
@@ -126,6 +130,42 @@ async def _live(settings: Settings, database: Database, tenant: str) -> tuple[Em
     return named, embedder
 
 
+async def _refuse_other_beside(database: Database, tenant: str, model: Path) -> None:
+    """Before the time for training is spent. What an earlier run began with the same model, `index build` goes on
+    with."""
+    async with database.reading() as session:
+        beside = await IndexVersions(session, tenant).beside()
+    if beside is None:
+        return
+    begun = beside.state in (IndexState.BUILDING, IndexState.READY)
+    if not begun or (beside.embedding or {}).get("model") != str(model):
+        raise Conflict(
+            f"Index {beside.number}, of another model, stands beside the live one already: `ringfence index drop "
+            f"{beside.number}` makes room.",
+            code="index_kept",
+        )
+
+
+async def _trained(
+    base: Path, prepared: Prepared, recipe: Recipe, unfinished: Path, tell: Progress
+) -> Mapping[str, Any]:
+    """Train in a thread, which ends with its step when this is cancelled. What it was done with, and how long."""
+    left = threading.Event()
+
+    def told(done: int, total: int) -> None:
+        if left.is_set():
+            raise InterruptedError
+        tell(done, total)
+
+    started = time.monotonic()
+    texts = [(pair.question, pair.passage) for pair in prepared.pairs]
+    try:
+        made_with = await asyncio.to_thread(train, base, texts, recipe, unfinished, told)
+    finally:
+        left.set()
+    return {**made_with, "seconds": round(time.monotonic() - started, 1)}
+
+
 def _name(base: str, data: str, recipe: Recipe) -> str:
     return f"tuned-{digest_of([base, data, json.dumps(recipe.as_json(), sort_keys=True)]).hex()[:12]}"
 
@@ -138,27 +178,3 @@ def _figures(before: Embedder, after: Embedder, prepared: Prepared) -> dict[str,
         for name, (old, new) in zip(("held_out", "feedback"), both, strict=True)
         if old
     }
-
-
-def _earlier(models: TunedModels, model: TunedModel) -> Any:
-    """What the card says that the model was made with. None: it was made, and the command ended before its card."""
-    try:
-        return (models.card(str(model.folder)) or {}).get("made_with")
-    except Damaged:
-        return None
-
-
-async def _record(database: Database, tenant: str, card: Mapping[str, Any], sha256: str, author: str) -> None:
-    numbers = ("pairs", "feedback_pairs", "questions", "feedback_questions", "figures")
-    body: AuditBody = {
-        "subject": author,
-        "model": card["sha256"],
-        "embedder": card["embedder_digest"],
-        "base": card["base"]["digest"],
-        "data": card["data_digest"],
-        "card": sha256,
-        "documents": len(card["documents"]),
-        **{name: card[name] for name in numbers},
-    }
-    async with database.unit_of_work() as session:
-        await AuditLog().append(session, tenant, "index_tuned", body)
