@@ -19,6 +19,11 @@ from transformers.models.bert.modeling_bert import BertLayer
 
 from rag.embedding.integer_linear import IntegerLinear
 
+_ROWS = 128
+"""Tokens at once where they are widest: all that is made of them stays in a core's cache."""
+_STEP = 32
+"""The number of tokens of a pass is a multiple of this: the first product of each size costs as much as forty more."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
@@ -48,6 +53,8 @@ class IntegerBert:
 
     def embed(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Token ids, with the marks around them, to vectors: shape (texts, dim), rows L2-normalised."""
+        # Filled up by one more text, of which nothing is kept.
+        texts = [*texts, [0] * (_STEP - sum(map(len, texts)) % _STEP)]
         lengths = [len(ids) for ids in texts]
         with torch.inference_mode():
             ids = torch.tensor([number for text in texts for number in text])
@@ -56,8 +63,8 @@ class IntegerBert:
             for layer in self._layers:
                 seen = torch.cat([self._attention(part) for part in layer.attention(rows).split(lengths)])
                 rows = layer.attended_norm(layer.attended(seen) + rows)
-                rows = layer.narrowed_norm(layer.narrowed(functional.gelu(layer.widened(rows))) + rows)
-            means = torch.stack([part.mean(0) for part in rows.split(lengths)])
+                rows = torch.cat([_fed_forward(layer, some) for some in rows.split(_ROWS)])
+            means = torch.stack([part.mean(0) for part in rows.split(lengths)[:-1]])
             vectors: NDArray[np.float32] = functional.normalize(means, dim=1).numpy()
         return vectors
 
@@ -67,6 +74,13 @@ class IntegerBert:
         query, key, value = part.view(1, tokens, 3, self._heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         seen = functional.scaled_dot_product_attention(query, key, value)
         return seen.transpose(1, 2).reshape(tokens, -1)
+
+
+def _fed_forward(layer: _Layer, rows: Tensor) -> Tensor:
+    """The second half of a layer: each row for itself."""
+    wide = layer.widened(rows)
+    fed: Tensor = layer.narrowed_norm(layer.narrowed(functional.gelu(wide)) + rows)
+    return fed
 
 
 def _layer(layer: BertLayer) -> _Layer:

@@ -17,12 +17,19 @@ class IntegerLinear:
         """Several layers of one input are one product; their outputs stand side by side."""
         weight = torch.cat([layer.weight.detach() for layer in layers])
         self._scale = (weight.abs().amax(1) / _WEIGHT_TOP).clamp_(min=_SCALE_MIN)
-        self._weight = (weight / self._scale[:, None]).round_().to(torch.int8).t()
+        integers = (weight / self._scale[:, None]).round_().to(torch.int8)
+        self._weight = torch.ops.onednn.qlinear_prepack(integers, None)
+        self._zero = torch.zeros(len(weight), dtype=torch.int64)
         self._bias = torch.cat([layer.bias.detach() for layer in layers])
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Shape (tokens, inputs) to (tokens, outputs)."""
-        scale = rows.abs().amax(1, keepdim=True).mul_(1 / _INPUT_TOP).clamp_(min=_SCALE_MIN)
-        # The one product of integers that PyTorch has for processors; its underscore says that it may move.
-        product = torch._int_mm((rows / scale).round_().to(torch.int8), self._weight)
-        return torch.addcmul(self._bias, product.float().mul_(self._scale), scale)
+        scale = torch.maximum(rows.amax(1, keepdim=True), rows.amin(1, keepdim=True).neg_())
+        scale = scale.mul_(1 / _INPUT_TOP).clamp_(min=_SCALE_MIN)
+        integers = (rows / scale).round_().to(torch.int8)
+        # The product that PyTorch's compiler makes for processors: weights are laid out for it once, sums are exact,
+        # and each is scaled for its row of `weight` as it is written. Scales of single rows of `x` it does not have.
+        product: Tensor = torch.ops.onednn.qlinear_pointwise(
+            integers, 1.0, 0, self._weight, self._scale, self._zero, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return torch.addcmul(self._bias, product, scale, out=product)
