@@ -13,7 +13,8 @@ import pytest
 from policies.tenancy import within
 from rag import cli
 from rag.db.engine import open_database
-from rag.embedding.training import NEEDED
+from rag.embedding.training import NEEDED, Recipe, train
+from rag.embedding.tuned import TunedModels
 from rag.privacy.tenant import open_privacy
 from rag.settings import load_settings
 from tests.api.test_cli import COMMANDS
@@ -174,6 +175,29 @@ class TestTuning:
             and any(w.encode() in path.read_bytes() for w in looked_for)
         }
         assert held == {world / "twin"}
+
+    def test_with_another_index_beside_the_live_one_nothing_is_trained(self, world: Path, run: Run) -> None:
+        """The one that is kept to go back to. Without a source, no index is to be built, and none stands in the way."""
+        models = Path(live(run)["model"]).parent
+        before = sorted(models.iterdir())
+        assert "ringfence index drop 1" in tune(run, "--epochs", "3", expect=1)
+        assert sorted(models.iterdir()) == before
+        alone = run("index", "tune", "--batch", "8", "--held-out", "0.4", "--seed", "3", "--min-gain", "-1")
+        assert (alone["index"], "index build" in alone["next"][0]) == (None, True)
+
+    def test_training_that_is_interrupted_leaves_no_model(self, world: Path, tmp_path: Path) -> None:
+        def leave(done: int, total: int) -> None:
+            assert (done, total) == (1, 2)
+            raise InterruptedError
+
+        models, pairs = TunedModels(tmp_path, "acme"), [(f"question {one}", f"passage {one}") for one in range(8)]
+        with models.alone():
+            with pytest.raises(InterruptedError), models.making("tuned-1", "x") as folder:
+                train(world / "tiny", pairs, Recipe(batch=4), folder, leave)
+            assert [path.name for path in models.folder.iterdir()] == ["lock"]
+            with models.making("tuned-1", "x") as folder:
+                train(world / "tiny", pairs, Recipe(batch=4), folder, lambda done, total: None)
+        assert models.find("tuned-1") is not None
 
     def test_one_goes_back_at_once(self, world: Path, run: Run) -> None:
         assert run("index", "rollback")["live"] == 1
