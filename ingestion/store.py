@@ -191,6 +191,7 @@ class DocumentStore:
         what is visible keeps its own title.
         """
         row = await self._session.get(DocumentRow, document)
+        new = row is None
         if row is None:
             row = DocumentRow(
                 id=document,
@@ -216,6 +217,8 @@ class DocumentStore:
             row.title, row.media_type = reading.path if held else reading.title, reading.media_type
             row.flags = list(reading.flags)
         await self._session.flush()
+        if new:
+            return False  # no version is without its document
         others = select(VersionRow.id).where(VersionRow.document == document, VersionRow.index_version != self._index)
         await self._drop_waiting(document, but=frozenset(await self._session.scalars(others)))
         return stays
@@ -286,9 +289,10 @@ class DocumentStore:
             Conflict: they may not.
         """
         indexes = IndexChanges(self._session, self._tenant)
-        if self._index == FIRST_NUMBER and chunks:
-            await indexes.record_first(makers.embedder, makers.embedder_digest, len(chunks[0].dense))
         row = await indexes.find(self._index)
+        if row is None and self._index == FIRST_NUMBER and chunks:
+            await indexes.record_first(makers.embedder, makers.embedder_digest, len(chunks[0].dense))
+            row = await indexes.find(self._index)
         if row is not None and row.embedder_digest not in ("", makers.embedder_digest):
             raise another_embedder(self._tenant, self._index, row.embedder, makers.embedder)
         if (row is None and bool(chunks)) or (row is not None and row.state not in STANDING):

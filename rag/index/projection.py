@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from sqlalchemy import ColumnElement, case, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -22,11 +22,12 @@ from rag.index.store import Payload, Point
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A version to make visible. `older` are staged ones of the same document that it overtook."""
+    """A version to make visible, of so many chunks. `older` are staged ones of the same document that it overtook."""
 
     document: str
     version: str
     older: tuple[str, ...]
+    chunks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ class Written:
 
 
 _ORDER = VersionRow.document, VersionRow.id
+_DOCUMENTS = table_of(DocumentRow)
+_POINT_TO = (
+    update(_DOCUMENTS)
+    .where(_DOCUMENTS.c.id == bindparam("document"), _DOCUMENTS.c.tenant == bindparam("of"))
+    .values(current_version=bindparam("to"), indexed_attribute_version=bindparam("carried"))
+)
+"""For many documents at once."""
 
 
 class Projection:
@@ -55,15 +63,18 @@ class Projection:
 
     async def staged(self) -> list[Staged]:
         """Versions waiting to be visible, the newest of each document, in the order they were written."""
+        counted = select(func.count()).where(ChunkRow.version == VersionRow.id).scalar_subquery()
         statement = (
-            select(VersionRow.document, VersionRow.id)
+            select(VersionRow.document, VersionRow.id, counted)
             .where(*self._own("staged"))
             .order_by(VersionRow.created_at, VersionRow.id)
         )
-        versions: dict[str, list[str]] = {}
-        for document, version in await self._session.execute(statement):
-            versions.setdefault(document, []).append(version)
-        return [Staged(document, found[-1], tuple(found[:-1])) for document, found in versions.items()]
+        newest: dict[str, Staged] = {}
+        for document, version, chunks in await self._session.execute(statement):
+            before = newest.get(document)
+            older = () if before is None else (*before.older, before.version)
+            newest[document] = Staged(document, version, older, chunks)
+        return list(newest.values())
 
     async def published(self) -> list[tuple[str, str]]:
         """(document, version) of everything that the index is to hold."""
@@ -81,45 +92,60 @@ class Projection:
         )
         return await self._session.scalar(statement) or 0
 
-    async def load(self, document: str, version: str) -> Written | None:
-        """The points of a version with the attributes of this moment; None where it is gone."""
-        document_row = await self._session.get(DocumentRow, document)
-        version_row = await self._session.get(VersionRow, version)
-        if document_row is None or version_row is None or document_row.tenant != self._tenant:
-            return None
-        points = tuple(
-            Point(chunk.id, _dense(chunk), _lexical(chunk), _payload(document_row, version_row, chunk))
-            for chunk in await self._chunks(version)
+    async def load(self, versions: Sequence[str]) -> list[Written]:
+        """The points of versions with the attributes of this moment, in this order; those that are gone are left out.
+
+        All at once in memory, with their vectors.
+        """
+        rows = (
+            select(DocumentRow, VersionRow)
+            .join(VersionRow, VersionRow.document == DocumentRow.id)
+            .where(DocumentRow.tenant == self._tenant, VersionRow.id.in_(versions))
         )
-        return Written(document, version, document_row.attribute_version, points)
+        found = {version.id: (document, version) for document, version in await self._session.execute(rows)}
+        points: dict[str, list[Point]] = {version: [] for version in versions}
+        for chunk in await self._chunks(versions):
+            if chunk.version in found:
+                payload = _payload(*found[chunk.version], chunk)
+                points[chunk.version].append(Point(chunk.id, _dense(chunk), _lexical(chunk), payload))
+        return [
+            Written(found[version][0].id, version, found[version][0].attribute_version, tuple(points[version]))
+            for version in versions
+            if version in found
+        ]
 
-    async def flip(self, staged: Staged, attribute_version: int) -> bool:
-        """Make the staged version the visible one; False, and no change, where it is no longer staged.
+    async def flip(self, loaded: Sequence[tuple[Staged, int]]) -> int:
+        """Make staged versions the visible ones, each given with the attribute version that its points carry. How many:
+        one that is no longer staged is not changed, nor is its document.
 
-        In an index that is not the live one it is made ready, and what readers see stays as it is. Which of the two,
+        In an index that is not the live one they are made ready, and what readers see stays as it is. Which of the two,
         is decided here: another process may have switched since the points were written.
         """
         if (await IndexVersions(self._session, self._tenant).live()).number != self._number:
-            return await self._make_ready(staged, attribute_version)
+            return sum([await self._make_ready(staged, attribute_version) for staged, attribute_version in loaded])
         now = datetime.now(UTC)
-        moved = await self._move([staged.version], "staged", "published", published_at=now)
-        if not moved:
-            return False
+        moved = await self._move([one.version for one, _ in loaded], "staged", "published", published_at=now)
+        flipped = [(one, attribute_version) for one, attribute_version in loaded if one.version in moved]
+        if not flipped:
+            return 0
+        staged = [one for one, _ in flipped]
         await self._move(await self._previous(staged, "published"), "published", "superseded", ended_at=now)
-        await self._move(staged.older, "staged", "superseded")
+        await self._move([version for one in staged for version in one.older], "staged", "superseded")
         await self._session.execute(
-            update(DocumentRow)
-            .where(DocumentRow.id == staged.document, DocumentRow.tenant == self._tenant)
-            .values(current_version=staged.version, indexed_attribute_version=attribute_version)
+            _POINT_TO,
+            [
+                {"document": one.document, "of": self._tenant, "to": one.version, "carried": attribute_version}
+                for one, attribute_version in flipped
+            ],
         )
-        return True
+        return len(flipped)
 
     async def _make_ready(self, staged: Staged, attribute_version: int) -> bool:
         if not await self._move([staged.version], "staged", "ready", indexed_attribute_version=attribute_version):
             return False
         # What was shown once stays as text that citations lead to; what never was is shown to nobody.
-        await self._move(await self._previous(staged, "standby"), "standby", "superseded")
-        never_shown = await self._previous(staged, "ready")
+        await self._move(await self._previous([staged], "standby"), "standby", "superseded")
+        never_shown = await self._previous([staged], "ready")
         await self._move(never_shown, "ready", "withdrawn", ended_at=datetime.now(UTC))
         await self._move(staged.older, "staged", "withdrawn")
         await self._drop_chunks([*never_shown, *staged.older])
@@ -132,10 +158,14 @@ class Projection:
             await self._session.execute(insert_if_absent(self._session, table_of(TombstoneRow)), tombstones)
             await self._session.execute(delete(ChunkRow).where(ChunkRow.version.in_(versions)))
 
-    async def _previous(self, staged: Staged, state: str) -> list[str]:
-        """Versions of the same document in this state and this index."""
+    async def _previous(self, staged: Sequence[Staged], state: str) -> list[str]:
+        """Other versions of the same documents in this state and this index."""
+        # Not by tenant: the documents are hers, and with her a database may look through all versions in this state.
         statement = select(VersionRow.id).where(
-            *self._own(state), VersionRow.document == staged.document, VersionRow.id != staged.version
+            VersionRow.document.in_([one.document for one in staged]),
+            VersionRow.index_version == self._number,
+            VersionRow.state == state,
+            VersionRow.id.not_in([one.version for one in staged]),
         )
         return list(await self._session.scalars(statement))
 
@@ -210,9 +240,9 @@ class Projection:
             delete(TombstoneRow).where(TombstoneRow.tenant == self._tenant, TombstoneRow.chunk.in_(sorted(chunks)))
         )
 
-    async def _chunks(self, version: str) -> Sequence[ChunkRow]:
-        statement = select(ChunkRow).where(ChunkRow.tenant == self._tenant, ChunkRow.version == version)
-        return (await self._session.scalars(statement.order_by(ChunkRow.ordinal))).all()
+    async def _chunks(self, versions: Sequence[str]) -> Sequence[ChunkRow]:
+        statement = select(ChunkRow).where(ChunkRow.tenant == self._tenant, ChunkRow.version.in_(versions))
+        return (await self._session.scalars(statement.order_by(ChunkRow.version, ChunkRow.ordinal))).all()
 
     async def _labels(self, version: str) -> Sequence[ChunkRow]:
         """The chunks without their vectors, which are most of them."""
@@ -228,17 +258,18 @@ class Projection:
             VersionRow.state.in_(states),
         )
 
-    async def _move(self, versions: Collection[str], old: str, new: str, **columns: datetime | int) -> int:
+    async def _move(self, versions: Collection[str], old: str, new: str, **columns: datetime | int) -> frozenset[str]:
+        """Those that were in the old state."""
         if not versions:
             # A database may look through all versions in the old state to find that none of them is meant.
-            return 0
+            return frozenset()
         statement = (
             update(VersionRow)
             .where(VersionRow.tenant == self._tenant, VersionRow.id.in_(sorted(versions)), VersionRow.state == old)
             .values(state=new, **columns)
             .returning(VersionRow.id)
         )
-        return len((await self._session.scalars(statement)).all())
+        return frozenset(await self._session.scalars(statement))
 
 
 def _payload(document: DocumentRow, version: VersionRow, chunk: ChunkRow) -> Payload:

@@ -116,8 +116,7 @@ async def _restore(place: _Place, progress: Progress | None) -> int:
         visible = await projection.published()
     points = 0
     for done, (document, version) in enumerate(visible, start=1):
-        written = await _load(place, document, version)
-        if written is not None:
+        for written in await _load(place, [version]):
             await _upsert(place.store, written.points)
             async with place.database.unit_of_work() as session:
                 await place.projection(session).mark_indexed(document, written.attribute_version)
@@ -138,12 +137,11 @@ async def _publish_staged(place: _Place, progress: Progress | None) -> tuple[int
         await place.store.flush()
         async with place.database.unit_of_work() as session:
             projection = place.projection(session)
-            flipped = [await projection.flip(staged, written.attribute_version) for staged, written in batch]
+            versions += await projection.flip([(staged, written.attribute_version) for staged, written in batch])
             gone = await projection.gone([staged.version for staged, _ in batch])
         # Removed from SQL while its points were being written: nothing else would remember them.
         lost = [point.chunk for staged, written in batch if staged.version in gone for point in written.points]
         await _delete(place.store, lost)
-        versions += sum(flipped)
         points += len(batch_points)
         done += len(batch)
         if progress is not None:
@@ -153,19 +151,24 @@ async def _publish_staged(place: _Place, progress: Progress | None) -> tuple[int
 
 async def _loaded(place: _Place, waiting: Sequence[Staged]) -> AsyncIterator[list[tuple[Staged, Written]]]:
     """The waiting versions with their points, some `_GROUP` points at a time, never less than a version."""
-    batch: list[tuple[Staged, Written]] = []
+    for group in _groups(waiting):
+        found = {written.version: written for written in await _load(place, [staged.version for staged in group])}
+        batch = [(staged, found[staged.version]) for staged in group if staged.version in found]
+        if batch:
+            yield batch
+
+
+def _groups(waiting: Sequence[Staged]) -> Iterator[list[Staged]]:
+    group: list[Staged] = []
     size = 0
     for staged in waiting:
-        written = await _load(place, staged.document, staged.version)
-        if written is None:
-            continue
-        batch.append((staged, written))
-        size += len(written.points)
+        group.append(staged)
+        size += max(1, staged.chunks)
         if size >= _GROUP:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 async def _retire(place: _Place) -> int:
@@ -209,9 +212,9 @@ async def _bury(database: Database, stores: Sequence[VectorStore], tenant: str) 
     return len(chunks)
 
 
-async def _load(place: _Place, document: str, version: str) -> Written | None:
+async def _load(place: _Place, versions: Sequence[str]) -> list[Written]:
     async with place.database.reading() as session:
-        return await place.projection(session).load(document, version)
+        return await place.projection(session).load(versions)
 
 
 async def _upsert(store: VectorStore, points: Sequence[Point]) -> None:

@@ -22,4 +22,4 @@ async def flip_staged(parts: IngestionParts) -> None:
     async with parts.database.unit_of_work() as session:
         projection = Projection(session, TENANT)
         for staged in await projection.staged():
-            assert await projection.flip(staged, 1)
+            assert await projection.flip([(staged, 1)]) == 1
