@@ -125,6 +125,7 @@ def _of_way(corpus: Corpus, rounds: Sequence[Round], judged: Judged) -> dict[str
         "chunks_per_cpu_s": round(last.chunks / cpu_s, 2),
         "chars_per_cpu_s": round(corpus.chars / cpu_s),
         "stages": stages,
+        "tokens_embedded": judged.tokens,
         "peak_mb": round(judged.peak_mb),
         **_retrieval(corpus, judged),
         "personal_data_recall": _recall(corpus, judged),

@@ -4,10 +4,13 @@ import asyncio
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import select
 
 from evals.ingest.corpus import Corpus
@@ -24,6 +27,7 @@ from ingestion.sources.folder import FolderSource
 from rag.db.engine import Database, open_database
 from rag.db.tables import ChunkRow, VersionRow
 from rag.embedding.minilm import load_embedder
+from rag.embedding.protocol import Embedder
 from rag.index.lexical import LexicalEncoder
 from rag.index.store import Query
 from rag.index.stores import open_stores
@@ -55,6 +59,28 @@ class StageClock:
             self._since[path] = now
 
 
+class Remembering:
+    """An embedder that remembers the passages that it was given: what is embedded is stored nowhere."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.passages: list[str] = []
+        self.name = embedder.name
+        self.digest = embedder.digest
+        self.dim = embedder.dim
+        self.tokens_max = embedder.tokens_max
+
+    def count_tokens(self, text: str) -> int:
+        return self._embedder.count_tokens(text)
+
+    def embed_passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.passages += texts
+        return self._embedder.embed_passages(texts)
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        return self._embedder.embed_query(text)
+
+
 class OurWay:
     """See the module. `profile` is one of `RINGFENCE_PRIVACY__PROFILE`."""
 
@@ -66,6 +92,7 @@ class OurWay:
         self._embedder.embed_passages(["Ann Lee wrote this. " * 20])
         self._recognizer.find(["Ann Lee wrote this."])
         self._settings = load_settings()
+        self._passages: list[str] = []
 
     def run(self, folder: Path, scratch: Path) -> Round:
         scratch.mkdir(parents=True)
@@ -96,10 +123,12 @@ class OurWay:
     async def _ingest(self, folder: Path, sandbox: Sandbox, clock: StageClock) -> tuple[Report, int, float]:
         database = await open_database(self._settings.database_url)
         try:
-            parts = self.parts(database, sandbox)
+            remembering = Remembering(self._embedder)
+            parts = replace(self.parts(database, sandbox), embedder=remembering)
             report = await ingest(FolderSource(folder, SOURCE), TENANT, parts, observe=clock)
             started = time.perf_counter()
             await publish_documents(self._settings, database, parts.embedder.dim, TENANT)
+            self._passages = remembering.passages
             return report, sum(one.chunks for one in report.outcomes), time.perf_counter() - started
         finally:
             await database.close()
@@ -139,7 +168,8 @@ class OurWay:
         finally:
             await stores.close()
             await database.close()
-        return Judged(found, {paths[document]: text for document, text in texts.items()}, _peak_mb())
+        tokens = sum(map(self._embedder.count_tokens, self._passages))
+        return Judged(found, {paths[document]: text for document, text in texts.items()}, _peak_mb(), tokens)
 
 
 def _cpu_s() -> float:

@@ -52,13 +52,12 @@ class Masking(TransformComponent):  # type: ignore[misc] # LlamaIndex's types ar
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
         started = time.perf_counter()
-        masked: list[BaseNode] = []
         for node in nodes:
             text = node.get_content(MetadataMode.NONE)
-            replaced = self._anonymizer.anonymize(text, self._presidio.results(text))
-            masked.append(Document(text=replaced.text, metadata=node.metadata, id_=node.node_id))
+            # In place: a new node would forget which of its metadata is not to be embedded.
+            node.set_content(self._anonymizer.anonymize(text, self._presidio.results(text)).text)
         self._taken["mask"] += time.perf_counter() - started
-        return masked
+        return list(nodes)
 
 
 class Embedding(BaseEmbedding):  # type: ignore[misc] # as above
@@ -72,6 +71,15 @@ class Embedding(BaseEmbedding):  # type: ignore[misc] # as above
         folder, _ = locate(EmbeddingSettings())
         self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         self._taken = taken
+
+    @property
+    def tokens_max(self) -> int:
+        """Of a longer text the rest is not read."""
+        return int(self._model.max_seq_length)
+
+    def tokens(self, text: str) -> int:
+        """With the two marks around it."""
+        return len(self._model.tokenizer(text, verbose=False)["input_ids"])
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return self._get_text_embeddings([text])[0]
@@ -131,5 +139,8 @@ class PlainWay:
             asked = np.array(self._embedding.get_query_embedding(question.text), dtype=np.float32)
             order = np.argsort(-(vectors @ asked), kind="stable")
             found.append(list(dict.fromkeys(paths[at] for at in order))[:DEPTH])
+        longest = self._embedding.tokens_max
+        tokens = (self._embedding.tokens(node.get_content(MetadataMode.EMBED)) for node in self._nodes)
+        read = sum(min(number, longest) for number in tokens)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return Judged(found, {path: "\n".join(texts) for path, texts in kept.items()}, peak_mb)
+        return Judged(found, {path: "\n".join(texts) for path, texts in kept.items()}, peak_mb, read)

@@ -24,11 +24,15 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the last round is worth: for each question the paths found, and the kept text of each document."""
+    """What the last round is worth: for each question the paths found, and the kept text of each document.
+
+    `tokens` were read by the model, padding not counted.
+    """
 
     found: Sequence[Sequence[str]] = field(repr=False)
     kept: Mapping[str, str] = field(repr=False)
     peak_mb: float
+    tokens: int
 
 
 class Way(Protocol):

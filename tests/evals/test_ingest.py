@@ -22,8 +22,8 @@ def compared(found: list[list[str]], kept: dict[str, str], cpu_s: float) -> Comp
     def rounds(seconds: tuple[float, ...]) -> list[Round]:
         return [Round(1.0, one, 2, 4, {"mask": 0.5}) for one in seconds]
 
-    plain = Judged([["a.txt"], ["b.txt"]], CLEAN, 100.0)
-    ours = Judged(found, kept, 100.0)
+    plain = Judged([["a.txt"], ["b.txt"]], CLEAN, 100.0, 9)
+    ours = Judged(found, kept, 100.0, 7)
     taken = {PLAIN: rounds((6.0, 2.0, 4.0)), ACCURATE: rounds((cpu_s,) * 3), FAST: rounds((cpu_s,) * 3)}
     return Compared(taken, {PLAIN: plain, ACCURATE: ours, FAST: ours})
 
