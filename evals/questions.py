@@ -14,6 +14,8 @@ QUESTIONS = COMPANY / "questions.yaml"
 POLICY = Path(__file__).parents[1] / "policies" / "templates" / "meridian.yaml"
 TENANT = "meridian"
 LABEL_FILE = "ringfence.yaml"
+WIDEST = "user:viktor.amsel"
+"""Whoever may read most of the sample company."""
 
 # In a table the mark stands in the second column, whose name may come between.
 _MARK = re.compile(r"[Ff]ile mark[:,;] ?(?:[\w ]+: )?([a-z]+-[a-z]+-[a-z]+)\b")

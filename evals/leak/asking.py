@@ -4,7 +4,8 @@ import httpx
 
 from evals.leak.judge import Findings, Judge
 from evals.leak.surfaces import AGENT_SURFACES, Asker, Caller
-from evals.leak.world import WIDEST, World
+from evals.leak.world import World
+from evals.questions import WIDEST
 
 THROUGH_ASSISTANTS = ("search", "chat", *AGENT_SURFACES)
 """What assistants call. The other surfaces are the same path, asked by every person alone."""

@@ -8,7 +8,8 @@ from evals.leak.asking import examine
 from evals.leak.judge import Findings
 from evals.leak.logs import captured_log
 from evals.leak.surfaces import Asker
-from evals.leak.world import DEMO, WIDEST, world_of
+from evals.leak.world import DEMO, world_of
+from evals.questions import WIDEST
 from evals.runner.report import Report
 from evals.runner.values import Json
 from rag.api.parts import AppParts, QuestionPath

@@ -13,7 +13,6 @@ from rag.api.parts import QuestionPath
 from rag.db.engine import Database
 
 DEMO = ("user:ines.halvorsen", "user:tomas.okafor", "user:jonas.weidmann")
-WIDEST = "user:viktor.amsel"
 
 
 @dataclass(frozen=True, slots=True)

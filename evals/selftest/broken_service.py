@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from evals.leak.world import WIDEST
+from evals.questions import WIDEST
 from rag import cli
 from rag.api import composition
 from rag.domain import Principal

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
+from evals.fuzz import run as fuzz
+from evals.fuzz.run import known_requests
+from evals.leak.world import World
 from evals.selftest.trial import Fault, Trial
 from evals.soak import command
 from evals.soak.process import ServedCompany
+
+KNOWN_EVERY = 6
 
 
 def _served(fault: str) -> AbstractContextManager[object]:
@@ -32,10 +38,20 @@ def _changed_log() -> Iterator[None]:
         yield
 
 
+def _few_known() -> AbstractContextManager[object]:
+    """Of the requests about real documents, one of so many."""
+
+    def known(world: World) -> dict[str, list[dict[str, Any]]]:
+        return {operation: requests[::KNOWN_EVERY] for operation, requests in known_requests(world).items()}
+
+    return patch.object(fuzz, "known_requests", known)
+
+
 FUZZ = Trial(
     "fuzz",
     options={"examples": 1},
     company=True,
+    narrowed=_few_known,
     faults=(
         Fault("everybody is given what the widest reader may read", partial(_served, "widest_reader"), ("leaks",)),
         Fault("every search crashes", partial(_served, "crashing"), ("server_errors",)),
