@@ -4,6 +4,8 @@ import asyncio
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,13 @@ import pytest
 
 from policies.tenancy import within
 from rag import cli
+from rag.db.documents import Documents
 from rag.db.engine import open_database
+from rag.db.feedback import FeedbackRow, FeedbackState
 from rag.embedding.training import NEEDED, Recipe, train
 from rag.embedding.tuned import TunedModels
 from rag.privacy.tenant import open_privacy
+from rag.query.feedback_review import Expected
 from rag.settings import load_settings
 from tests.api.test_cli import COMMANDS
 from tests.models import loaded_once
@@ -39,7 +44,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Twenty-two documents, ingested with a tiny model; one of them is behind a wall."""
+    """Twenty-two documents, ingested with a tiny model, and a reviewed question about each; one is behind a wall."""
     root = tmp_path_factory.mktemp("tuning")
     documents = root / "documents"
     documents.mkdir()
@@ -61,7 +66,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(root)
         assert cli.main(["policy", "load", "policy.yaml", *TENANT, "--reason", "first"], COMMANDS) == 0
         assert cli.main(["ingest", "documents", *TENANT], COMMANDS) == 0
+        with within("acme"):
+            asyncio.run(review())
         yield root
+
+
+async def review() -> None:
+    """A case of ann's about each document."""
+    database = await open_database(load_settings().database_url)
+    async with database.unit_of_work() as session:
+        for number, document in enumerate(await Documents(session).of_tenant("acme")):
+            expected = Expected(True, (document.id,), (), ())
+            session.add(
+                FeedbackRow(
+                    tenant="acme", answer=f"ans_{number}", record=number, person="user:ann", verdict="down",
+                    reason="wrong", comment="", question=f"Tell me all about {document.title}, please.",
+                    state=FeedbackState.ACCEPTED, expected=asdict(expected), given_at=datetime.now(UTC),
+                    reviewed_by="operator:test", reviewed_at=datetime.now(UTC),
+                )
+            )  # fmt: skip
+    await database.close()
 
 
 @pytest.fixture
@@ -116,17 +140,24 @@ class TestTuning:
 
     def test_a_gain_that_is_reached_builds_compares_and_switches(self, world: Path, run: Run) -> None:
         """The twin. A later question is answered by the tuned model, which the settings do not name."""
-        done = tune(run, "--min-gain", "-1", "--epochs", "2")
+        # Hardly any way from where it was: the gates of feedback give no margin.
+        slowly = "--min-gain", "-1", "--rate", "1e-7"
+        done = tune(run, *slowly)
         assert (done["index"], done["missing"], done["promoted"]) == (2, 0, False)
         assert live(run)["number"] == 1, "nothing was switched without --promote"
         assert done["next"][0] == "ringfence index promote 2 --tenant acme"
-        done = tune(run, "--min-gain", "-1", "--epochs", "2", "--promote")
+        done = tune(run, *slowly, "--promote")
         assert done["promoted"] and done["holds"]
         assert [gate["name"] for gate in done["gates"]] == [
             "held_out ndcg10_ratio",
+            "feedback ndcg10_ratio",
+            "index feedback hit5_ratio",
+            "index feedback mrr_ratio",
             "index held_out hit5_ratio",
             "index held_out mrr_ratio",
         ]
+        assert done["feedback_pairs"] >= 1 and done["feedback_questions"] >= 1
+        assert done["feedback_pairs"] + done["feedback_questions"] == 21, "but for the one behind a wall"
         assert (live(run)["number"], live(run)["model"]) == (2, done["model"]["path"])
         assert answered(run)
 

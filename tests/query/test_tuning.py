@@ -115,7 +115,7 @@ def material(name: str, *sentences: str, mark: str | None = None) -> Material:
 MANY = tuple(material(f"paper{number}") for number in range(40))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(MANY), unique=True), st.floats(0.05, 0.5), st.integers(0, 99))
 def test_nothing_of_a_held_out_document_is_trained_on(found: list[Material], share: float, seed: int) -> None:
     parts = split(found, share, seed)
