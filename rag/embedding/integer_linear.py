@@ -10,6 +10,11 @@ _SCALE_MIN = 1e-12
 """Of a row of zeros."""
 
 
+def is_supported() -> bool:
+    """Whether this build of PyTorch has the product of integers."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qlinear_pointwise")
+
+
 class IntegerLinear:
     """`x @ weight.T + bias`, both factors as integers: a scale for each row of `x` and each row of `weight`."""
 

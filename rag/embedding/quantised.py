@@ -13,6 +13,7 @@ from transformers import BertModel
 
 from rag.domain import digest_of
 from rag.embedding.integer_bert import IntegerBert
+from rag.embedding.integer_linear import is_supported
 from rag.embedding.lengths import refuse_longer
 from rag.embedding.protocol import Embedder
 from rag.errors import Misuse
@@ -77,9 +78,11 @@ def quantise(exact: Embedder, model: torch.nn.Module, tokenizer: Tokenizer) -> E
     """The embedder `exact`, whose network is `model`, in 8-bit integers. `tokenizer` neither pads nor cuts.
 
     Raises:
-        Misuse: it is no BERT, or its vectors would not be near enough to those of `exact`.
+        Misuse: this PyTorch cannot, it is no BERT, or its vectors would not be near enough to those of `exact`.
     """
     instead = "Set RINGFENCE_EMBEDDING__PRECISION=float32."
+    if not is_supported():
+        raise Misuse(f"This build of PyTorch has no product of 8-bit integers (oneDNN). {instead}", code="bad_settings")
     if not isinstance(model, BertModel):
         raise Misuse(
             f"{exact.name} is no BERT model, and others are not turned into int8. {instead}", code="bad_settings"

@@ -93,6 +93,12 @@ def test_a_model_that_would_give_other_vectors_is_refused(minilm: MiniLM) -> Non
         quantise(minilm, torch.nn.Linear(3, 3), tokenizer)
 
 
+def test_a_build_of_pytorch_without_the_product_is_refused(minilm: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    with pytest.raises(Misuse, match=r"oneDNN.* RINGFENCE_EMBEDDING__PRECISION=float32"):
+        minilm.quantised()
+
+
 def test_the_largest_integers_overflow_on_no_processor() -> None:
     """oneDNN is held to what processors without VNNI have, where sums of 8-bit products saturate."""
     torch.manual_seed(7)
