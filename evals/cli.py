@@ -122,7 +122,7 @@ def all_command(
     if data is None and DEFAULT_DATA.is_dir():
         data = DEFAULT_DATA
     done = []
-    for one in run_all(chosen(only or (), skip or ()), Place(data, reports, runs), minutes, talk):
+    for one in run_all(chosen(only or (), skip or (), EVALS), Place(data, reports, runs), minutes, talk):
         done.append(one)
         talk(f"{one.outcome}: {one.command}{f' ({one.told})' if one.told else ''}")
     # Nothing that was measured is nothing that holds.

@@ -16,7 +16,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from evals.runner.entry import DATA_VARIABLE, Eval, Talk, Usual
-from evals.runner.registry import EVALS
 from evals.runner.values import Json
 from rag.errors import Misuse
 from rag.settings import load_settings
@@ -69,8 +68,8 @@ class Place:
         return ("--reports", str(self.reports), "--runs", str(self.runs))
 
 
-def chosen(only: Sequence[str], skip: Sequence[str], evals: Sequence[Eval] = EVALS) -> tuple[Eval, ...]:
-    """In the order of the registry.
+def chosen(only: Sequence[str], skip: Sequence[str], evals: Sequence[Eval]) -> tuple[Eval, ...]:
+    """Those of `evals` that are meant, in their order.
 
     Raises:
         Misuse: there is no eval of a name.

@@ -6,7 +6,7 @@ from pathlib import Path
 from evals.runner.batch import chosen
 from evals.runner.entry import DEFAULT_DATA, Talk
 from evals.runner.gates import read_gates
-from evals.runner.registry import EVALS, named
+from evals.runner.measuring import MEASURING, named_among
 from evals.runner.report import Report
 from evals.runner.values import Json
 from evals.selftest.nothing import passing, reports_of_nothing
@@ -21,12 +21,12 @@ async def selftest(names: Sequence[str], data: Path | None, data_dir: Path | Non
     Raises:
         Misuse: there is no eval of a name.
     """
-    evals = chosen(names, ())
+    evals = chosen(names, (), MEASURING)
     if data is None and DEFAULT_DATA.is_dir():
         data = DEFAULT_DATA
     wanted = [trial for trial in TRIALS if trial.eval in {one.name for one in evals}]
     tried = [one async for one in try_all(wanted, data, data_dir, talk)]
-    asked = {name: thresholds for name, thresholds in read_gates().items() if named(name) in evals}
+    asked = {name: thresholds for name, thresholds in read_gates().items() if named_among(evals, name)}
     empty = sum(len(list(reports_of_nothing(name, thresholds))) for name, thresholds in asked.items())
     return report_of(tried, passing(evals, asked), empty, names=names, data=data is not None)
 
@@ -54,7 +54,7 @@ def report_of(
         "passing": list(passing),
         "trials": [_record(one) for one in tried],
         "untried": dict(UNTRIED),
-        "registered": len(EVALS),
+        "registered": len(MEASURING),
     }
     return Report("-".join(["selftest", *names]), figures, (), {"whole": not names, "data": data})
 

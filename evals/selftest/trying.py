@@ -13,7 +13,7 @@ from evals.runner.batch import missing_for
 from evals.runner.entry import Talk
 from evals.runner.figures import as_number, figures_at
 from evals.runner.gates import Thresholds, judged, read_gates, thresholds_for
-from evals.runner.registry import named
+from evals.runner.measuring import MEASURING, named_among
 from evals.runner.report import Report
 from evals.running import company_folder
 from evals.selftest.loaded import loaded_once
@@ -68,7 +68,7 @@ async def try_all(
 
 def missing_of(trial: Trial, data: Path | None) -> str:
     """What is not there of what the trial needs; nothing where it can run."""
-    one = named(trial.eval)
+    one = named_among(MEASURING, trial.eval)
     assert one is not None
     return missing_for(replace(one, sets=trial.sets), data)
 
@@ -106,7 +106,7 @@ async def _plant(trial: Trial, fault: Fault, whole: Report, ground: Ground) -> N
 
 async def _carried_out(trial: Trial, ground: Ground) -> Report | str:
     """The judged report, or the name of the error with which the run ended."""
-    one = named(trial.eval)
+    one = named_among(MEASURING, trial.eval)
     assert one is not None
     try:
         with trial.narrowed(), ground.options(trial) as options:

@@ -240,11 +240,11 @@ def test_a_gate_without_a_value_stands_as_such_in_the_report() -> None:
 
 
 def test_names_choose_from_the_registry_in_its_order() -> None:
-    assert [one.name for one in chosen(["answers", "leak"], [])] == ["leak", "answers"]
-    assert "leak" not in {one.name for one in chosen([], ["leak"])}
-    assert len(chosen([], [])) == len(EVALS) == len({one.name for one in EVALS})
+    assert [one.name for one in chosen(["answers", "leak"], [], EVALS)] == ["leak", "answers"]
+    assert "leak" not in {one.name for one in chosen([], ["leak"], EVALS)}
+    assert len(chosen([], [], EVALS)) == len(EVALS) == len({one.name for one in EVALS})
     with pytest.raises(Misuse, match="no eval 'leek'"):
-        chosen(["leek"], [])
+        chosen(["leek"], [], EVALS)
 
 
 def test_what_an_eval_needs_is_looked_for(tmp_path: Path) -> None:
