@@ -41,8 +41,9 @@ def prune(
     """Destroy the originals in the vault that no document refers to any more.
 
     `documents delete` takes its own. Documents that their source has lost leave theirs until this runs: it reads every
-    text of the tenant, so run it each night rather than after each ingest. Documents cannot be written meanwhile.
-    Exit code 3: they are gone, but a file still holds older pages of the database.
+    text of the tenant, so run it each night rather than after each ingest. Meanwhile no document is written, and on
+    SQLite questions wait, as they are recorded. Exit code 3: they are gone, but a file still holds older pages of the
+    database.
     """
     if not yes and not dry_run:
         raise Misuse("Nothing was destroyed: say --yes to destroy them, or --dry-run to see how many there are.")
