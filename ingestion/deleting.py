@@ -26,7 +26,6 @@ from rag.db.tables import (
     QuarantineDecisionRow,
     QuarantinedRow,
     SourceCursorRow,
-    VaultRow,
     VersionRow,
 )
 from rag.db.usage import UsedChunkRow
@@ -35,7 +34,7 @@ from rag.privacy.faces import offline_domains
 from rag.privacy.keys import KeySource, existing_tenant_keys
 from rag.privacy.unmask import tokens_in
 from rag.privacy.unused import UnusedValues
-from rag.privacy.vault import hold
+from rag.privacy.vault import Vault, hold
 
 _BATCH = 500
 _FLOAT_BYTES = 4
@@ -91,7 +90,7 @@ async def delete_document(
     if keep_out:
         await KeptOut(session, tenant).add(source, path_digest, document, author, datetime.now(UTC))
     await DocumentStore(session, tenant, source).remove(row)
-    originals = await _destroyed(session, tenant, tokens, keys)
+    originals, shared = await _destroyed(session, tenant, tokens, keys)
     body: AuditBody = {
         "subject": author,
         "document": document,
@@ -109,7 +108,7 @@ async def delete_document(
         kept_out=keep_out,
         dim=len(dense or b"") // _FLOAT_BYTES,
         originals=tuple(originals.values()),
-        remains=await _remains(session, tenant, document, chunks, shared=await _held(session, tenant, tokens)),
+        remains=await _remains(session, tenant, document, chunks, shared=shared),
     )
 
 
@@ -142,17 +141,15 @@ async def _tokens(session: AsyncSession, row: DocumentRow) -> frozenset[str]:
     return frozenset(token.text for text in texts for token in tokens_in(text))
 
 
-async def _destroyed(session: AsyncSession, tenant: str, tokens: frozenset[str], keys: KeySource) -> dict[str, bytes]:
+async def _destroyed(
+    session: AsyncSession, tenant: str, tokens: frozenset[str], source: KeySource
+) -> tuple[dict[str, bytes], int]:
+    """What was sealed of the tokens and words that nothing refers to, and how many of the tokens are held still."""
     if not tokens:
-        return {}
-    of_tenant = await existing_tenant_keys(session, tenant, keys)
-    return await UnusedValues(tenant, of_tenant, offline_domains()).destroy(session, tokens)
-
-
-async def _held(session: AsyncSession, tenant: str, tokens: frozenset[str]) -> int:
-    return sum(
-        [await _count(session, VaultRow.tenant == tenant, VaultRow.token.in_(batch)) for batch in _batches(tokens)]
-    )
+        return {}, 0
+    keys = await existing_tenant_keys(session, tenant, source)
+    originals = await UnusedValues(tenant, keys, offline_domains()).destroy(session, tokens)
+    return originals, len(await Vault(tenant, keys.vault).known(session, tokens))
 
 
 async def _remains(

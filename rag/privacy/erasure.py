@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag.db.tables import VaultRow
 from rag.errors import Conflict, Misuse
 from rag.privacy.configured import Change
 from rag.privacy.directory_erasure import Unlisted, unlist
-from rag.privacy.erased import Erased, batches
+from rag.privacy.erased import Erased
 from rag.privacy.erasure_plan import ErasurePlan
 from rag.privacy.feedback_erasure import forget_feedback
 from rag.privacy.receipts import Receipts, Signer, new_receipt_id
@@ -58,13 +56,11 @@ async def erase(
             f"{REASON_CHARS_MAX} characters. Give the number of the request instead."
         )
     await hold(session, plan.tenant, alone=True)
-    sealed = await _sealed(session, plan)
+    sealed = await vault.erase(session, [one.token for one in plan.erased])
     receipt = new_receipt_id()
     unlisted = await unlist(session, plan.tenant, plan.listed, Change(by, receipt, now))
     if not sealed and not unlisted.digests:
         raise Conflict("Nothing of this is in the vault or in a directory any more: it was erased meanwhile.")
-    for token in sealed:
-        await vault.erase(session, token)
     await Erased(session, plan.tenant).add(plan.marks, receipt, now)
     facts = _facts(plan, sealed.keys(), receipt, by=by, reason=reason, now=now)
     directories = [{"name": name, "digests": number} for name, number in sorted(unlisted.digests.items())]
@@ -72,16 +68,6 @@ async def erase(
     text = signer.sign({**facts, "directories": directories, "feedback": feedback})
     await Receipts(session, plan.tenant).add(receipt, now, text)
     return Erasure(receipt, text, tuple(sealed), tuple(sealed.values()), unlisted)
-
-
-async def _sealed(session: AsyncSession, plan: ErasurePlan) -> dict[str, bytes]:
-    """The entries of the plan that are still held."""
-    sealed: dict[str, bytes] = {}
-    for batch in batches([one.token for one in plan.erased]):
-        where = VaultRow.tenant == plan.tenant, VaultRow.token.in_(batch)
-        rows = await session.execute(select(VaultRow.token, VaultRow.sealed).where(*where).order_by(VaultRow.token))
-        sealed.update({token: raw for token, raw in rows})
-    return sealed
 
 
 def _facts(

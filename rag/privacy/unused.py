@@ -7,12 +7,11 @@ which a question about a surname is understood; they stand in no text, and go wi
 from collections.abc import Collection
 
 import tldextract
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.occurrences import find_occurrences
 from rag.db.tables import VaultRow
-from rag.privacy.erased import batches
 from rag.privacy.faces import FaceMaker
 from rag.privacy.keys import TenantKeys
 from rag.privacy.vault import Vault, hold
@@ -43,7 +42,7 @@ class UnusedValues:
         held = await self._vault.known(session, words.union(tokens))
         stand = await find_occurrences(session, self._tenant, held)
         unused = await self._without_words_of_names(session, {one for one in held if not stand.documents[one]})
-        return await self._destroy(session, unused)
+        return await self._vault.erase(session, unused)
 
     async def _words_of(self, session: AsyncSession, tokens: frozenset[str]) -> set[str]:
         opened = await self._vault.open_sound(session, [one for one in tokens if one.startswith(_PERSON)])
@@ -58,12 +57,3 @@ class UnusedValues:
             if entry.original is not None and entry.token not in unused:
                 words.update(token for token, _ in self._faces.name_words(entry.original))
         return unused - words
-
-    async def _destroy(self, session: AsyncSession, tokens: Collection[str]) -> dict[str, bytes]:
-        sealed: dict[str, bytes] = {}
-        for batch in batches(sorted(tokens)):
-            where = VaultRow.tenant == self._tenant, VaultRow.token.in_(batch)
-            rows = await session.execute(select(VaultRow.token, VaultRow.sealed).where(*where))
-            sealed.update({token: raw for token, raw in rows})
-            await session.execute(delete(VaultRow).where(*where))
-        return sealed

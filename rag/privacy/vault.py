@@ -160,14 +160,18 @@ class Vault:
                 return
             last = rows[-1].token
 
-    async def erase(self, session: AsyncSession, token: str) -> bool:
-        """Destroy an entry: its token can never be turned back again. False when there was none.
+    async def erase(self, session: AsyncSession, tokens: Collection[str]) -> dict[str, bytes]:
+        """Destroy entries: their tokens can never be turned back again. What was sealed of those held, by token.
 
         The whole of an erasure, with marks and receipt, is `rag.privacy.erasure`.
         """
-        where = VaultRow.tenant == self._tenant, VaultRow.token == token
-        result = await session.execute(delete(VaultRow).where(*where))
-        return isinstance(result, CursorResult) and result.rowcount > 0
+        sealed: dict[str, bytes] = {}
+        for batch in batches(sorted(set(tokens))):
+            where = VaultRow.tenant == self._tenant, VaultRow.token.in_(batch)
+            rows = await session.execute(select(VaultRow.token, VaultRow.sealed).where(*where).order_by(VaultRow.token))
+            sealed.update({token: raw for token, raw in rows})
+            await session.execute(delete(VaultRow).where(*where))
+        return sealed
 
     async def forget(self, session: AsyncSession, entities: Collection[str]) -> int:
         """Destroy all entries of these entities, and tell how many there were. For kinds that are redacted now."""

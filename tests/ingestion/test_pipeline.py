@@ -455,7 +455,7 @@ async def test_values_that_were_erased_are_reported_by_kind_and_number_and_not_s
         originals = await tenant.vault.open(session, [token for token, _ in held])
         hers = {token: value for token, value in originals.items() if "lee" in value.casefold()}
         for token in hers:
-            await tenant.vault.erase(session, token)
+            await tenant.vault.erase(session, [token])
         await Erased(session, TENANT).add(frozenset(hers), "rcp_1", datetime(2026, 5, 4, tzinfo=UTC))
     (folder / "changed.md").write_text(BEFORE["changed.md"] + "\nAsk Ann Lee or Bo Chan, not Ann Lee.\n")
     report = await run(folder, parts)

@@ -143,7 +143,7 @@ async def test_an_entry_that_does_not_open_keeps_its_key_and_is_named(any_databa
     async with any_database.reading() as session:
         assert sorted(await session.scalars(select(VaultKeyRow.generation))) == [2, 3]
     async with any_database.unit_of_work() as session:
-        await world.vault.erase(session, broken)
+        await world.vault.erase(session, [broken])
     assert (await rotated(any_database)).complete
     async with any_database.reading() as session:
         assert list(await session.scalars(select(VaultKeyRow.generation))) == [3]
