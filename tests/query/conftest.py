@@ -55,7 +55,7 @@ async def company(founded: tuple[Path, Company], tmp_path: Path) -> AsyncIterato
     embedder = first.parts.embedder
     stores = open_stores(Settings(data_dir=folder), embedder.dim, embedder.digest)
     parts = first.with_parts(database=database, stores=stores, snapshots=SnapshotCache(), audit=AuditLog())
-    yield Company(parts, stores, first.ids)
+    yield Company(parts, stores, dict(first.ids))
     await stores.close()
     await database.close()
 
