@@ -5,7 +5,6 @@
 What cannot be deleted with it is counted and said, place by place.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -20,6 +19,7 @@ from rag.audit.uses import count_records
 from rag.db.documents import Documents
 from rag.db.job_table import JobRow
 from rag.db.lineage import KeptOut
+from rag.db.statements import batches
 from rag.db.tables import (
     ChunkRow,
     DocumentRow,
@@ -36,7 +36,6 @@ from rag.privacy.unmask import tokens_in
 from rag.privacy.unused import UnusedValues
 from rag.privacy.vault import Vault, hold
 
-_BATCH = 500
 _FLOAT_BYTES = 4
 
 
@@ -159,7 +158,7 @@ async def _remains(
     jobs = JobRow.tenant == tenant, cast(JobRow.payload, Text).contains(f'"{document}"', autoescape=True)
     rules = [rule for rule in await PolicyStore(session).rules(tenant) if rule.document == document]
     used = 0
-    for batch in _batches(chunks):
+    for batch in batches(chunks):
         used += await _count(session, UsedChunkRow.tenant == tenant, UsedChunkRow.chunk.in_(batch))
     counted = (
         Remaining("audit log", await count_records(session, tenant, document), "records with ids, no text"),
@@ -180,8 +179,3 @@ async def _remains(
 
 async def _count(session: AsyncSession, *where: ColumnElement[bool]) -> int:
     return await session.scalar(select(func.count()).where(*where)) or 0
-
-
-def _batches(items: Collection[str]) -> list[list[str]]:
-    listed = list(items)
-    return [listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH)]

@@ -17,11 +17,11 @@ from policies.store import PolicyStore
 from rag.db.documents import Documents, attributes_of, labels_in
 from rag.db.index_changes import IndexChanges
 from rag.db.index_table import FIRST_NUMBER, STANDING
+from rag.db.statements import batches
 from rag.db.tables import EVER_VISIBLE, IN_INDEX, ChunkRow, DocumentRow, QuarantinedRow, TombstoneRow, VersionRow
 from rag.domain import SparseVector
 from rag.errors import Conflict
 
-_BATCH = 500
 _NEVER_VISIBLE = ("staged", "quarantined", "rejected")
 """A document has at most one version of each index in one of these states."""
 _NEWEST = (*_NEVER_VISIBLE, *IN_INDEX)
@@ -114,8 +114,8 @@ class DocumentStore:
     async def standing(self, documents: Sequence[str]) -> dict[str, Standing]:
         """How those of the documents stand that are stored, by id; two statements for each few hundred."""
         found: dict[str, Standing] = {}
-        for start in range(0, len(documents), _BATCH):
-            found |= await self._standing_of(documents[start : start + _BATCH])
+        for some in batches(documents):
+            found |= await self._standing_of(some)
         return found
 
     async def _standing_of(self, documents: Sequence[str]) -> dict[str, Standing]:
@@ -355,10 +355,9 @@ class DocumentStore:
         await self._session.flush()
 
     async def _forget_tombstones(self, chunks: Sequence[str]) -> None:
-        for start in range(0, len(chunks), _BATCH):
-            batch = chunks[start : start + _BATCH]
+        for some in batches(chunks):
             await self._session.execute(
-                delete(TombstoneRow).where(TombstoneRow.tenant == self._tenant, TombstoneRow.chunk.in_(batch))
+                delete(TombstoneRow).where(TombstoneRow.tenant == self._tenant, TombstoneRow.chunk.in_(some))
             )
 
     def _chunk_row(self, document: str, version: str, ordinal: int, chunk: Embedded) -> ChunkRow:

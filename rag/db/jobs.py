@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from rag.db.job_table import ACTIVE, RETRYABLE, JobRow, JobState
-from rag.db.statements import insert_if_absent, table_of
+from rag.db.statements import batches, insert_if_absent, table_of
 from rag.errors import Conflict, NotFound
 
 ATTEMPTS_MAX = 5
@@ -118,8 +118,8 @@ class Jobs:
         """Enqueue many jobs that have no keys."""
         now = await self._clock(self._session)
         rows = [_values(new, now) for new in parts]
-        for start in range(0, len(rows), _BATCH):
-            await self._session.execute(insert(JobRow), rows[start : start + _BATCH])
+        for some in batches(rows):
+            await self._session.execute(insert(JobRow), some)
 
     async def get(self, tenant: str, job: str) -> JobView:
         """Raises `NotFound` for what does not exist and for another tenant's, alike."""

@@ -1,10 +1,23 @@
 """Statements that SQLite and Postgres write in the same way, where SQLAlchemy asks which of them it is."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.tables import Base
+
+T = TypeVar("T")
+
+BATCH = 500
+"""Rows of a statement, or values that one names: databases take some thousands, drivers bind them one by one."""
+
+
+def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
+    """The items in their order, at most `size` at a time."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def insert_if_absent(session: AsyncSession, table: Table) -> sqlite.Insert | postgresql.Insert:

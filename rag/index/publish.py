@@ -15,16 +15,15 @@ becomes visible.
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import astuple, dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.engine import Database
 from rag.db.index_table import FIRST_NUMBER
+from rag.db.statements import batches
 from rag.index.projection import Projection, Staged, Written
 from rag.index.store import Point, VectorStore
-
-T = TypeVar("T")
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (versions done, versions to do) after each batch."""
@@ -177,7 +176,7 @@ async def _retire(place: _Place) -> int:
     if superseded:
         await _delete(place.store, [chunk for _, chunks in superseded for chunk in chunks])
         await place.store.flush()
-    for batch in _slices([version for version, _ in superseded]):
+    for batch in batches([version for version, _ in superseded], _BATCH):
         async with place.database.unit_of_work() as session:
             await place.projection(session).retire(batch)
     return len(superseded)
@@ -206,7 +205,7 @@ async def _bury(database: Database, stores: Sequence[VectorStore], tenant: str) 
         for store in stores:
             await _delete(store, chunks)
             await store.flush()
-    for batch in _slices(chunks):
+    for batch in batches(chunks, _BATCH):
         async with database.unit_of_work() as session:
             await Projection(session, tenant).bury(batch)
     return len(chunks)
@@ -218,15 +217,10 @@ async def _load(place: _Place, versions: Sequence[str]) -> list[Written]:
 
 
 async def _upsert(store: VectorStore, points: Sequence[Point]) -> None:
-    for batch in _slices(points):
+    for batch in batches(points, _BATCH):
         await store.upsert(batch)
 
 
 async def _delete(store: VectorStore, chunks: Sequence[str]) -> None:
-    for batch in _slices(chunks):
+    for batch in batches(chunks, _BATCH):
         await store.delete(batch)
-
-
-def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _BATCH):
-        yield items[start : start + _BATCH]

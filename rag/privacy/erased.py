@@ -5,19 +5,16 @@ name, so that "Dr Ann Lee" does not bring back "Ann Lee". It says only "not this
 the value and the tenant's key already.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag.db.statements import insert_if_absent, table_of
+from rag.db.statements import batches, insert_if_absent, table_of
 from rag.db.tables import ErasedRow
 from rag.privacy.faces import name_parts, normalise
 from rag.privacy.keys import keyed_digest
-
-T = TypeVar("T")
 
 BATCH = 500
 """Marks per statement: below the bound-parameter limits of SQLite and Postgres."""
@@ -84,7 +81,3 @@ class Erased:
         ]
         for batch in batches(rows):
             await self._session.execute(insert_if_absent(self._session, table_of(ErasedRow)), batch)
-
-
-def batches(items: Sequence[T]) -> list[Sequence[T]]:
-    return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import ColumnElement, CursorResult, Row, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rag.db.statements import insert_if_absent, table_of
+from rag.db.statements import BATCH, batches, insert_if_absent, table_of
 from rag.db.tables import VaultKeyRow, VaultRow
 from rag.errors import Damaged
-from rag.privacy.erased import BATCH, Erased, batches, marks_of
+from rag.privacy.erased import Erased, marks_of
 from rag.privacy.faces import FaceMaker
 from rag.privacy.keys import (
     NONCE_BYTES,

@@ -4,7 +4,7 @@ One client (the key of one identity provider) sees and changes what it provision
 the policy are unique in the tenant, so that no two clients provision the same person.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,11 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.rules import RoleLink
 from rag.db.provisioned import DirectoryRow, DisabledPersonRow, MemberRow, ProvisionedRow
+from rag.db.statements import batches
 from rag.errors import Unauthenticated
 from rag.identity.scim.entry import Entry, Kind, Member, Moved, Taken
 
-_AT_ONCE = 500
-"""Values in one statement: every database takes as many."""
 _MEMBER = (MemberRow.member_id == ProvisionedRow.id) & (MemberRow.tenant == ProvisionedRow.tenant)
 
 
@@ -88,7 +87,7 @@ class Directory:
         """The same entries with their members."""
         members: dict[str, list[Member]] = {}
         groups = [entry.id for entry in entries if entry.kind == "Group"]
-        for some in _batches(groups):
+        for some in batches(groups):
             statement = (
                 select(MemberRow.group_id, MemberRow.member_id, ProvisionedRow.kind)
                 .join(ProvisionedRow, _MEMBER)
@@ -102,7 +101,7 @@ class Directory:
     async def members(self, identifiers: Collection[str]) -> tuple[Member, ...]:
         """Those of these ids that are this client's, ordered."""
         found: list[Member] = []
-        for some in _batches(sorted(identifiers)):
+        for some in batches(sorted(identifiers)):
             found += [Member(row.id, _kind(row.kind)) for row in await self._rows(ProvisionedRow.id.in_(some))]
         return tuple(sorted(found))
 
@@ -213,7 +212,7 @@ class Directory:
         mine = (MemberRow.tenant == self._tenant, MemberRow.group_id == entry.id)
         stored = set(await self._session.scalars(select(MemberRow.member_id).where(*mine)))
         wanted = {member.id for member in entry.members}
-        for some in _batches(sorted(stored - wanted)):
+        for some in batches(sorted(stored - wanted)):
             await self._session.execute(delete(MemberRow).where(*mine, MemberRow.member_id.in_(some)))
         joining = sorted(wanted - stored)
         if joining:
@@ -258,7 +257,3 @@ def _entry(row: ProvisionedRow) -> Entry:
 
 def _kind(stored: str) -> Kind:
     return "User" if stored == "User" else "Group"
-
-
-def _batches(values: list[str]) -> Iterable[list[str]]:
-    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
