@@ -2,13 +2,14 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from rag.db.statements import batches
 from rag.db.tables import ChunkRow, DocumentRow, QuarantinedRow, VersionRow
 
 NAMED_MAX = 30
@@ -26,20 +27,28 @@ class Occurrences:
     chunks: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-async def find_occurrences(session: AsyncSession, tenant: str, tokens: Collection[str]) -> Occurrences:
-    """Where the tokens stand in the tenant's documents, in every version that is kept."""
+async def find_occurrences(
+    session: AsyncSession, tenant: str, tokens: Collection[str], versions: Collection[str] | None = None
+) -> Occurrences:
+    """Where the tokens stand in the tenant's documents: in all titles and paths, and in the texts and headings of
+    these versions, or of every one that is kept."""
     found = Occurrences()
     if tokens:
         wanted = frozenset(tokens)
-        await _in_texts(session, tenant, wanted, found)
-        await _in_headings(session, tenant, wanted, found)
+        for some in [None] if versions is None else batches(sorted(versions)):
+            await _in_texts(session, tenant, wanted, found, some)
+            await _in_headings(session, tenant, wanted, found, some)
         await _in_titles(session, tenant, wanted, found)
     return found
 
 
-async def _in_texts(session: AsyncSession, tenant: str, wanted: frozenset[str], found: Occurrences) -> None:
+async def _in_texts(
+    session: AsyncSession, tenant: str, wanted: frozenset[str], found: Occurrences, versions: Sequence[str] | None
+) -> None:
     columns = select(VersionRow.id, VersionRow.document, VersionRow.text)
     statement = columns.where(VersionRow.tenant == tenant, _may_hold(wanted, VersionRow.text))
+    if versions is not None:
+        statement = statement.where(VersionRow.id.in_(versions))
     places: dict[str, list[tuple[str, int]]] = {}
     async for version, document, text in await session.stream(statement.execution_options(yield_per=_FETCH)):
         places[version] = list(_tokens(text, wanted))
@@ -54,9 +63,13 @@ async def _in_texts(session: AsyncSession, tenant: str, wanted: frozenset[str], 
                         found.chunks[token].add(chunk)
 
 
-async def _in_headings(session: AsyncSession, tenant: str, wanted: frozenset[str], found: Occurrences) -> None:
+async def _in_headings(
+    session: AsyncSession, tenant: str, wanted: frozenset[str], found: Occurrences, versions: Sequence[str] | None
+) -> None:
     columns = select(ChunkRow.id, ChunkRow.document, ChunkRow.heading)
     statement = columns.where(ChunkRow.tenant == tenant, _may_hold(wanted, ChunkRow.heading))
+    if versions is not None:
+        statement = statement.where(ChunkRow.version.in_(versions))
     for chunk, document, heading in await session.execute(statement):
         for token, _ in _tokens(heading, wanted):
             found.documents[token].add(document)

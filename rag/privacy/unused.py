@@ -5,18 +5,28 @@ which a question about a surname is understood; they stand in no text, and go wi
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import tldextract
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.occurrences import find_occurrences
-from rag.db.tables import VaultRow
+from rag.db.tables import VaultRow, VersionRow
 from rag.privacy.faces import FaceMaker
 from rag.privacy.keys import TenantKeys
 from rag.privacy.vault import Vault, hold
 
 _PERSON = "<PERSON_"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was unused in one consistent view, and all that this view had: tokens of the vault, ids of versions."""
+
+    unused: frozenset[str]
+    held: frozenset[str] = field(repr=False)
+    versions: frozenset[str] = field(repr=False)
 
 
 class UnusedValues:
@@ -27,11 +37,24 @@ class UnusedValues:
         self._vault = Vault(tenant, keys.vault)
         self._faces = FaceMaker(keys.tokens, keys.words, domains)
 
-    async def destroy_all(self, session: AsyncSession) -> dict[str, bytes]:
-        """Destroy every unused value of the tenant; what was sealed, by token. Looks through all texts and names."""
+    async def survey(self, session: AsyncSession) -> Survey:
+        """What nothing refers to, by all texts and names: minutes for a large tenant, so in a session that reads.
+
+        The session's statements must see one moment, as those of `Database.reading` do.
+        """
+        held = await self._tokens(session)
+        versions = await self._versions(session)
+        return Survey(frozenset(await self._unused(session, held)), held, versions)
+
+    async def destroy_surveyed(self, session: AsyncSession, survey: Survey) -> dict[str, bytes]:
+        """Destroy what is unused still; what was sealed, by token. Looks through what was written since the survey."""
         await hold(session, self._tenant, alone=True)
-        tokens = await session.scalars(select(VaultRow.token).where(VaultRow.tenant == self._tenant))
-        return await self.destroy(session, list(tokens))
+        written = await self._versions(session) - survey.versions
+        stand = await find_occurrences(session, self._tenant, survey.unused, written)
+        used = survey.unused.intersection(stand.documents)
+        new = await self._tokens(session) - survey.held
+        words = await self._words_of(session, used | new)
+        return await self._vault.erase(session, survey.unused - used - words)
 
     async def destroy(self, session: AsyncSession, tokens: Collection[str]) -> dict[str, bytes]:
         """Destroy what is unused of these and of the words of the names among them; what was sealed, by token.
@@ -40,9 +63,17 @@ class UnusedValues:
         """
         words = await self._words_of(session, frozenset(tokens))
         held = await self._vault.known(session, words.union(tokens))
+        return await self._vault.erase(session, await self._unused(session, held))
+
+    async def _tokens(self, session: AsyncSession) -> frozenset[str]:
+        return frozenset(await session.scalars(select(VaultRow.token).where(VaultRow.tenant == self._tenant)))
+
+    async def _versions(self, session: AsyncSession) -> frozenset[str]:
+        return frozenset(await session.scalars(select(VersionRow.id).where(VersionRow.tenant == self._tenant)))
+
+    async def _unused(self, session: AsyncSession, held: frozenset[str]) -> set[str]:
         stand = await find_occurrences(session, self._tenant, held)
-        unused = await self._without_words_of_names(session, {one for one in held if not stand.documents[one]})
-        return await self._vault.erase(session, unused)
+        return await self._without_words_of_names(session, set(held.difference(stand.documents)))
 
     async def _words_of(self, session: AsyncSession, tokens: frozenset[str]) -> set[str]:
         opened = await self._vault.open_sound(session, [one for one in tokens if one.startswith(_PERSON)])

@@ -20,7 +20,7 @@ from rag.privacy.masked import MaskedText
 from rag.privacy.recognize import Finding
 from rag.privacy.vault import Vault
 
-VALUES = re.compile(r"(?P<EMAIL_ADDRESS>[\w.]+@[\w.]+\w)|(?P<PERSON>\b(?:Ann Lee|Bo Chan|Lee|Chan)\b)")
+VALUES = re.compile(r"(?P<EMAIL_ADDRESS>[\w.]+@[\w.]+\w)|(?P<PERSON>\b(?:Ann Lee|Bo Chan|Kim Chan|Lee|Chan)\b)")
 
 
 class ListedNames:

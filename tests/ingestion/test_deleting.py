@@ -3,13 +3,13 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from ingestion.deleting import Deleted, delete_document, let_in
 from ingestion.parse.document import ParsedDocument, Reason
@@ -25,7 +25,7 @@ from rag.db.engine import Database, open_database
 from rag.db.tables import ChunkRow, DocumentRow, LineageRow, TombstoneRow, VaultRow, VersionRow
 from rag.errors import NotFound
 from rag.hidden_content import DROP_ALL, HiddenPolicy
-from rag.privacy.faces import offline_domains
+from rag.privacy.faces import FaceMaker, offline_domains
 from rag.privacy.keys import existing_tenant_keys
 from rag.privacy.unused import UnusedValues
 from rag.privacy.vault import Vault
@@ -80,10 +80,15 @@ async def vault(parts: IngestionParts) -> set[str]:
         return set((await Vault(TENANT, keys.vault).open(session, tokens)).values())
 
 
-async def pruned(parts: IngestionParts) -> int:
-    async with parts.database.unit_of_work() as session:
+async def pruned(parts: IngestionParts, meanwhile: Callable[[], Awaitable[None]] | None = None) -> int:
+    async with parts.database.reading() as session:
         keys = await existing_tenant_keys(session, TENANT, MASTER)
-        return len(await UnusedValues(TENANT, keys, offline_domains()).destroy_all(session))
+        values = UnusedValues(TENANT, keys, offline_domains())
+        survey = await values.survey(session)
+    if meanwhile:
+        await meanwhile()
+    async with parts.database.unit_of_work() as session:
+        return len(await values.destroy_surveyed(session, survey))
 
 
 async def test_it_leaves_no_row_and_only_what_others_refer_to_stays_in_the_vault(
@@ -146,6 +151,52 @@ async def test_what_a_lost_document_left_in_the_vault_is_pruned_and_nothing_else
     assert await pruned(parts) == 3
     assert await vault(parts) == {"Ann Lee", "Ann", "Lee"}
     assert await pruned(parts) == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "stay"),
+    [
+        ("Nobody.", set()),
+        ("Bo Chan.", {"Bo Chan", "Bo", "Chan"}),
+        ("Chan.", {"Chan"}),
+        ("Kim Chan.", {"Kim Chan", "Kim", "Chan"}),
+    ],
+)
+async def test_what_is_written_while_a_pruning_looks_keeps_what_it_refers_to(
+    folder: Path, any_parts: IngestionParts, written: str, stay: set[str]
+) -> None:
+    parts = any_parts
+    write_folder(folder, FILES | {"staff.md": "# Staff\n\nBo Chan, at times just Chan.\n"})
+    await run(folder, parts)
+    (folder / "staff.md").unlink()
+    await run(folder, parts)
+    before = await vault(parts)
+
+    async def write() -> None:
+        (folder / "news.md").write_text(f"# News\n\n{written}\n")
+        await run(folder, parts)
+
+    assert await pruned(parts, meanwhile=write) == 3 - len(stay & {"Bo Chan", "Bo", "Chan"})
+    assert await vault(parts) == before - {"Bo Chan", "Bo", "Chan"} | stay
+
+
+async def test_a_title_that_changes_while_a_pruning_looks_keeps_what_it_refers_to(
+    folder: Path, any_parts: IngestionParts
+) -> None:
+    parts = any_parts
+    write_folder(folder, FILES | {"staff.md": "# Staff\n\nBo Chan.\n"})
+    await run(folder, parts)
+    (folder / "staff.md").unlink()
+    await run(folder, parts)
+
+    async def rename() -> None:
+        async with parts.database.unit_of_work() as session:
+            keys = await existing_tenant_keys(session, TENANT, MASTER)
+            token = FaceMaker(keys.tokens, keys.words, offline_domains()).token("PERSON", "Bo Chan")
+            await session.execute(update(DocumentRow).where(DocumentRow.path == "rent.md").values(title=token))
+
+    assert await pruned(parts, meanwhile=rename) == 0
+    assert {"Bo Chan", "Bo", "Chan"} <= await vault(parts)
 
 
 async def test_another_tenants_document_is_not_found_and_stays(folder: Path, parts: IngestionParts) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
@@ -41,9 +42,9 @@ def prune(
     """Destroy the originals in the vault that no document refers to any more.
 
     `documents delete` takes its own. Documents that their source has lost leave theirs until this runs: it reads every
-    text of the tenant, so run it each night rather than after each ingest. Meanwhile no document is written, and on
-    SQLite questions wait, as they are recorded. Exit code 3: they are gone, but a file still holds older pages of the
-    database.
+    text of the tenant, so run it each night rather than after each ingest. Questions and ingests go on meanwhile: what
+    they write is looked at before anything is destroyed. Exit code 3: they are gone, but a file still holds older pages
+    of the database.
     """
     if not yes and not dry_run:
         raise Misuse("Nothing was destroyed: say --yes to destroy them, or --dry-run to see how many there are.")
@@ -55,24 +56,24 @@ def prune(
         raise typer.Exit(PARTLY_DONE)
 
 
-async def _prune(settings: Settings, tenant: str, *, dry_run: bool) -> tuple[dict[str, bytes], bool | None]:
-    """What was destroyed, by token, and whether the files hold nothing of it; None where nothing was."""
-    async with (
-        opened_database(settings) as database,
-        # A dry run does the same in a session that is never committed.
-        database.reading() if dry_run else database.unit_of_work() as session,
-    ):
-        keys = await existing_tenant_keys(session, tenant, open_keys(settings))
-        done = await UnusedValues(tenant, keys, offline_domains()).destroy_all(session)
-        if done:
-            body: AuditBody = {"subject": operator(), "originals": len(done)}
-            await AuditLog().append(session, tenant, "vault_pruned", body)
-    if dry_run or not done:
-        return done, None
-    return done, await scrub(settings.database_url, VaultRow.__tablename__, tuple(done.values()))
+async def _prune(settings: Settings, tenant: str, *, dry_run: bool) -> tuple[Collection[str], bool | None]:
+    """The tokens of what was destroyed, and whether the files hold nothing of it; None where nothing was."""
+    async with opened_database(settings) as database:
+        async with database.reading() as session:
+            keys = await existing_tenant_keys(session, tenant, open_keys(settings))
+            values = UnusedValues(tenant, keys, offline_domains())
+            survey = await values.survey(session)
+        if dry_run or not survey.unused:
+            return survey.unused, None
+        async with database.unit_of_work() as session:
+            done = await values.destroy_surveyed(session, survey)
+            if done:
+                body: AuditBody = {"subject": operator(), "originals": len(done)}
+                await AuditLog().append(session, tenant, "vault_pruned", body)
+    return done, await scrub(settings.database_url, VaultRow.__tablename__, tuple(done.values())) if done else None
 
 
-def _print(done: dict[str, bytes], scrubbed: bool | None, *, dry_run: bool, as_json: bool) -> None:
+def _print(done: Collection[str], scrubbed: bool | None, *, dry_run: bool, as_json: bool) -> None:
     kinds = Counter(match[1] for match in map(TOKEN.fullmatch, done) if match)
     if as_json:
         record: dict[str, Any] = {"dry_run": dry_run, "originals": len(done), "scrubbed": scrubbed}
