@@ -12,9 +12,6 @@ from mcp.client.streamable_http import streamable_http_client
 REVISION = "2026-07-28"
 """Of the protocol. This one needs no handshake: a question is one request, and one for the tools' schemas."""
 
-WAIT_S_MAX = 120.0
-TRIES = 20
-
 
 class Through(httpx2.AsyncBaseTransport):
     """Sends what the MCP client sends through `client`, and keeps every response in `seen`."""
@@ -39,13 +36,6 @@ async def agent(through: Through, url: str, headers: Mapping[str, str]) -> Async
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=REVISION) as client,
     ):
         yield client
-
-
-def wait_of(meta: Mapping[str, Any] | None) -> float | None:
-    """Seconds after which a tool call that was too much may be made again; None where it was not refused for that, or
-    for so long that nobody waits for it."""
-    wait = (meta or {}).get("ringfence", {}).get("retry_after_s")
-    return float(wait) if wait is not None and wait <= WAIT_S_MAX else None
 
 
 def status_of(meta: Mapping[str, Any] | None) -> int:

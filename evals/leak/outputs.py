@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+_EVENT = "data: "
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -24,17 +26,28 @@ class Output:
 
 def json_of(response: httpx.Response) -> Any:
     """What the body says as JSON; None where it is none."""
+    return _loaded(response.text)
+
+
+def _loaded(text: str) -> Any:
     try:
-        return response.json()
+        return json.loads(text)
     except json.JSONDecodeError:
         return None
+
+
+def events_of(response: httpx.Response) -> list[Any]:
+    """What the events of a stream say as JSON; nothing of what is no stream, and of an event that is none."""
+    lines = (line for line in response.text.split("\n") if line.startswith(_EVENT))
+    return [said for said in (_loaded(line.removeprefix(_EVENT)) for line in lines) if said is not None]
 
 
 def all_text(response: httpx.Response) -> str:
     """Headers and body; of JSON every string, unescaped, so that no escape hides anything."""
     sent = [f"{name}: {value}" for name, value in response.headers.items()]
     body = json_of(response)
-    return "\n".join([*sent, *([response.text] if body is None else strings(body))])
+    said = [response.text, *strings(events_of(response))] if body is None else strings(body)
+    return "\n".join([*sent, *said])
 
 
 def all_texts(responses: list[httpx.Response]) -> str:

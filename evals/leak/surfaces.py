@@ -1,8 +1,6 @@
 """Every way in which text can leave the house, asked as one person and read as plain strings."""
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +8,8 @@ import httpx
 from mcp.shared.exceptions import MCPError
 
 from evals.company import StoredSection
-from evals.leak.agents import TRIES, Through, agent, status_of, wait_of
-from evals.leak.outputs import Output, all_text, all_texts, json_of, strings
+from evals.leak.agents import Through, agent, status_of
+from evals.leak.outputs import Output, all_text, all_texts, events_of, json_of
 from evals.questions import TENANT
 from rag.api.parts import QuestionPath
 from rag.domain import Answer, Principal, PrincipalSource, Span
@@ -25,7 +23,6 @@ HTTP_SURFACES = ("search", "chat", "stream")
 AGENT_SURFACES = ("mcp_search", "mcp_ask")
 """The same two for agents: the path below is the one of `search` and `chat`, so a sample of the questions is enough."""
 SEARCH_LIMIT = 50
-_EVENT = "data: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +65,11 @@ class Caller:
 
     async def stream(self, question: str) -> Output:
         response = await self._post("/v1/chat/completions", _chat(question, stream=True))
-        events = [json.loads(line.removeprefix(_EVENT)) for line in _event_lines(response.text)]
+        events = events_of(response)
         pieces = [c["delta"].get("content") or "" for e in events for c in e.get("choices", [])]
         nothing: dict[str, Any] = {"found": False, "citations": []}
         record = next((e["ringfence"] for e in events if "ringfence" in e), nothing)
-        text = "\n".join([all_text(response), "".join(pieces), *(s for e in events for s in strings(e))])
+        text = "\n".join([all_text(response), "".join(pieces)])
         cited = frozenset(citation["document"] for citation in record["citations"])
         return Output(response.status_code, text, "".join(pieces), bool(record["found"]), cited)
 
@@ -116,13 +113,6 @@ class Caller:
         through = Through(self.client)
         async with agent(through, self._root, self.sent) as client:
             result = await client.call_tool(tool, arguments)
-            for _ in range(TRIES):
-                # A live service limits how often somebody may ask, and says so in a result, not in a status.
-                wait = wait_of(result.meta) if result.is_error else None
-                if wait is None:
-                    break
-                await asyncio.sleep(wait)
-                result = await client.call_tool(tool, arguments)
         text = all_texts(through.seen)
         if result.is_error:
             return Output(status_of(result.meta), text)
@@ -172,7 +162,3 @@ class Asker(Caller):
 
 def _chat(question: str, *, stream: bool) -> dict[str, Any]:
     return {"model": "ringfence", "messages": [{"role": "user", "content": question}], "stream": stream}
-
-
-def _event_lines(body: str) -> Iterator[str]:
-    return (line for line in body.splitlines() if line.startswith(_EVENT) and not line.endswith("[DONE]"))

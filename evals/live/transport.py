@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from typing import Any
 
 import httpx
 
+from evals.leak.outputs import events_of, json_of
 from rag.errors import Unavailable
 
 WAIT_S_MAX = 120.0
@@ -13,7 +15,7 @@ _SECONDS = "ringfence.seconds"
 
 
 class Patient(httpx.AsyncBaseTransport):
-    """Sends through `inner`, and once more after what `Retry-After` says. Notes how long the last try took.
+    """Sends through `inner`, and again after the time that a refusal names. Notes how long the last try took.
 
     A live service limits how often somebody may ask; a run is not a reason to lift that.
     """
@@ -27,16 +29,39 @@ class Patient(httpx.AsyncBaseTransport):
             response = await self._inner.handle_async_request(request)
             await response.aread()
             response.extensions[_SECONDS] = time.perf_counter() - started
-            wait = response.headers.get("retry-after")
-            if response.status_code != httpx.codes.TOO_MANY_REQUESTS or wait is None:
+            wait = wait_of(response)
+            if wait is None:
                 return response
-            if float(wait) > WAIT_S_MAX:
-                raise Unavailable(f"The service asks to wait {wait} s: a limit of its settings is too low for a run.")
-            await asyncio.sleep(float(wait))
+            if wait > WAIT_S_MAX:
+                raise Unavailable(f"The service asks to wait {wait:g} s: a limit of its settings is too low for a run.")
+            await asyncio.sleep(wait)
         raise Unavailable("The service refused a call for its limits again and again.")
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def wait_of(response: httpx.Response) -> float | None:
+    """Seconds after which a call that was too much may be made again; None where it was not refused for that.
+
+    An agent's tool call is refused in its result, which comes with status 200.
+    """
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        wait = response.headers.get("retry-after")
+    elif b"retry_after_s" in response.content:
+        waits = map(_in_result, [json_of(response), *events_of(response)])
+        wait = next((one for one in waits if one is not None), None)
+    else:
+        wait = None
+    return None if wait is None else float(wait)
+
+
+def _in_result(message: Any) -> float | None:
+    match message:
+        case {"result": {"isError": True, "_meta": {"ringfence": {"retry_after_s": int() | float() as wait}}}}:
+            return wait
+        case _:
+            return None
 
 
 def seconds_of(response: httpx.Response) -> float:

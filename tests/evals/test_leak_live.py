@@ -1,9 +1,11 @@
 """The parts of a leak run beside a live service, each by itself. The whole is in `tests/e2e/test_leak_live.py`."""
 
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -16,10 +18,11 @@ from evals.live.labels import OTHER_DEPARTMENT, combinations, values_of
 from evals.live.places import places_of, removal
 from evals.live.rights import Lines, classes_of
 from evals.live.telling_apart import AUC_MAX, Samples, figures_of
+from evals.live.transport import Patient
 from ingestion.parse.structure import _MARKER
 from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Labels
-from rag.errors import Conflict, Damaged, Misuse
+from rag.errors import Conflict, Damaged, Misuse, Unavailable
 
 
 def rule(subject: str, **columns: Any) -> dict[str, Any]:
@@ -186,3 +189,72 @@ def test_a_few_pairs_prove_nothing() -> None:
 def test_options_that_do_not_go_together_are_refused(arguments: list[str]) -> None:
     result = CliRunner().invoke(evaluate, ["leak", *arguments])
     assert isinstance(result.exception, Misuse)
+
+
+def refused_tool(wait: object, **result: Any) -> dict[str, Any]:
+    return {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": {"isError": True, "_meta": {"ringfence": {"retry_after_s": wait}}} | result,
+    }
+
+
+def as_event(message: object) -> httpx.Response:
+    return httpx.Response(200, text=f"event: message\r\ndata: {json.dumps(message)}\r\n\r\n")
+
+
+async def through(*responses: httpx.Response) -> tuple[httpx.Response, int]:
+    """What a patient caller gets where the service answers with these in turn, the last for ever; and her calls."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return responses[min(len(asked), len(responses)) - 1]
+
+    async with httpx.AsyncClient(transport=Patient(httpx.MockTransport(answer))) as client:
+        return await client.get("http://service/"), len(asked)
+
+
+FINE = httpx.Response(200, json={"result": {"_meta": {"ringfence": {"retry_after_s": 9}}}})
+"""Says how long to wait, and refuses nothing."""
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        httpx.Response(429, headers={"Retry-After": "0"}),
+        httpx.Response(200, json=refused_tool(0)),
+        httpx.Response(200, json=refused_tool(0.0)),
+        as_event(refused_tool(0)),
+    ],
+)
+async def test_a_call_that_was_too_much_is_made_again_after_the_time_the_service_names(refusal: httpx.Response) -> None:
+    response, calls = await through(refusal, refusal, FINE)
+    assert (response.json(), calls) == (FINE.json(), 3)
+    with pytest.raises(Unavailable, match="again and again"):
+        await through(refusal)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        FINE,
+        httpx.Response(429),
+        httpx.Response(503, headers={"Retry-After": "1"}),
+        httpx.Response(200, json=refused_tool(0, isError=False)),
+        httpx.Response(200, json={"error": {"message": "retry_after_s"}}),
+        httpx.Response(200, text="data: retry_after_s\n\n"),
+    ],
+)
+async def test_whatever_else_comes_is_taken_as_it_is(response: httpx.Response) -> None:
+    got, calls = await through(response, FINE)
+    assert (got.status_code, got.content, calls) == (response.status_code, response.content, 1)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [httpx.Response(429, headers={"Retry-After": "3600"}), httpx.Response(200, json=refused_tool(3600))],
+)
+async def test_nobody_waits_an_hour_for_a_call(refusal: httpx.Response) -> None:
+    with pytest.raises(Unavailable, match="3600 s"):
+        await through(refusal, FINE)
