@@ -85,7 +85,7 @@ $(TUNE_VENV)/ready: tests/api/tune-requirements.txt $(VENV)/python
 	$(beside)
 
 test-tune: $(VENV)/dev $(TUNE_VENV)/ready ## An embedder trained on a tenant's documents, its index built, compared, switched to
-	OMP_NUM_THREADS=1 $(TUNE_VENV)/bin/python -m pytest -v tests/api/test_cli_tune.py
+	OMP_NUM_THREADS=1 $(TUNE_VENV)/bin/python -m pytest -v tests/api/test_cli_tune.py tests/evals/test_tuning.py
 
 $(MLFLOW_VENV)/ready: tests/evals/mlflow-requirements.txt $(VENV)/python
 	$(beside)

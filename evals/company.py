@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,8 @@ from rag.query.parts import QueryParts
 from rag.query.similarity import EmbedderSimilarity
 from rag.settings import Settings, load_settings
 
+PROGRAM = (sys.executable, "-m", "rag.cli")
+"""The command line of the environment that this runs in."""
 _COMMAND_S = 900
 _UNLIMITED = 1_000_000_000
 
@@ -68,14 +70,31 @@ def prepare(data_dir: Path, talk: Callable[[str], None]) -> None:
         ["ingest", str(DOCUMENTS), "--tenant", TENANT],
     ):
         talk(f"ringfence {' '.join(arguments[:2])} ...")
-        result = subprocess.run(
-            [str(Path(sys.executable).with_name("ringfence")), *arguments],
-            env={**os.environ, "RINGFENCE_DATA_DIR": str(data_dir)},
-            capture_output=True, text=True, check=False, timeout=_COMMAND_S,
-        )  # fmt: skip
-        if result.returncode != 0:
-            last = (result.stderr.strip() or result.stdout.strip()).splitlines()[-1:]
-            raise Unavailable(f"`ringfence {arguments[0]}` ended with {result.returncode}: {' '.join(last)}")
+        run_command(data_dir, arguments)
+
+
+def run_command(
+    data_dir: Path,
+    arguments: Sequence[str],
+    *,
+    program: Sequence[str] = PROGRAM,
+    expect: Collection[int] = (0,),
+    timeout_s: float = _COMMAND_S,
+) -> str:
+    """What `ringfence ARGUMENTS` prints for the data folder, in a process of its own.
+
+    Raises:
+        Unavailable: it ended with another code than expected; the message is the last line it printed.
+    """
+    result = subprocess.run(
+        [*program, *arguments],
+        env={**os.environ, "RINGFENCE_DATA_DIR": str(data_dir)},
+        capture_output=True, text=True, check=False, timeout=timeout_s,
+    )  # fmt: skip
+    if result.returncode not in expect:
+        last = (result.stderr.strip() or result.stdout.strip()).splitlines()[-1:]
+        raise Unavailable(f"`ringfence {arguments[0]}` ended with {result.returncode}: {' '.join(last)}")
+    return result.stdout
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ from evals.runner.provenance import digest_of_folder, note, sha256_of
 from evals.runner.report import Report
 from evals.runner.values import Json
 from evals.serving.serve import serve
+from evals.tuning import Recipe, tuning
 from evals.watching.simulation import Sizes, simulate
 from policies.store import PolicyStore
 from policies.tenancy import within
@@ -103,6 +104,11 @@ async def cases_report(data_dir: Path, tenant: str, file: Path | None, limit: in
                 found = (await kept_cases(session, tenant) if read is None else read)[:limit]
             name = f"answers-{FEEDBACK if read is None else 'cases'}"
             return cases_report_of(await ask_cases(parts, tenant, found, talk), name, {"cases": len(found)})
+
+
+async def tuning_report(data_dir: Path | None, recipe: Recipe, talk: Talk) -> Report:
+    async with company_folder(data_dir, talk) as folder:
+        return await asyncio.to_thread(tuning, folder, recipe, talk)
 
 
 async def drift_report(days: int, plants: int, seed: int, talk: Talk) -> Report:

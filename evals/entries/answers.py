@@ -116,6 +116,28 @@ def drift(
     return lambda talk: running.drift_report(days, plants, seed, talk)
 
 
+@entry(
+    "tuning",
+    packages=(("accelerate", "pip install '.[tune]'"), ("datasets", "pip install '.[tune]'")),
+    usual=(Usual((), 7),),
+)
+def tuning(
+    data_dir: Company = None,
+    pairs: Annotated[int, typer.Option(min=16, help="Pairs to train on, at most.")] = 4000,
+    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    rate: Annotated[float, typer.Option(min=1e-7, help="Learning rate.")] = 2e-5,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed holds out other documents.")] = 7,
+) -> Measure:
+    """Whether a model trained on the sample company's documents finds more, and that its index is switched to and back.
+
+    `--data-dir` takes a folder with no index beside the live one; it keeps the model and the index.
+    """
+    from evals import running
+    from evals.tuning import Recipe
+
+    return lambda talk: running.tuning_report(data_dir, Recipe(pairs, epochs, rate, seed), talk)
+
+
 @entry("prefixes", sets=("xquad_en",), usual=(Usual((), 23),))
 def prefixes(
     data: Data = DEFAULT_DATA,

@@ -25,6 +25,7 @@ LATER: tuple[Eval, ...] = (
     access.soak,
     ingestion.ingest,
     answers.serve,
+    answers.tuning,
     answers.prefixes,
 )
 MEASURING = (*FIRST, *LATER)

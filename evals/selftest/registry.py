@@ -31,6 +31,7 @@ TRIALS: tuple[Trial, ...] = (
 )
 UNTRIED: Mapping[str, str] = {
     "serve": "needs a model server",
+    "tuning": "needs packages that train; `make test-tune` plants what it must notice",
     "selftest": "is this one; its own tests plant what it must notice",
 }
 """Evals without a trial, and why. That none of them passes by measuring nothing is asked of them as of all."""
