@@ -6,7 +6,6 @@ length that the embedder reads: LlamaIndex's default is four times as long, and 
 Its vectors stay in memory, so that nothing is spent on storing them.
 """
 
-import logging
 import os
 import resource
 import time
@@ -103,8 +102,6 @@ class PlainWay:
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
-        # Presidio looks for the list of public suffixes in the network, once, and complains where there is none.
-        logging.getLogger("tldextract").disabled = True
         self._taken: defaultdict[str, float] = defaultdict(float)
         self._embedding = Embedding(self._taken)
         splitter = SentenceSplitter(chunk_size=CHUNK_TOKENS, chunk_overlap=OVERLAP_TOKENS)

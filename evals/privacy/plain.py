@@ -18,6 +18,8 @@ class PlainPresidio:
 
     def __init__(self, model: Path) -> None:
         logging.getLogger("presidio-analyzer").disabled = True
+        # Presidio looks for the list of public suffixes in the network, once, and complains where there is none.
+        logging.getLogger("tldextract").disabled = True
         # Presidio would download a model by its name; this one is given to it loaded.
         names = NerModelConfiguration(labels_to_ignore={"ORGANIZATION", "ORG"})
         engine = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": "given"}], ner_model_configuration=names)
