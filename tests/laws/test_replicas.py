@@ -340,7 +340,7 @@ def house(runner: asyncio.Runner, tmp_path: Path) -> Iterator[House]:
 
 
 RUNS = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=20,
     deadline=None,
     derandomize=True,
