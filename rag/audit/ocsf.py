@@ -52,6 +52,7 @@ _ACTIVITIES: Mapping[str, int] = {
     "document_deleted": DELETE,
     "erasure": DELETE,
     "vault_pruned": DELETE,
+    "model_forgotten": DELETE,
     "audit_pruned": DELETE,
 }
 

@@ -25,6 +25,7 @@ from rag.embedding.manifest import FILE_NAME, write_manifest
 from rag.errors import Conflict, Damaged
 
 _UNFINISHED = ".making-"
+_LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class TunedModels:
         except FileNotFoundError:
             return None
 
+    def names(self) -> list[str]:
+        """Of all that stand, also of those of which only a part does: a card, or a folder without its manifest."""
+        there = [path for path in self.folder.glob("*") if not path.name.startswith(_UNFINISHED)]
+        return sorted({path.stem if path.suffix == ".json" else path.name for path in there} - {_LOCK})
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """No other process makes a model of the tenant's meanwhile; what one left unfinished is removed.
@@ -58,7 +64,7 @@ class TunedModels:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.parent.chmod(0o700)  # `mode` is of the last one alone
-        lock = FileLock(self.folder / "lock", mode=0o600)
+        lock = FileLock(self.folder / _LOCK, mode=0o600)
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -9,6 +9,7 @@ from rag.api.commands.index_comparing import compare
 from rag.api.commands.index_listing import list_indexes
 from rag.api.commands.index_switching import promote, rollback
 from rag.api.commands.later import WithLater
+from rag.api.commands.tuned_models import forget, models
 
 
 class IndexCommands(WithLater):
@@ -34,3 +35,5 @@ index.command(name="list")(list_indexes)
 index.command()(compare)
 index.command()(promote)
 index.command()(rollback)
+index.command()(models)
+index.command()(forget)

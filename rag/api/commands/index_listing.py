@@ -104,16 +104,19 @@ async def _listed(settings: Settings, tenant: str) -> tuple[list[dict[str, Any]]
         missing = {row.number: (await indexes.missing(row.number, 0))[0] for row in rows}
         contents = await shown_contents(session, tenant)
     models = TunedModels(settings.data_dir, tenant)
-    listed = [{**_as_json(row, chunks, missing), "tuned_on": _tuned_on(row, models, contents)} for row in rows]
+    listed = [{**_as_json(row, chunks, missing), "tuned_on": tuned_on(_card(row, models), contents)} for row in rows]
     if not listed:
         listed = [{**_as_json(_unrecorded(tenant), chunks, {}), "created_at": None, "tuned_on": None}]
     unlike = disagreement(settings, live)
     return listed, None if unlike is None else unlike.sentence
 
 
-def _tuned_on(row: IndexVersionRow, models: TunedModels, contents: Mapping[str, str]) -> dict[str, int] | None:
-    """Of how many documents an index's model was trained, and how many of them are gone or changed since."""
-    card = models.card((row.embedding or {}).get("model", ""))
+def _card(row: IndexVersionRow, models: TunedModels) -> Mapping[str, Any] | None:
+    return models.card((row.embedding or {}).get("model", ""))
+
+
+def tuned_on(card: Mapping[str, Any] | None, contents: Mapping[str, str]) -> dict[str, int] | None:
+    """On how many documents the model of a card was trained, and how many of them are gone or changed since."""
     if card is None:
         return None
     trained = card["documents"]
