@@ -6,7 +6,7 @@ A case holds ids of what answers it, and no sentence: an answer is right where i
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from evals.answers import ABSTAINED, INVENTED, MISSED, RIGHT, WRONG, Asked, Progress, report_of
@@ -14,6 +14,7 @@ from evals.runner.report import Report
 from evals.runner.values import Json
 from rag.domain import Answer, Principal, PrincipalSource
 from rag.errors import Misuse
+from rag.json_lines import read_json_lines
 from rag.privacy.unmask import tokens_in, unmask
 from rag.query.answer import answer
 from rag.query.feedback_review import Case, Expected, cases
@@ -44,17 +45,7 @@ def read_cases(path: Path) -> list[Case]:
     Raises:
         Misuse: names the line that is none, never what is in it.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        raise Misuse(f"{path} cannot be read as UTF-8 ({type(cause).__name__}).") from cause
-    found = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                found.append(_Line.model_validate_json(line).case())
-            except ValidationError:
-                raise Misuse(f"Line {number} of {path} is no case of `ringfence feedback export`.") from None
+    found = [line.case() for line in read_json_lines(path, _Line, "a case of `ringfence feedback export`")]
     if not found:
         raise Misuse(f"There is no case in {path}.")
     return found

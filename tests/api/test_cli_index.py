@@ -81,6 +81,8 @@ def test_a_file_of_questions_is_read_or_its_bad_line_named(tmp_path: Path) -> No
     file = tmp_path / "asked.jsonl"
     file.write_text('{"question": "How many days?", "documents": ["hr/leave.md"]}\n\n')
     assert read_questions(file) == [{"question": "How many days?", "documents": ["hr/leave.md"]}]
+    file.write_text('{"question": "How many\u2028days?", "documents": ["hr/leave.md"]}\r\n', newline="")
+    assert [one["question"] for one in read_questions(file)] == ["How many\u2028days?"], "one line for JSON"
     file.write_text('{"question": "How many days?", "documents": ["hr/leave.md"]}\n{"question": "Who earns most?"}\n')
     with pytest.raises(Misuse, match="Line 2") as refusal:
         read_questions(file)

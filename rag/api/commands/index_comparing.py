@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
 from rag.api.commands.asking import refusal_of
@@ -17,6 +16,7 @@ from rag.api.commands.privacy_upkeep import operator
 from rag.api.index_requests import QUESTIONS_MAX, SAMPLE, AskedBody
 from rag.db.folder import DataFolder
 from rag.errors import Misuse, Unavailable
+from rag.json_lines import read_json_lines
 from rag.settings import Settings
 
 CONNECT_S = 5.0
@@ -84,20 +84,8 @@ def read_questions(path: Path) -> list[Question]:
     Raises:
         Misuse: names the line that is none, never what is in it.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        raise Misuse(f"{path} cannot be read as UTF-8 ({type(cause).__name__}).") from cause
-    found: list[Question] = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                found.append(AskedBody.model_validate_json(line).model_dump())
-            except ValidationError:
-                raise Misuse(
-                    f'Line {number} of {path} is not of the form {{"question": "...", "documents": ["..."]}}.',
-                    code="bad_questions",
-                ) from None
+    wanted = 'of the form {"question": "...", "documents": ["..."]}'
+    found = [line.model_dump() for line in read_json_lines(path, AskedBody, wanted, "bad_questions")]
     if not 0 < len(found) <= QUESTIONS_MAX:
         raise Misuse(f"{path} must hold 1 to {QUESTIONS_MAX} questions, and holds {len(found)}.", code="bad_questions")
     return found
