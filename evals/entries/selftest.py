@@ -8,7 +8,7 @@ import typer
 from evals.runner.entry import DATA_VARIABLE, Company, Measure, Usual, entry
 
 
-@entry("selftest", prints="evals.selftest.printing:print_selftest", usual=(Usual((), 12),))
+@entry("selftest", prints="evals.selftest.printing:print_selftest", usual=(Usual((), 16),))
 def selftest(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Only the faults of these evals.")

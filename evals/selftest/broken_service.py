@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from evals.questions import WIDEST
+from evals.selftest.remembered import remembered
 from rag import cli
 from rag.api import composition
 from rag.domain import Principal
@@ -52,8 +53,13 @@ def forgetful() -> AbstractContextManager[object]:
     return patch.object(Recorder, "searched", forgotten)
 
 
+def forgetting_edits() -> AbstractContextManager[object]:
+    """A policy counts for as long as a run takes, whatever is edited meanwhile."""
+    return remembered(3600)
+
+
 FAULTS: Mapping[str, Callable[[], AbstractContextManager[object]]] = {
-    fault.__name__: fault for fault in (widest_reader, crashing, forgetful)
+    fault.__name__: fault for fault in (widest_reader, crashing, forgetful, forgetting_edits)
 }
 
 

@@ -27,6 +27,7 @@ TRIALS: tuple[Trial, ...] = (
     ingestion.RESYNC,
     ingestion.HOSTILE,
     services.FUZZ,
+    services.LEAK_LIVE,
     services.SOAK,
 )
 UNTRIED: Mapping[str, str] = {

@@ -33,15 +33,17 @@ class Fault:
 class Trial:
     """A run of `eval` with these `options` of its command, which must pass, and faults with each of which it must not.
 
-    `company` says that it runs on the sample company, `sets` which public sets it needs; with `data` it is given their
-    folder. `narrowed` makes it smaller where no option does. `beyond` are gates that a run of this size cannot hold,
-    such as times on a machine that is busy: they count neither for the run nor against a fault.
+    `company` says that it runs on the sample company, `served` that a service runs on that meanwhile, which the
+    settings name, and `sets` which public sets it needs: it is given their folder. `narrowed` makes it smaller where no
+    option does. `beyond` are gates that a run of this size cannot hold, such as times on a machine that is busy: they
+    count neither for the run nor against a fault.
     """
 
     eval: str
     faults: tuple[Fault, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     company: bool = False
+    served: bool = False
     sets: tuple[str, ...] = ()
     narrowed: Broken = nullcontext
     beyond: tuple[str, ...] = ()

@@ -1,13 +1,15 @@
 """Trials one after another: each as it is, then with each of its faults, judged by the gates that its eval has."""
 
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from unittest.mock import patch
 
 from evals.runner.batch import missing_for
 from evals.runner.entry import Talk
@@ -18,6 +20,7 @@ from evals.runner.report import Report
 from evals.running import company_folder
 from evals.selftest.loaded import loaded_once
 from evals.selftest.trial import Fault, Noticed, Trial, Tried
+from evals.soak.process import ServedCompany, environment
 from rag.errors import RingfenceError
 
 
@@ -29,8 +32,8 @@ class Ground:
     company: Path | None
     gates: Mapping[str, Thresholds]
 
-    @contextmanager
-    def options(self, trial: Trial) -> Iterator[dict[str, object]]:
+    @asynccontextmanager
+    async def options(self, trial: Trial) -> AsyncIterator[dict[str, object]]:
         """Those of the trial's command. The company is a copy: no run meets what another one left."""
         options = dict(trial.options)
         if trial.sets:
@@ -42,7 +45,23 @@ class Ground:
         with tempfile.TemporaryDirectory(prefix="ringfence-selftest-") as scratch:
             folder = Path(scratch) / "company"
             shutil.copytree(self.company, folder)
-            yield {**options, "data_dir": folder}
+            if not trial.served:
+                yield {**options, "data_dir": folder}
+                return
+            async with _served(folder):
+                yield options
+
+
+@asynccontextmanager
+async def _served(folder: Path) -> AsyncIterator[None]:
+    """A service runs on the folder, and the settings name both."""
+    service = ServedCompany(folder, folder.with_name("service.log"))
+    await service.start()
+    try:
+        with patch.dict(os.environ, environment(folder)):
+            yield
+    finally:
+        await service.stop()
 
 
 async def try_all(
@@ -109,8 +128,9 @@ async def _carried_out(trial: Trial, ground: Ground) -> Report | str:
     one = named_among(MEASURING, trial.eval)
     assert one is not None
     try:
-        with trial.narrowed(), ground.options(trial) as options:
-            report = await one.prepare(**options)(_silent)
+        with trial.narrowed():
+            async with ground.options(trial) as options:
+                report = await one.prepare(**options)(_silent)
     except (RingfenceError, RuntimeError, ValueError, TypeError, KeyError, OSError, ExceptionGroup) as cause:
         return f"{type(cause).__name__}: {cause}"[:200]
     return judged(report, _thresholds(report, trial, ground))

@@ -12,6 +12,8 @@ from unittest.mock import patch
 from evals.fuzz import run as fuzz
 from evals.fuzz.run import known_requests
 from evals.leak.world import World
+from evals.questions import TENANT
+from evals.runner.entry import Against
 from evals.selftest.trial import Fault, Trial
 from evals.soak import command
 from evals.soak.process import ServedCompany
@@ -55,6 +57,20 @@ FUZZ = Trial(
     faults=(
         Fault("everybody is given what the widest reader may read", partial(_served, "widest_reader"), ("leaks",)),
         Fault("every search crashes", partial(_served, "crashing"), ("server_errors",)),
+    ),
+)
+LEAK_LIVE = Trial(
+    "leak",
+    # The smallest run that plants something for people of different rights, and takes rights away.
+    options={"against": Against.LIVE, "canaries": 4, "people": 6, "pairs": 2, "tenants": [TENANT]},
+    company=True,
+    served=True,
+    # Times are told apart by hundreds of pairs.
+    beyond=("apart.pairs",),
+    # `eval leak --against live --plant` breaks answers, passages and times in front of the service.
+    faults=(
+        Fault("an edit of the policy is not obeyed", partial(_served, "forgetting_edits"), ("revocation.stale",)),
+        Fault("every search crashes", partial(_served, "crashing"), ("failed_calls",)),
     ),
 )
 SOAK = Trial(
