@@ -5,7 +5,8 @@ index tune (trains, builds, asks held-out sentences) -> the tenant's own questio
 
 import json
 import resource
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,10 @@ def tuning(folder: Path, recipe: Recipe, talk: Callable[[str], None], program: S
     }
     if made["index"] is not None:
         figures["index"] = _sides(made["gates"])
-        figures["company"] = _compared(command("index", "compare", "--questions", str(_questions(folder))))
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
+            file.writelines(_questions())
+            file.flush()
+            figures["company"] = _compared(command("index", "compare", "--questions", file.name))
         figures |= _there_and_back(command, int(made["index"]), force=not made["holds"])
     return Report("tuning", figures, (), asdict(recipe))
 
@@ -61,16 +65,12 @@ def _processor_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _questions(folder: Path) -> Path:
+def _questions() -> Iterator[str]:
     """The company's own questions that have an answer, as `index compare` reads them."""
-    asked = [
-        {"question": question.text, "documents": sorted({answer.document for answer in question.answers})}
-        for question in load_questions()
-        if question.answers
-    ]
-    path = folder.with_name(f"{folder.name}-questions.jsonl")
-    path.write_text("".join(f"{json.dumps(one)}\n" for one in asked), encoding="utf-8")
-    return path
+    for question in load_questions():
+        if question.answers:
+            documents = sorted({answer.document for answer in question.answers})
+            yield json.dumps({"question": question.text, "documents": documents}) + "\n"
 
 
 def _sides(gates: Sequence[Mapping[str, Any]]) -> dict[str, Json]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.api.commands.options import (
     AsJson,
@@ -60,17 +61,20 @@ async def _prune(settings: Settings, tenant: str, *, dry_run: bool) -> tuple[Col
     """The tokens of what was destroyed, and whether the files hold nothing of it; None where nothing was."""
     async with opened_database(settings) as database:
         async with database.reading() as session:
-            keys = await existing_tenant_keys(session, tenant, open_keys(settings))
-            values = UnusedValues(tenant, keys, offline_domains())
-            survey = await values.survey(session)
+            survey = await (await _values(session, settings, tenant)).survey(session)
         if dry_run or not survey.unused:
             return survey.unused, None
         async with database.unit_of_work() as session:
-            done = await values.destroy_surveyed(session, survey)
+            # With the keys of this moment: names that do not open could not keep their words.
+            done = await (await _values(session, settings, tenant)).destroy_surveyed(session, survey)
             if done:
                 body: AuditBody = {"subject": operator(), "originals": len(done)}
                 await AuditLog().append(session, tenant, "vault_pruned", body)
     return done, await scrub(settings.database_url, VaultRow.__tablename__, tuple(done.values())) if done else None
+
+
+async def _values(session: AsyncSession, settings: Settings, tenant: str) -> UnusedValues:
+    return UnusedValues(tenant, await existing_tenant_keys(session, tenant, open_keys(settings)), offline_domains())
 
 
 def _print(done: Collection[str], scrubbed: bool | None, *, dry_run: bool, as_json: bool) -> None:
