@@ -47,11 +47,14 @@ def values_of(lines: Lines, people: Sequence[str]) -> Values:
 
 def combinations(lines: Lines, values: Values, people: Sequence[str], most: int, chance: Random) -> tuple[Labels, ...]:
     """At most so many, each with other readers than those before it as long as there are such; then those that bring
-    in a value that none had.
+    in a value that none had. The first one tells people apart, if any does: without one, no leak could be noticed.
     """
     oracle = lines.oracle
     drawn = [_draw(values, chance) for _ in range(DRAWS)]
     readers = [frozenset(p for p in people if oracle.may([p], "read", labels)) for labels in drawn]
+    telling = next((number for number, who in enumerate(readers) if 0 < len(who) < len(people)), 0)
+    drawn.insert(0, drawn.pop(telling))
+    readers.insert(0, readers.pop(telling))
     taken: list[Labels] = []
     seen_readers: set[frozenset[str]] = set()
     for labels, who in zip(drawn, readers, strict=True):

@@ -1,7 +1,6 @@
 """What is asked of a service where canaries are planted, and in which order."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 from types import MappingProxyType
@@ -140,8 +139,9 @@ async def faults_noticed(ground: Ground, chance: Random, talk: Talk) -> Report:
     """Put each fault before the service in turn, and demand that it is noticed."""
     one = ground.planted[0]
     world = await ground.world(one)
-    reads = Counter({person: len(world.readable((person,))) for person in one.place.people})
-    widest, narrowest = reads.most_common()[0][0], reads.most_common()[-1][0]
+    reads = {person: world.readable((person,)) for person in one.place.people}
+    widest = max(reads, key=lambda person: len(reads[person]))
+    narrowest = max(reads, key=lambda person: len(reads[widest] - reads[person]))
     few = Ground(ground.database, ground.url, (one,))
     caught: dict[str, Json] = {}
     for fault in (*ANSWERS, *SIGNS):

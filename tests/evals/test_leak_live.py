@@ -97,6 +97,15 @@ def test_combinations_have_different_readers_and_bring_in_every_kind_of_value() 
     assert len(combinations(LINES, values, people, 2, Random(1))) == 2
 
 
+@pytest.mark.parametrize("seed", range(25))
+def test_however_few_combinations_are_taken_one_tells_people_apart(seed: int) -> None:
+    """Else a service that shows everything to everybody might pass by chance."""
+    people = ("user:ann", "user:bea", "user:cleo")
+    (first,) = combinations(LINES, values_of(LINES, people), people, 1, Random(seed))
+    readers = [person for person in people if LINES.oracle.may([person], "read", first)]
+    assert 0 < len(readers) < len(people)
+
+
 def test_canaries_are_read_back_under_the_labels_that_they_were_made_for(tmp_path: Path) -> None:
     values = values_of(LINES, ("user:ann",))
     canaries = canaries_of(combinations(LINES, values, ("user:ann",), 8, Random(2)))
