@@ -114,15 +114,11 @@ def _enforcer(model: Any) -> Any:
     return enforcer
 
 
+@cache
 def _parsed(expr: str) -> Any:
     """The matcher as Casbin parses it. Read, never changed."""
     with _PARSING:
-        return _parsed_alone(expr)
-
-
-@cache
-def _parsed_alone(expr: str) -> Any:
-    return casbin.Enforcer._get_expression(expr).ast_parsed_value
+        return casbin.Enforcer._get_expression(expr).ast_parsed_value
 
 
 @cache

@@ -151,7 +151,7 @@ def test_a_decision_cannot_allow_without_a_rule_or_with_an_error() -> None:
 
 def test_threads_deciding_at_once_get_the_right_answers() -> None:
     """Also where all of them come before the matcher was parsed: the parser of 3.11.7 is not safe across threads."""
-    enforcer._parsed_alone.cache_clear()
+    enforcer._parsed.cache_clear()
     held = snapshot(ALLOW, DENY, links=(RoleLink("user:ben", "role:left", "t"), RoleLink("user:ben", "role:x", "t")))
     ben = replace(ANN, subject="user:ben")
 
