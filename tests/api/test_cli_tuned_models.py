@@ -36,7 +36,7 @@ def models(data_dir: Path) -> TunedModels:
     return made
 
 
-def index_on(model: Path, *, state: IndexState = IndexState.READY) -> None:
+def index_on(model: Path, *, state: IndexState = IndexState.READY, sha256: str = "0" * 64) -> None:
     """Acme's second index stands on the model, in this state."""
 
     async def make() -> None:
@@ -45,7 +45,7 @@ def index_on(model: Path, *, state: IndexState = IndexState.READY) -> None:
         async with database.unit_of_work() as session:
             row = await IndexChanges(session, "acme").find(2)
             assert row is not None
-            row.embedding, row.state = {"model": str(model), "sha256": "0" * 64}, state
+            row.embedding, row.state = {"model": str(model), "sha256": sha256}, state
         await database.close()
 
     with within("acme"):
@@ -106,6 +106,22 @@ def test_one_that_an_index_stands_on_stays(
     index_on(models.folder / "tuned-1", state=state)
     assert "drop" in run(capsys, "forget", "tuned-1", "--yes", *TENANT, expect=1)
     assert models.find("tuned-1") is not None and records("model_forgotten") == []
+
+
+@pytest.mark.parametrize("way", ["relative", "through a link", "a copy"])
+def test_one_that_an_index_names_in_another_way_stays(
+    models: TunedModels, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.chdir(models.folder)
+    (tmp_path / "link").symlink_to(models.folder)
+    found = models.find("tuned-1")
+    assert found is not None
+    named = {"relative": Path("tuned-1"), "through a link": tmp_path / "link" / "tuned-1", "a copy": Path("/srv/copy")}
+    index_on(named[way], sha256=found.sha256 if way == "a copy" else "0" * 64)
+    run(capsys, "forget", "tuned-1", "--yes", *TENANT, expect=1)
+    assert models.find("tuned-1") is not None
+    run(capsys, "forget", "tuned-2", "--yes", *TENANT)
+    assert models.names() == ["tuned-1"]
 
 
 @pytest.mark.parametrize(

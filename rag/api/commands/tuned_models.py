@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,10 +22,9 @@ from rag.api.commands.options import (
 from rag.api.commands.privacy_upkeep import operator
 from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody
-from rag.db.index_table import STANDING
-from rag.db.index_versions import IndexVersions
+from rag.db.index_versions import IndexVersion, IndexVersions
 from rag.db.trainable import shown_contents
-from rag.embedding.tuned import TunedModels
+from rag.embedding.tuned import TunedModel, TunedModels
 from rag.errors import Conflict, Misuse, NotFound, Unavailable
 from rag.settings import Settings
 
@@ -72,13 +72,13 @@ def forget(
 async def _listed(settings: Settings, tenant: str) -> list[dict[str, Any]]:
     tuned = TunedModels(settings.data_dir, tenant)
     async with opened_database(settings) as database, database.reading() as session:
-        standing = await _standing(IndexVersions(session, tenant))
+        indexes = await IndexVersions(session, tenant).standing()
         contents = await shown_contents(session, tenant)
-    return [_as_json(tuned, name, standing, contents) for name in tuned.names()]
+    return [_as_json(tuned, name, indexes, contents) for name in tuned.names()]
 
 
 def _as_json(
-    tuned: TunedModels, name: str, standing: Mapping[str, Sequence[int]], contents: Mapping[str, str]
+    tuned: TunedModels, name: str, indexes: Sequence[IndexVersion], contents: Mapping[str, str]
 ) -> dict[str, Any]:
     folder = tuned.folder / name
     card, found = tuned.card(str(folder)), tuned.find(name)
@@ -90,17 +90,20 @@ def _as_json(
         "at": None if card is None else card["at"],
         "tuned_on": tuned_on(card, contents),
         "megabytes": round(size / _MEGABYTE, 1),
-        "indexes": list(standing.get(str(folder), ())),
+        "indexes": _standing_on(folder, found, indexes),
     }
 
 
-async def _standing(indexes: IndexVersions) -> dict[str, list[int]]:
-    """By the path of a model, the indexes that questions are or may be answered by through it."""
-    found: dict[str, list[int]] = {}
-    for row in await indexes.rows():
-        if row.state in STANDING and row.embedding is not None:
-            found.setdefault(str(row.embedding.get("model")), []).append(row.number)
-    return found
+def _standing_on(folder: Path, model: TunedModel | None, indexes: Sequence[IndexVersion]) -> list[int]:
+    """The indexes that questions are or may be answered by through the model: by its place, however an index spells
+    that, or by its digest."""
+    named = [(index.number, index.embedding) for index in indexes if index.embedding is not None]
+    return [
+        number
+        for number, embedding in named
+        if Path(str(embedding.get("model"))).resolve() == folder
+        or (model is not None and embedding.get("sha256") == model.sha256)
+    ]
 
 
 async def _forget(settings: Settings, tenant: str, model: str) -> None:
@@ -111,7 +114,8 @@ async def _forget(settings: Settings, tenant: str, model: str) -> None:
             raise NotFound(f"Tenant {tenant!r} has no tuned model {model!r}. `ringfence index models` shows all.")
         found = tuned.find(model)
         async with opened_database(settings) as database, database.unit_of_work() as session:
-            standing = (await _standing(IndexVersions(session, tenant))).get(str(tuned.folder / model), ())
+            indexes = await IndexVersions(session, tenant).standing()
+            standing = _standing_on(tuned.folder / model, found, indexes)
             if standing:
                 raise Conflict(
                     f"Index {standing[0]} of tenant {tenant!r} stands on {model}: make another one the live one "
