@@ -33,12 +33,9 @@ async def fuzz_report(data_dir: Path | None, examples: int, number: int, talk: T
         callers = [Person(one.person, one.bearer, *_marks(world, one.person)) for one in people[:2]]
         with tempfile.TemporaryDirectory(prefix="ringfence-fuzz-") as scratch:
             service = ServedCompany(folder, Path(scratch) / "serve.log", {"RINGFENCE_SERVICE__DOCS": "true"})
-            await service.start()
-            try:
+            async with service.running():
                 talk(f"{examples} valid and as many invalid requests of each operation, by two people")
                 document, findings = await asyncio.to_thread(_fuzz, service.url, callers, world, examples, number)
-            finally:
-                await service.stop()
     return report_of(findings, document, {"examples": examples, "seed": number})
 
 

@@ -48,20 +48,11 @@ class Ground:
             if not trial.served:
                 yield {**options, "data_dir": folder}
                 return
-            async with _served(folder):
-                yield options
-
-
-@asynccontextmanager
-async def _served(folder: Path) -> AsyncIterator[None]:
-    """A service runs on the folder, and the settings name both."""
-    service = ServedCompany(folder, folder.with_name("service.log"))
-    await service.start()
-    try:
-        with patch.dict(os.environ, environment(folder)):
-            yield
-    finally:
-        await service.stop()
+            # The settings name the folder, in which the service has written where it answers.
+            service = ServedCompany(folder, folder.with_name("service.log"))
+            async with service.running():
+                with patch.dict(os.environ, environment(folder)):
+                    yield options
 
 
 async def try_all(

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -77,6 +78,15 @@ class ServedCompany:
                 except httpx.TransportError:
                     await asyncio.sleep(0.1)
         raise Unavailable(f"`ringfence serve` did not become ready; its log is {self._log}.")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """It answers meanwhile, and is stopped in the end, also where it never was ready. Raises as `start`."""
+        try:
+            await self.start()
+            yield
+        finally:
+            await self.stop()
 
     async def kill(self) -> None:
         """As `kill -9`: it is not asked, and has no time for anything."""
