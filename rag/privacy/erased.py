@@ -16,9 +16,6 @@ from rag.db.tables import ErasedRow
 from rag.privacy.faces import name_parts, normalise
 from rag.privacy.keys import keyed_digest
 
-BATCH = 500
-"""Marks per statement: below the bound-parameter limits of SQLite and Postgres."""
-
 
 def marks_of(key: bytes, token: str, entity: str, original: str) -> frozenset[str]:
     """The marks by which a value is known again."""
