@@ -148,6 +148,8 @@ class HttpSource:
         readings = {one.id: one for one in given}
         if len(readings) != len(given) or len({document.id for document in documents}) != len(documents):
             raise ServiceFailed("one id stands twice in a list")
+        if not pages[0].complete and readings.keys() - {document.id for document in documents}:
+            return None  # new rights of a document that was not listed would be lost with this cursor
         for document in documents:
             reading = readings.get(document.id)
             if not document.removed and (reading is None or reading.revision != document.revision):

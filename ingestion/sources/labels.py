@@ -11,6 +11,7 @@
         level: restricted
 
 A nearer file overrides a farther one field by field; within one file a later pattern overrides an earlier one.
+A file that a pattern would match but for capital letters has no labels: nobody can tell what was meant.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
+from unicodedata import normalize
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -109,11 +111,27 @@ class FolderLabels:
         yield from self.patterns_for(path)
 
     def patterns_for(self, path: PurePosixPath) -> Iterable[PartialLabels]:
-        relative = path.relative_to(self.folder)
         for pattern, labels in self.content.files.items():
-            if fnmatchcase(str(relative) if "/" in pattern else path.name, pattern):
+            if self._matches(path, pattern):
                 self.used.add(pattern)
                 yield labels
+
+    def nearly(self, path: PurePosixPath) -> str | None:
+        """A pattern that differs from the path in capital letters alone; none that stands there as the path has it."""
+        folded = PurePosixPath(str(path).casefold())
+        own = PurePosixPath(str(self.folder).casefold())
+        for pattern in self.content.files:
+            if not self._matches(folded, pattern.casefold(), own):
+                continue
+            alike = (one for one in self.content.files if one.casefold() == pattern.casefold())
+            if not any(self._matches(path, one) for one in alike):
+                return pattern
+        return None
+
+    def _matches(self, path: PurePosixPath, pattern: str, folder: PurePosixPath | None = None) -> bool:
+        name = str(path.relative_to(folder or self.folder)) if "/" in pattern else path.name
+        # What looks the same is the same: some systems write an accent as a character of its own.
+        return fnmatchcase(normalize("NFC", name), normalize("NFC", pattern))
 
 
 Chain: TypeAlias = tuple[FolderLabels | InvalidLabels, ...]
@@ -129,6 +147,10 @@ def labels_for(path: PurePosixPath, chain: Chain, place: str = f"{LABEL_FILE} ab
     for link in chain:
         if isinstance(link, InvalidLabels):
             return Unlabelled(str(link))
+        if (pattern := link.nearly(path)) is not None:
+            return Unlabelled(
+                f"the pattern {pattern!r} under files: matches it but for capital letters; add one that does"
+            )
         for layer in link.layers_for(path):
             merged.update({name: getattr(layer, name) for name in Labels.__slots__ if getattr(layer, name) is not None})
     missing = [name for name in ("department", "level") if name not in merged]
@@ -145,6 +167,8 @@ def singled_out(archive: PurePosixPath, member: str, chain: Chain) -> bool:
     """
     links = tuple(link for link in chain if isinstance(link, FolderLabels))
     own, hidden = labels_for(archive, links), hidden_for(archive, links)
+    if any(link.nearly(archive / member) for link in links):
+        return True
     for layer in (layer for link in links for layer in link.patterns_for(archive / member)):
         if any(hidden.get(kind) is not action for kind, action in (layer.hidden or {}).items()):
             return True

@@ -1,10 +1,13 @@
 """A folder as a source: nearer labels win, nothing unlabelled passes, nothing outside is opened."""
 
 import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from ingestion.sources import folder as folder_source
 from ingestion.sources.folder import TRIES, FolderSource
@@ -23,6 +26,10 @@ def write(root: Path, files: dict[str, str]) -> None:
 
 def labels_of(listing: Listing) -> dict[str, Labels | Unlabelled]:
     return {item.path: item.labels for item in listing.items}
+
+
+def levels(found: dict[str, Labels | Unlabelled]) -> dict[str, Level | None]:
+    return {path: None if isinstance(labels, Unlabelled) else labels.level for path, labels in found.items()}
 
 
 def test_nearer_files_override_field_by_field_and_patterns_override_their_folder(tmp_path: Path) -> None:
@@ -169,6 +176,33 @@ def test_a_pattern_that_matches_nothing_is_told(tmp_path: Path) -> None:
         {"ringfence.yaml": "department: hr\nlevel: 1\nfiles: {'salarys.csv': {level: 3}}\n", "salaries.csv": "x"},
     )
     assert "salarys.csv" in FolderSource(tmp_path).listing().notices[0]
+
+
+@pytest.mark.parametrize("pattern", ["gehälter*.csv", "*/gehälter*.csv"])
+def test_a_pattern_matches_an_accent_however_it_is_written(tmp_path: Path, pattern: str) -> None:
+    apart, whole = (unicodedata.normalize(form, "a/gehälter-1.csv") for form in ("NFD", "NFC"))
+    rules = {"department": "hr", "level": "internal", "files": {pattern: {"level": "secret"}}}
+    write(tmp_path, {"ringfence.yaml": yaml.safe_dump(rules), apart: "x", whole: "x"})
+    found = labels_of(FolderSource(tmp_path).listing())
+    assert levels(found) == dict.fromkeys((apart, whole), Level.SECRET)
+
+
+def test_a_file_that_a_pattern_misses_by_capital_letters_alone_has_no_labels(tmp_path: Path) -> None:
+    rules: dict[str, Any] = {"department": "hr", "level": "internal", "files": {"Salaries*.csv": {"level": "secret"}}}
+    files = {"Salaries-1.csv": "x", "salaries-2.CSV": "x", "other.csv": "x"}
+    write(tmp_path, {"ringfence.yaml": yaml.safe_dump(rules), **files})
+    found = labels_of(FolderSource(tmp_path).listing())
+    unlabelled = found["salaries-2.CSV"]
+    assert isinstance(unlabelled, Unlabelled)
+    assert "'Salaries*.csv'" in unlabelled.why
+    rules["files"]["salaries*.CSV"] = {"level": "restricted"}
+    write(tmp_path, {"ringfence.yaml": yaml.safe_dump(rules)})
+    found = labels_of(FolderSource(tmp_path).listing())
+    assert levels(found) == {
+        "Salaries-1.csv": Level.SECRET,
+        "salaries-2.CSV": Level.RESTRICTED,
+        "other.csv": Level.INTERNAL,
+    }
 
 
 LOOSE, TIGHT = "department: hr\nlevel: public\n", "department: hr\nlevel: secret\n"

@@ -124,6 +124,20 @@ def test_rights_of_another_revision_are_asked_for_again_and_never_taken(
     assert len(answers[1].asked) == 2 * http_service.TRIES
 
 
+@pytest.mark.parametrize(("listed", "taken"), [([GOOD], True), ([], False)])
+def test_new_rights_of_a_document_that_was_not_listed_are_not_passed_over(
+    source: HttpSource, answers: tuple[str, Answers], listed: list[dict[str, Any]], taken: bool
+) -> None:
+    since = source.listing().cursor
+    answers[1].documents = {"documents": listed, "complete": False, "cursor": "c2"}
+    if taken:
+        assert len(source.listing(since).items) == 1
+        return
+    with pytest.raises(Misuse) as refused:
+        source.listing(since)
+    assert refused.value.code == "source_changing"
+
+
 def test_a_change_between_the_two_lists_is_listed_whole() -> None:
     documents = Documents()
     documents.write("a.txt", "Alpha")
