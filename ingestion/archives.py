@@ -119,11 +119,12 @@ class RefusedItem:
 
 def unpacked(listing: Listing, archives: Archives, bytes_max: int) -> Listing:
     """The listing with archives replaced by what they hold. `bytes_max`: of an archive, and of each member."""
+    if listing.unpacked:
+        return listing
     items: list[SourceItem] = []
     skipped = list(listing.skipped)
     for item in listing.items:
-        # What stands for an archive already stays as it is.
-        if isinstance(item, MemberItem | RefusedItem) or not item.path.lower().endswith(SUFFIX):
+        if not item.path.lower().endswith(SUFFIX):
             items.append(item)
             continue
         try:
@@ -141,7 +142,7 @@ def unpacked(listing: Listing, archives: Archives, bytes_max: int) -> Listing:
             items.append(RefusedItem(item, Refused(Reason.EMPTY)))
     items.sort(key=lambda item: item.path)
     skipped.sort(key=lambda one: one.path)
-    return replace(listing, items=tuple(items), skipped=tuple(skipped))
+    return replace(listing, items=tuple(items), skipped=tuple(skipped), unpacked=True)
 
 
 @dataclass(frozen=True, slots=True)

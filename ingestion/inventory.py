@@ -1,14 +1,14 @@
 """What a source holds and what was ingested from it before: the two sides that a run brings together."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.archives import MemberItem, RefusedItem, unpacked
 from ingestion.cursors import Cursor, keep
-from ingestion.digests import identity_digest, pipeline_digest
+from ingestion.digests import document_id, identity_digest, pipeline_digest
 from ingestion.parse.document import Reason
 from ingestion.parts import IngestionParts, TenantMasking
 from ingestion.sources.protocol import Listing, Skipped, Source, SourceItem
@@ -29,6 +29,7 @@ class Inventory:
     """
 
     source: str
+    tenant: str
     listing: Listing
     privacy: TenantMasking = field(repr=False)
     known: tuple[str, ...]
@@ -37,11 +38,15 @@ class Inventory:
     index: int = FIRST_NUMBER
     """Number of the index that the run is for."""
 
-    def items(self) -> tuple[SourceItem, ...]:
-        """What the source lists, without what is kept out."""
-        if not self.kept_out:
-            return self.listing.items
-        return tuple(item for item in self.listing.items if not self._is_kept_out(item))
+    def items(self, only: Collection[str] | None = None) -> Sequence[SourceItem]:
+        """What the source lists, without what is kept out; with `only`, of these documents alone, by their ids."""
+        listed: Sequence[SourceItem] = self.listing.items
+        if only is not None:
+            listed = self.listing.chosen(only, self.tenant, self._document)
+        return [item for item in listed if not self._is_kept_out(item)] if self.kept_out else listed
+
+    def _document(self, item: SourceItem) -> str:
+        return document_id(self.privacy, self.source, item.identity)
 
     def skipped(self) -> tuple[Skipped, ...]:
         """What the source lists and is not a document, and what is kept out."""
@@ -55,12 +60,13 @@ class Inventory:
 
     def gone(self) -> Iterator[str]:
         """The identities that the source no longer has, in the order of `known`."""
+        gone = set(self.known)
         if self.listing.complete:
-            present = {identity_digest(self.privacy, self.source, item.identity) for item in self.listing.items}
-            yield from (digest for digest in self.known if digest not in present)
+            for item in self.listing.items:
+                gone.discard(identity_digest(self.privacy, self.source, item.identity))
         else:
-            removed = {identity_digest(self.privacy, self.source, one) for one in self.listing.removed}
-            yield from (digest for digest in self.known if digest in removed)
+            gone &= {identity_digest(self.privacy, self.source, one) for one in self.listing.removed}
+        yield from (digest for digest in self.known if digest in gone)
 
     @property
     def says_enough(self) -> bool:
@@ -75,9 +81,18 @@ class Inventory:
 
 
 async def take_inventory(
-    source: Source, tenant: str, parts: IngestionParts, *, dry_run: bool, allow_empty: bool, verify: bool = False
+    source: Source,
+    tenant: str,
+    parts: IngestionParts,
+    *,
+    dry_run: bool,
+    allow_empty: bool,
+    verify: bool = False,
+    part: bool = False,
 ) -> Inventory:
     """List the source: what is new since the last run where that says enough, else and with `verify` everything.
+
+    With `part` it is for some documents of the listing: `known` is empty where it is everything.
 
     Raises:
         Misuse: the source cannot be read, or is empty although documents came from it (see `allow_empty`).
@@ -86,11 +101,11 @@ async def take_inventory(
         last = await session.get(SourceCursorRow, (tenant, source.name))
     # A cursor is the live index's: the other may lack what came before it.
     since = "" if last is None or verify or not parts.index.live else last.cursor
-    inventory = await _taken(source, since, tenant, parts, dry_run=dry_run)
+    inventory = await _taken(source, since, tenant, parts, dry_run=dry_run, part=part)
     if not inventory.listing.complete and not (
         last is not None and last.made_by == inventory.made_by and inventory.says_enough
     ):
-        inventory = await _taken(source, "", tenant, parts, dry_run=dry_run)
+        inventory = await _taken(source, "", tenant, parts, dry_run=dry_run, part=part)
     if inventory.known and inventory.listing.complete and not inventory.listing.items and not allow_empty:
         raise Misuse(
             f"The source {source.name!r} is empty, although documents were ingested from it. If they are all to be "
@@ -100,16 +115,19 @@ async def take_inventory(
     return inventory
 
 
-async def _taken(source: Source, since: str, tenant: str, parts: IngestionParts, *, dry_run: bool) -> Inventory:
+async def _taken(
+    source: Source, since: str, tenant: str, parts: IngestionParts, *, dry_run: bool, part: bool
+) -> Inventory:
     listing = await asyncio.to_thread(source.listing, since)
     listing = await asyncio.to_thread(unpacked, listing, parts.parser, parts.settings.file_bytes_max)
     # A dry run may make a key for a new tenant, but its session is never committed.
     async with parts.database.reading() if dry_run else parts.database.unit_of_work() as session:
         privacy = await parts.privacy.for_tenant(session, tenant)
-        known = tuple(await DocumentStore(session, tenant, source.name).path_digests())
+        all_counts = not (part and listing.complete)
+        known = tuple(await DocumentStore(session, tenant, source.name).path_digests()) if all_counts else ()
         kept_out = await KeptOut(session, tenant).path_digests(source.name)
     made_by = _made_by(parts, privacy)
-    return Inventory(source.name, listing, privacy, known, made_by, kept_out, parts.index.number)
+    return Inventory(source.name, tenant, listing, privacy, known, made_by, kept_out, parts.index.number)
 
 
 async def pipeline_now(tenant: str, parts: IngestionParts, *, known: bool) -> str:

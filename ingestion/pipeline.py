@@ -11,11 +11,11 @@ what one document after the other would have left.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from ingestion.digests import document_id, made_of
+from ingestion.digests import made_of
 from ingestion.engine import Engine, OpenEngine, this_process
 from ingestion.inventory import keep_cursor, take_inventory
 from ingestion.parse.document import Refused
@@ -25,8 +25,11 @@ from ingestion.redacted import forget_redacted
 from ingestion.relabelling import known, not_indexed, relabel, remove, settle_labels, standings
 from ingestion.report import Change, Observer, Outcome, Report, Step
 from ingestion.run import ListedDocument, Run
-from ingestion.sources.protocol import Source
+from ingestion.sources.protocol import Source, SourceItem
 from ingestion.writing import held_state, write
+
+_LOOKED_UP = 1000
+"""Documents whose standing is held at once."""
 
 
 def ignore(step: Step, path: str, done: int, total: int) -> None:
@@ -62,28 +65,31 @@ async def ingest(
         Misuse: the source cannot be read, or is empty although documents came from it (see `allow_empty`).
     """
     started = time.monotonic()
-    may_be_empty = allow_empty or only is not None
-    inventory = await take_inventory(source, tenant, parts, dry_run=dry_run, allow_empty=may_be_empty, verify=verify)
+    inventory = await take_inventory(
+        source, tenant, parts, dry_run=dry_run, allow_empty=allow_empty, verify=verify, part=only is not None
+    )
     listing, privacy = inventory.listing, inventory.privacy
     run = Run(source.name, tenant, parts, privacy, dry_run, postpone=postpone, verify=verify, made_by=made_by)
-    items = [i for i in inventory.items() if only is None or document_id(privacy, source.name, i.identity) in only]
-    documents = [run.listed(item) for item in items]
+    items = inventory.items(only)
     # What takes rights away comes before anything that takes time: removed documents, then new labels.
     removed = [await remove(digest, run) for digest in (inventory.gone() if only is None else ())]
-    standing = await standings(documents, run)
-    settled = [await settle_labels(document, standing.get(document.id)) for document in documents]
+    settled = await _settled(items, run)
     outcomes: list[Outcome] = []
 
-    def place(path: str) -> Callable[[Step], None]:
-        return lambda step: observe(step, path, len(outcomes), len(documents))
+    def observed(item: SourceItem) -> Callable[[Step], None]:
+        return lambda step: observe(step, item.path, len(outcomes), len(items))
 
     async with engine(parts, privacy) as opened:
-        paths = [DocumentPath(document, opened, place(document.item.path)) for document in documents]
-        async with aclosing(_in_order(paths, settled, opened.in_flight)) as walked:
-            async for path, outcome in walked:
+        waiting = (item for item, outcome in zip(items, settled, strict=True) if outcome is None)
+        paths = (DocumentPath(run.listed(item), opened, observed(item)) for item in waiting)
+        async with aclosing(_walked(paths, opened.in_flight)) as walked:
+            for item, already in zip(items, settled, strict=True):
+                if already is not None:
+                    observed(item)(Step.STARTED)
+                outcome = await anext(walked) if already is None else already
                 tell(outcome)
                 outcomes.append(outcome)
-                path.observe(Step.FINISHED)
+                observed(item)(Step.FINISHED)
     outcomes += removed
     unfinished = {outcome.change for outcome in outcomes} & {Change.FAILED, Change.WAITING}
     if not dry_run and only is None and not unfinished:
@@ -102,29 +108,35 @@ async def ingest(
     )
 
 
-async def _in_order(
-    paths: Sequence["DocumentPath"], settled: Sequence[Outcome | None], in_flight: int
-) -> AsyncGenerator[tuple["DocumentPath", Outcome], None]:
-    """Each path with its outcome, in order. So many documents at most have gone ahead, the one whose turn it is among
-    them: with one, nothing of a document is begun before the one before it has ended.
+async def _settled(items: Sequence[SourceItem], run: Run) -> list[Outcome | None]:
+    """`settle_labels` of each. How they are stored is looked up for some at a time, and not kept."""
+    settled: list[Outcome | None] = []
+    for start in range(0, len(items), _LOOKED_UP):
+        documents = [run.listed(item) for item in items[start : start + _LOOKED_UP]]
+        standing = await standings(documents, run)
+        settled += [await settle_labels(document, standing.get(document.id)) for document in documents]
+    return settled
+
+
+async def _walked(paths: Iterator["DocumentPath"], in_flight: int) -> AsyncGenerator[Outcome, None]:
+    """What became of each, in order. So many documents at most have gone ahead, the one whose turn it is among them:
+    with one, nothing of a document is begun before the one before it has ended.
     """
-    following = (path for path, outcome in zip(paths, settled, strict=True) if outcome is None)
-    ahead: deque[asyncio.Task[Arrived]] = deque()
+    ahead: deque[tuple[DocumentPath, asyncio.Task[Arrived]]] = deque()
     try:
-        for path, outcome in zip(paths, settled, strict=True):
-            if outcome is not None:
-                path.observe(Step.STARTED)
-                yield path, outcome
-                continue
-            while len(ahead) < in_flight and (next_one := next(following, None)) is not None:
-                ahead.append(asyncio.create_task(next_one.go_ahead()))
-            arrived = await ahead[0]
+        while True:
+            while len(ahead) < in_flight and (path := next(paths, None)) is not None:
+                ahead.append((path, asyncio.create_task(path.go_ahead())))
+            if not ahead:
+                return
+            path, task = ahead[0]
+            arrived = await task
             ahead.popleft()
-            yield path, await path.arrive(arrived)
+            yield await path.arrive(arrived)
     finally:
-        for task in ahead:
+        for _, task in ahead:
             task.cancel()
-        await asyncio.gather(*ahead, return_exceptions=True)
+        await asyncio.gather(*(task for _, task in ahead), return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from policies.store import PolicyStore
 from rag.db.documents import Documents, attributes_of, labels_in
 from rag.db.index_changes import IndexChanges
 from rag.db.index_table import FIRST_NUMBER, STANDING
-from rag.db.statements import batches
+from rag.db.statements import batches, besides
 from rag.db.tables import EVER_VISIBLE, IN_INDEX, ChunkRow, DocumentRow, QuarantinedRow, TombstoneRow, VersionRow
 from rag.domain import SparseVector
 from rag.errors import Conflict
@@ -129,7 +129,9 @@ class DocumentStore:
         for document, _, pipeline, revision in await self._session.execute(ordered):
             newest.setdefault(document, (pipeline, revision))
         rows = select(*_LABELS).where(
-            DocumentRow.id.in_(documents), DocumentRow.tenant == self._tenant, DocumentRow.source == self._source
+            DocumentRow.id.in_(documents),
+            besides(DocumentRow.tenant) == self._tenant,
+            besides(DocumentRow.source) == self._source,
         )
         return {
             row.id: Standing(_labels_in(self._tenant, row), *newest.get(row.id, ("", "")))

@@ -32,7 +32,7 @@ from rag.db.tables import DocumentRow, VersionRow
 FILES_IN_FOLDER = 1000
 CHANGED_SHARE = 100
 """One file in so many is changed."""
-KB_PER_FILE_MAX = 8.0
+KB_PER_FILE_MAX = 2.0
 """What a run may hold of each file: where it is, its labels, and how it stands."""
 _BATCH = 1000
 _TEXT = "Note {0}. The case of file {0} was closed in May; the minutes are kept in cabinet {1}.\n"

@@ -17,6 +17,7 @@ A file that a pattern would match but for capital letters has no labels: nobody 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 from unicodedata import normalize
@@ -157,7 +158,13 @@ def labels_for(path: PurePosixPath, chain: Chain, place: str = f"{LABEL_FILE} ab
     if missing:
         return Unlabelled(f"no {place} gives {' and '.join(missing)}")
     sets = {name: frozenset(merged.get(name, ())) for name in ("tags", "shares", "denied_shares", "compartments")}
-    return Labels(department=merged["department"], level=merged["level"], owner=merged.get("owner", ""), **sets)
+    return _shared(Labels(merged["department"], merged["level"], owner=merged.get("owner", ""), **sets))
+
+
+@lru_cache(maxsize=1024)
+def _shared(labels: Labels) -> Labels:
+    """One object for equal labels: a source has many documents and few ways to label them."""
+    return labels
 
 
 def singled_out(archive: PurePosixPath, member: str, chain: Chain) -> bool:

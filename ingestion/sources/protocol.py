@@ -1,6 +1,6 @@
 """What a source of documents is: it lists what there is and says how each document is labelled."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -122,6 +122,17 @@ class Listing:
     complete: bool = True
     removed: tuple[str, ...] = field(default=(), repr=False)
     cursor: str = ""
+    unpacked: bool = False
+    """Whether archives are replaced by what they hold."""
+    _places: dict[str, dict[str, int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def chosen(self, documents: Collection[str], tenant: str, id_of: Callable[[SourceItem], str]) -> list[SourceItem]:
+        """The items that are these documents, in order. `id_of` is asked once for each item and tenant."""
+        if tenant not in self._places:
+            # A large source is worked on in many parts, and each asks for a few.
+            self._places[tenant] = {id_of(item): place for place, item in enumerate(self.items)}
+        places = self._places[tenant]
+        return [self.items[place] for place in sorted(places[one] for one in documents if one in places)]
 
 
 class Source(Protocol):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from policies.rules import Attributes, InvalidRule, Level, Tightening
 from policies.tables import EpochRow
 from rag.db.engine import Database
+from rag.db.statements import besides
 from rag.db.tables import ChunkRow, DocumentRow, VersionRow
 from rag.domain import Chunk, Span
 
@@ -171,7 +172,7 @@ class Documents:
 
     async def labels_of_documents(self, tenant: str, documents: Collection[str]) -> dict[str, Attributes]:
         """The attributes of whole documents. Unknown ids are left out. Raises as `attributes_of`."""
-        statement = select(DocumentRow).where(DocumentRow.tenant == tenant, DocumentRow.id.in_(documents))
+        statement = select(DocumentRow).where(besides(DocumentRow.tenant) == tenant, DocumentRow.id.in_(documents))
         return {row.id: attributes_of(row) for row in await self._session.scalars(statement)} if documents else {}
 
     async def others(self, tenant: str, chunks: Collection[str]) -> frozenset[str]:

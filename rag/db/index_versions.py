@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.index_table import FIRST_NUMBER, STANDING, IndexState, IndexVersionRow
+from rag.db.statements import besides
 from rag.db.tables import IN_INDEX, ChunkRow, DocumentRow, VersionRow
 
 
@@ -92,7 +93,10 @@ class IndexVersions:
     async def holds(self, number: int, versions: Collection[str]) -> frozenset[str]:
         """Those of `versions` that this index shows, or would show if it were the live one."""
         statement = select(VersionRow.id).where(
-            *self._of(number), VersionRow.id.in_(sorted(versions)), VersionRow.state.in_(IN_INDEX)
+            besides(VersionRow.tenant) == self._tenant,
+            VersionRow.index_version == number,
+            VersionRow.id.in_(sorted(versions)),
+            VersionRow.state.in_(IN_INDEX),
         )
         return frozenset(await self._session.scalars(statement))
 

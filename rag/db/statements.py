@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from sqlalchemy import Table
+from sqlalchemy import ColumnElement, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from policies.tables import Base
 
@@ -18,6 +19,14 @@ BATCH = 500
 def batches(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
     """The items in their order, at most `size` at a time."""
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def besides(column: InstrumentedAttribute[str]) -> ColumnElement[str]:
+    """The column, to be compared beside a key that finds the rows: as an expression it has no index.
+
+    SQLite takes an index of the tenant before a list of ids otherwise, and looks through all that she has.
+    """
+    return column.concat("")
 
 
 def insert_if_absent(session: AsyncSession, table: Table) -> sqlite.Insert | postgresql.Insert:

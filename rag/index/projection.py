@@ -12,7 +12,7 @@ from sqlalchemy.orm import defer
 from rag.db.documents import attributes_of, tightening_of
 from rag.db.index_table import FIRST_NUMBER
 from rag.db.index_versions import IndexVersions
-from rag.db.statements import insert_if_absent, table_of
+from rag.db.statements import besides, insert_if_absent, table_of
 from rag.db.tables import IN_INDEX, ChunkRow, DocumentRow, TombstoneRow, VersionRow
 from rag.domain import SparseVector
 from rag.errors import Damaged
@@ -100,7 +100,7 @@ class Projection:
         rows = (
             select(DocumentRow, VersionRow)
             .join(VersionRow, VersionRow.document == DocumentRow.id)
-            .where(DocumentRow.tenant == self._tenant, VersionRow.id.in_(versions))
+            .where(besides(DocumentRow.tenant) == self._tenant, VersionRow.id.in_(versions))
         )
         found = {version.id: (document, version) for document, version in await self._session.execute(rows)}
         points: dict[str, list[Point]] = {version: [] for version in versions}
@@ -160,8 +160,8 @@ class Projection:
 
     async def _previous(self, staged: Sequence[Staged], state: str) -> list[str]:
         """Other versions of the same documents in this state and this index."""
-        # Not by tenant: the documents are hers, and with her a database may look through all versions in this state.
         statement = select(VersionRow.id).where(
+            besides(VersionRow.tenant) == self._tenant,
             VersionRow.document.in_([one.document for one in staged]),
             VersionRow.index_version == self._number,
             VersionRow.state == state,
@@ -261,11 +261,12 @@ class Projection:
     async def _move(self, versions: Collection[str], old: str, new: str, **columns: datetime | int) -> frozenset[str]:
         """Those that were in the old state."""
         if not versions:
-            # A database may look through all versions in the old state to find that none of them is meant.
             return frozenset()
         statement = (
             update(VersionRow)
-            .where(VersionRow.tenant == self._tenant, VersionRow.id.in_(sorted(versions)), VersionRow.state == old)
+            .where(
+                besides(VersionRow.tenant) == self._tenant, VersionRow.id.in_(sorted(versions)), VersionRow.state == old
+            )
             .values(state=new, **columns)
             .returning(VersionRow.id)
         )

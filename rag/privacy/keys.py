@@ -12,7 +12,6 @@ digests stay for as long as the tenant: tokens stand in stored documents, words 
 tokens mean that every document is made again from its source, in a tenant of its own name.
 """
 
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
@@ -43,7 +42,7 @@ def joined(*parts: str | bytes) -> bytes:
 
 def keyed_digest(key: bytes, *parts: str | bytes) -> bytes:
     """HMAC-SHA256 over the parts."""
-    return hmac.new(key, joined(*parts), hashlib.sha256).digest()
+    return hmac.digest(key, joined(*parts), "sha256")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """A second run over what has not changed: nothing is read, little is asked, and what has changed is still noticed."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from sqlalchemy import event
@@ -101,6 +102,43 @@ async def test_unchanged_files_are_not_opened_and_cost_no_statement_of_their_own
         assert report.counts[Change.UNCHANGED] == count
         counted.append(len(sent))
     assert counted[0] == counted[1]
+
+
+async def test_known_files_are_looked_up_by_their_keys_and_not_among_all_that_the_tenant_has(
+    root: Path, database: Database
+) -> None:
+    """Else the time of a run grows with the square of the number of files."""
+    asked: list[tuple[str, Any]] = []
+    for number in range(3, 30):
+        (root / f"{number}.txt").write_text(f"Hall {number}.")
+    await run(Later(root), database)
+
+    def note(*arguments: Any) -> None:
+        asked.append(arguments[2:4])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert (await run(Sealed(root), database)).counts[Change.UNCHANGED] == 30
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    selects = [(sql, values) for sql, values in asked if sql.startswith("SELECT")]
+    assert len(selects) > 5
+    async with database.reading() as session:
+        connection = await session.connection()
+        plans = [
+            [step.detail for step in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+            for sql, values in selects
+        ]
+    through = [
+        step
+        for steps in plans
+        for step in steps
+        if step.split()[1].startswith(("document", "chunk"))
+        and not re.search(r"\((id|document|version)=\?|digest=", step)
+    ]
+    # The one list of what came from this source before, to see what is gone.
+    assert len(through) == 1, through
+    assert "COVERING INDEX" in through[0]
 
 
 async def test_an_edit_that_keeps_size_and_time_of_writing_is_noticed(root: Path, database: Database) -> None:
