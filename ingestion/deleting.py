@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, Text, cast, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingestion.store import DocumentStore
+from ingestion.bulk import BulkChanges
 from policies.store import PolicyStore
 from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody
@@ -88,7 +88,7 @@ async def delete_document(
     dense = await session.scalar(select(ChunkRow.dense).where(ChunkRow.tenant == tenant).limit(1))
     if keep_out:
         await KeptOut(session, tenant).add(source, path_digest, document, author, datetime.now(UTC))
-    await DocumentStore(session, tenant, source).remove(row)
+    await BulkChanges(session, tenant, source).remove([path_digest])
     originals, shared = await _destroyed(session, tenant, tokens, keys)
     body: AuditBody = {
         "subject": author,

@@ -72,7 +72,7 @@ async def ingest(
     run = Run(source.name, tenant, parts, privacy, dry_run, postpone=postpone, verify=verify, made_by=made_by)
     items = inventory.items(only)
     # What takes rights away comes before anything that takes time: removed documents, then new labels.
-    removed = [await remove(digest, run) for digest in (inventory.gone() if only is None else ())]
+    removed = await remove(list(inventory.gone()) if only is None else [], run)
     settled = await _settled(items, run)
     outcomes: list[Outcome] = []
 
@@ -113,8 +113,7 @@ async def _settled(items: Sequence[SourceItem], run: Run) -> list[Outcome | None
     settled: list[Outcome | None] = []
     for start in range(0, len(items), _LOOKED_UP):
         documents = [run.listed(item) for item in items[start : start + _LOOKED_UP]]
-        standing = await standings(documents, run)
-        settled += [await settle_labels(document, standing.get(document.id)) for document in documents]
+        settled += await settle_labels(documents, await standings(documents, run), run)
     return settled
 
 
@@ -174,7 +173,8 @@ class DocumentPath:
             document.attributes()
             stored = await known(document)
             newest, way = stored.newest, document.way
-            if newest is not None and document.is_of_this_revision(newest) and newest.pipeline_digest == way.pipeline:
+            as_now = newest is not None and newest.pipeline_digest == way.pipeline
+            if newest is not None and as_now and document.is_of_revision(newest.source_revision):
                 return AsItWas(newest.content_digest)
             data = await document.read()
             content = document.content(data)
@@ -196,8 +196,7 @@ class DocumentPath:
             if isinstance(arrived, Refused):
                 raise arrived
             if isinstance(arrived, AsItWas):
-                attributes, pipeline = document.attributes(), document.way.pipeline
-                return await relabel(document, attributes, arrived.content, pipeline, self.observe)
+                return await relabel(document, document.attributes(), arrived.content, self.observe)
             return await self._written(arrived)
         except Refused as refusal:
             return await not_indexed(document, refusal, self.observe)

@@ -2,16 +2,18 @@
 is withheld, or is removed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ingestion.digests import made_of
-from ingestion.parse.document import Refused
+from ingestion.bulk import TOGETHER, NewLabels
+from ingestion.parse.document import Reason, Refused
 from ingestion.report import Change, Outcome, Step
 from ingestion.run import ListedDocument, Run
 from ingestion.sources.protocol import Unlabelled
-from ingestion.store import Standing, same_labels
+from ingestion.standing import Made, Standing, standing_of
+from ingestion.store import same_labels
 from policies.rules import Attributes
+from rag.db.statements import batches
 from rag.db.tables import VersionRow
 
 
@@ -30,7 +32,8 @@ def nobody(step: Step) -> None:
 async def standings(documents: Sequence[ListedDocument], run: Run) -> dict[str, Standing]:
     """How the documents are stored, by id: all looked at in one session, so that an unchanged one costs no other."""
     async with run.parts.database.reading() as session:
-        return await run.store(session).standing([document.id for document in documents])
+        ids = [document.id for document in documents]
+        return await standing_of(session, run.tenant, run.source, run.parts.index.number, ids)
 
 
 async def known(document: ListedDocument) -> Known:
@@ -41,101 +44,125 @@ async def known(document: ListedDocument) -> Known:
         return Known(exists=True, newest=await store.newest_version(document.id))
 
 
-async def settle_labels(document: ListedDocument, standing: Standing | None) -> Outcome | None:
-    """Give a known document its new labels before anything is parsed; what became of it, where nothing else is new.
+async def settle_labels(
+    documents: Sequence[ListedDocument], standing: Mapping[str, Standing], run: Run
+) -> list[Outcome | None]:
+    """Give known documents their new labels before anything is parsed; what became of each, where nothing else is new.
 
     Labels are taken for content that is known to be what they were given for. Other content is withheld at once,
-    and so is content that cannot be read now: a change of rights waits for no document. `standing` is how it is
-    stored, if it is: where that says all, nothing else is asked.
+    and so is content that cannot be read now: a change of rights waits for no document. Those whose content is known
+    come first. `standing` is how they are stored, if they are: where that says all, nothing else is asked.
     """
-    if standing is None:
-        return None
+    settled: dict[str, Outcome] = {}
+    unlabelled: list[tuple[ListedDocument, str]] = []
+    known_as: list[tuple[ListedDocument, Made]] = []
+    others: list[tuple[ListedDocument, Made]] = []
+    for document in documents:
+        stands = standing.get(document.id)
+        if stands is None:
+            continue
+        if isinstance(labels := document.item.labels, Unlabelled):
+            unlabelled.append((document, labels.why))
+        elif stands.attributes == document.attributes():
+            if _stands(document, stands.made):
+                settled[document.id] = document.outcome(Change.UNCHANGED)
+        elif document.is_of_revision(stands.made.revision):
+            known_as.append((document, stands.made))
+        else:
+            others.append((document, stands.made))
+    settled |= await _removed(unlabelled, run)
+    for some in batches(known_as, TOGETHER):
+        settled |= await _relabelled(some, run)
+    for document, made in others:
+        settled |= await _read_anew(document, made)
+    return [settled.get(document.id) for document in documents]
+
+
+async def _removed(documents: Sequence[tuple[ListedDocument, str]], run: Run) -> dict[str, Outcome]:
+    """Known documents that have lost their labels, and why."""
+    outcomes: dict[str, Outcome] = {}
+    for some in batches(documents, TOGETHER):
+        async with run.session() as session:
+            await run.bulk(session).remove([document.path_digest for document, _ in some], look_only=run.dry)
+        for document, why in some:
+            refusal = Refused(Reason.UNLABELLED, why)
+            outcomes[document.id] = Outcome.failed(document.item.path, refusal, previous_stays=False)
+    return outcomes
+
+
+async def _relabelled(some: Sequence[tuple[ListedDocument, Made]], run: Run) -> dict[str, Outcome]:
+    """Documents whose content is what it was. What is made otherwise by now is not settled: it is made again."""
+    given = [
+        NewLabels(document.id, document.attributes(), made.content, made.pipeline, document.revision)
+        for document, made in some
+    ]
+    async with run.session() as session:
+        changed = await run.bulk(session).relabel(given, look_only=run.dry)
+    return {
+        document.id: document.outcome(Change.RELABELLED if document.id in changed else Change.UNCHANGED)
+        for document, made in some
+        if made.pipeline == document.way.pipeline
+    }
+
+
+async def _read_anew(document: ListedDocument, made: Made) -> dict[str, Outcome]:
+    """A document of which only reading tells whether its content is what it was."""
+    run = document.run
     try:
-        attributes = document.attributes()
-    except Refused as refusal:
-        return await not_indexed(document, refusal)
-    if standing.attributes == attributes:
-        return document.outcome(Change.UNCHANGED) if _stands(document, standing) else None
-    stored = await known(document)
-    if not stored.exists:
-        return None
-    content = await _content_now(document, stored.newest)
-    if stored.newest is not None and stored.newest.content_digest == content:
-        outcome = await relabel(document, attributes, content, stored.newest.pipeline_digest)
-        return outcome if stored.newest.pipeline_digest == document.way.pipeline else None
-    if not document.run.dry:
-        async with document.run.parts.database.unit_of_work() as session:
-            store = document.run.store(session)
+        content = document.content(await document.read())
+    except Refused:
+        content = ""
+    if made.content and made.content == content:
+        return await _relabelled([(document, made)], run)
+    if not run.dry:
+        async with run.parts.database.unit_of_work() as session:
+            store = run.store(session)
             row = await store.find(document.path_digest)
             if row is not None:
                 await store.withhold(row)
-    return None
+    return {}
 
 
 async def relabel(
     document: ListedDocument,
     attributes: Attributes,
     content: str,
-    pipeline: str,
     observe: Callable[[Step], None] = nobody,
 ) -> Outcome:
-    """The content is what it was: nothing is parsed or embedded, at most the labels are new."""
+    """The content is what it was, and made as now: nothing is parsed or embedded, at most the labels are new."""
+    new = NewLabels(document.id, attributes, content, document.way.pipeline, document.revision)
     async with document.run.session() as session:
-        store = document.run.store(session)
-        row = await store.find(document.path_digest)
-        newest = await store.newest_version(document.id)
-        if row is None or newest is None or not made_of(newest, content, pipeline):
-            # Another run has written since: these labels were not read for its content.
-            return document.outcome(Change.UNCHANGED)
-        newest.source_revision = document.revision
-        if same_labels(row, attributes):
-            return document.outcome(Change.UNCHANGED)
-        if not document.run.dry:
-            await store.relabel(row, attributes)
+        changed = await document.run.bulk(session).relabel([new], look_only=document.run.dry)
+        if changed and not document.run.dry:
             observe(Step.WRITING)
-    return document.outcome(Change.RELABELLED)
+    return document.outcome(Change.RELABELLED if changed else Change.UNCHANGED)
 
 
 async def not_indexed(document: ListedDocument, refusal: Refused, observe: Callable[[Step], None] = nobody) -> Outcome:
     """An earlier version stays only under the labels that it had: nothing unread takes new ones."""
     run, labels = document.run, document.item.labels
     async with run.session() as session:
-        store = run.store(session)
-        row = await store.find(document.path_digest)
+        row = await run.store(session).find(document.path_digest)
         if row is None:
             return Outcome.failed(document.item.path, refusal, previous_stays=False)
         stays = not isinstance(labels, Unlabelled) and same_labels(row, labels.bound_to(run.tenant, document.id))
         if not stays and not run.dry:
-            await store.remove(row)
+            await run.bulk(session).remove([document.path_digest])
             observe(Step.WRITING)
     return Outcome.failed(document.item.path, refusal, previous_stays=stays)
 
 
-async def remove(digest: str, run: Run) -> Outcome:
-    """A document that its source no longer has: rows now, points when the index is next published."""
-    async with run.session() as session:
-        store = run.store(session)
-        row = await store.find(digest)
-        if row is None:
-            return Outcome("", Change.REMOVED)
-        outcome = Outcome(row.path, Change.REMOVED, row.id)
-        if not run.dry:
-            await store.remove(row)
-    return outcome
+async def remove(digests: Sequence[str], run: Run) -> list[Outcome]:
+    """Documents that their source no longer has: rows now, points when the index is next published."""
+    outcomes: list[Outcome] = []
+    for some in batches(digests, TOGETHER):
+        async with run.session() as session:
+            found = await run.bulk(session).remove(some, look_only=run.dry)
+        places = [found.get(digest, ("", "")) for digest in some]
+        outcomes += (Outcome(path, Change.REMOVED, document) for document, path in places)
+    return outcomes
 
 
-def _stands(document: ListedDocument, standing: Standing) -> bool:
+def _stands(document: ListedDocument, made: Made) -> bool:
     """Whether it stands as the source lists it: this revision, made as it would be made now. Its labels do."""
-    if not document.revision or document.run.verify:
-        return False
-    return (standing.pipeline, standing.revision) == (document.way.pipeline, document.revision)
-
-
-async def _content_now(document: ListedDocument, newest: VersionRow | None) -> str:
-    """The digest of the document's content; empty where it cannot be read. Read only without a known revision."""
-    if newest is not None and document.is_of_this_revision(newest):
-        return newest.content_digest
-    try:
-        return document.content(await document.read())
-    except Refused:
-        return ""
+    return document.is_of_revision(made.revision) and made.pipeline == document.way.pipeline

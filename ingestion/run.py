@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingestion.bulk import BulkChanges
 from ingestion.digests import content_digest, document_id, identity_digest, pipeline_digest, revision_digest
 from ingestion.parse.document import Reason, Refused
 from ingestion.parts import IngestionParts, TenantMasking
@@ -14,7 +15,6 @@ from ingestion.report import Change, Outcome
 from ingestion.sources.protocol import SourceItem, Unlabelled
 from ingestion.store import DocumentStore
 from policies.rules import Attributes
-from rag.db.tables import VersionRow
 from rag.hidden_content import HiddenAction, HiddenKind, HiddenPolicy
 
 
@@ -67,6 +67,9 @@ class Run:
 
     def store(self, session: AsyncSession) -> DocumentStore:
         return DocumentStore(session, self.tenant, self.source, self.parts.index.number)
+
+    def bulk(self, session: AsyncSession) -> BulkChanges:
+        return BulkChanges(session, self.tenant, self.source, self.parts.index.number)
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A dry run may make a key for a new tenant, but its session is never committed."""
@@ -122,9 +125,9 @@ class ListedDocument:
     def content(self, data: bytes) -> str:
         return content_digest(self.run.privacy, self.item, data)
 
-    def is_of_this_revision(self, version: VersionRow) -> bool:
-        """Whether the version was made of the revision that the source has now."""
-        return bool(self.revision) and not self.run.verify and version.source_revision == self.revision
+    def is_of_revision(self, revision: str) -> bool:
+        """Whether what was made of this revision (keyed digest) was made of the one that the source has now."""
+        return bool(self.revision) and not self.run.verify and revision == self.revision
 
     def outcome(
         self, change: Change, *, chunks: int = 0, flags: tuple[str, ...] = (), notes: tuple[str, ...] = ()

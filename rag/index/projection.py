@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -40,6 +40,15 @@ class Written:
     points: tuple[Point, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """With which attributes of its document the points of a version were labelled."""
+
+    document: str
+    version: str
+    attribute_version: int
+
+
 _ORDER = VersionRow.document, VersionRow.id
 _DOCUMENTS = table_of(DocumentRow)
 _POINT_TO = (
@@ -47,7 +56,26 @@ _POINT_TO = (
     .where(_DOCUMENTS.c.id == bindparam("document"), _DOCUMENTS.c.tenant == bindparam("of"))
     .values(current_version=bindparam("to"), indexed_attribute_version=bindparam("carried"))
 )
-"""For many documents at once."""
+"""For many documents at once, as the two below."""
+_MARK_DOCUMENT = (
+    update(_DOCUMENTS)
+    .where(
+        _DOCUMENTS.c.id == bindparam("at"),
+        _DOCUMENTS.c.tenant == bindparam("of"),
+        _DOCUMENTS.c.current_version == bindparam("held"),
+    )
+    .values(indexed_attribute_version=bindparam("carried"))
+)
+_VERSIONS = table_of(VersionRow)
+_MARK_VERSION = (
+    update(_VERSIONS)
+    .where(
+        _VERSIONS.c.id == bindparam("held"),
+        _VERSIONS.c.tenant == bindparam("of"),
+        or_(*(_VERSIONS.c.state == state for state in IN_INDEX)),  # a list of values is not for many rows at once
+    )
+    .values(indexed_attribute_version=bindparam("carried"))
+)
 
 
 class Projection:
@@ -174,52 +202,55 @@ class Projection:
         statement = select(VersionRow.id).where(VersionRow.id.in_(sorted(versions)))
         return frozenset(versions) - frozenset(await self._session.scalars(statement))
 
-    async def superseded(self) -> list[tuple[str, list[str]]]:
-        """(version, chunks) whose points are to be removed."""
+    async def superseded(self) -> list[str]:
+        """Versions whose points are to be removed."""
         statement = select(VersionRow.id).where(*self._own("superseded"))
-        versions = list(await self._session.scalars(statement.order_by(VersionRow.id)))
-        return [(version, [chunk.id for chunk in await self._labels(version)]) for version in versions]
+        return list(await self._session.scalars(statement.order_by(VersionRow.id)))
+
+    async def chunks_of(self, versions: Sequence[str]) -> list[str]:
+        statement = select(ChunkRow.id).where(besides(ChunkRow.tenant) == self._tenant, ChunkRow.version.in_(versions))
+        return list(await self._session.scalars(statement))
 
     async def retire(self, versions: Collection[str]) -> None:
         """The points of these superseded versions are gone."""
         await self._move(versions, "superseded", "retired")
 
-    async def relabelled(self) -> list[tuple[str, int, dict[str, Payload]]]:
-        """(document, attribute version, payload by chunk) where the index carries older attributes."""
+    async def relabelled(self) -> list[str]:
+        """Versions on whose points the index carries older attributes, in an order that keeps documents together."""
         carried = case(
             (VersionRow.id == DocumentRow.current_version, DocumentRow.indexed_attribute_version),
             else_=VersionRow.indexed_attribute_version,
         )
         statement = (
+            select(VersionRow.id)
+            .join(DocumentRow, VersionRow.document == DocumentRow.id)
+            .where(*self._own(*IN_INDEX), carried < DocumentRow.attribute_version)
+            .order_by(*_ORDER)
+        )
+        return list(await self._session.scalars(statement))
+
+    async def labels(self, versions: Sequence[str]) -> tuple[list[Carried], dict[str, Payload]]:
+        """With which attributes the versions stand now, and the payload of each of their chunks."""
+        rows = (
             select(DocumentRow, VersionRow)
             .join(VersionRow, VersionRow.document == DocumentRow.id)
-            .where(*self._own(*IN_INDEX), carried < DocumentRow.attribute_version)
-            .order_by(DocumentRow.id)
+            .where(besides(DocumentRow.tenant) == self._tenant, VersionRow.id.in_(versions))
+            .options(defer(VersionRow.text, raiseload=True))
         )
-        return [
-            (
-                document.id,
-                document.attribute_version,
-                {chunk.id: _payload(document, version, chunk) for chunk in await self._labels(version.id)},
-            )
-            for document, version in await self._session.execute(statement)
-        ]
+        found = {version.id: (document, version) for document, version in await self._session.execute(rows)}
+        carried = [Carried(document.id, name, document.attribute_version) for name, (document, _) in found.items()]
+        chunks = [chunk for chunk in await self._chunks(versions, vectors=False) if chunk.version in found]
+        return carried, {chunk.id: _payload(*found[chunk.version], chunk) for chunk in chunks}
 
-    async def mark_indexed(self, document: str, attribute_version: int) -> None:
-        """The index carries the attributes of `attribute_version`; a newer one stays to be projected."""
-        held = select(VersionRow.id).where(*self._own(*IN_INDEX), VersionRow.document == document)
-        await self._session.execute(
-            update(DocumentRow)
-            .where(DocumentRow.id == document, DocumentRow.current_version.in_(held))
-            .values(indexed_attribute_version=attribute_version)
-            .execution_options(synchronize_session=False)
-        )
-        await self._session.execute(
-            update(VersionRow)
-            .where(VersionRow.id.in_(held))
-            .values(indexed_attribute_version=attribute_version)
-            .execution_options(synchronize_session=False)
-        )
+    async def mark_indexed(self, carried: Sequence[Carried]) -> None:
+        """The points of these versions carry these attributes; newer ones stay to be projected."""
+        if carried:
+            values = [
+                {"of": self._tenant, "at": one.document, "held": one.version, "carried": one.attribute_version}
+                for one in carried
+            ]
+            await self._session.execute(_MARK_DOCUMENT, values)
+            await self._session.execute(_MARK_VERSION, values)
 
     async def drop_obsolete_tombstones(self) -> None:
         """Forget tombstones of chunks that exist again: their points are wanted."""
@@ -240,15 +271,16 @@ class Projection:
             delete(TombstoneRow).where(TombstoneRow.tenant == self._tenant, TombstoneRow.chunk.in_(sorted(chunks)))
         )
 
-    async def _chunks(self, versions: Sequence[str]) -> Sequence[ChunkRow]:
-        statement = select(ChunkRow).where(ChunkRow.tenant == self._tenant, ChunkRow.version.in_(versions))
-        return (await self._session.scalars(statement.order_by(ChunkRow.version, ChunkRow.ordinal))).all()
-
-    async def _labels(self, version: str) -> Sequence[ChunkRow]:
-        """The chunks without their vectors, which are most of them."""
-        vectors = (ChunkRow.dense, ChunkRow.lexical_indices, ChunkRow.lexical_values)
-        statement = select(ChunkRow).where(ChunkRow.tenant == self._tenant, ChunkRow.version == version)
-        return (await self._session.scalars(statement.options(*(defer(v, raiseload=True) for v in vectors)))).all()
+    async def _chunks(self, versions: Sequence[str], *, vectors: bool = True) -> Sequence[ChunkRow]:
+        """The chunks of versions; where they are not asked for, without their vectors, which are most of them."""
+        left_out = () if vectors else (ChunkRow.dense, ChunkRow.lexical_indices, ChunkRow.lexical_values)
+        statement = (
+            select(ChunkRow)
+            .where(besides(ChunkRow.tenant) == self._tenant, ChunkRow.version.in_(versions))
+            .order_by(ChunkRow.version, ChunkRow.ordinal)
+            .options(*(defer(column, raiseload=True) for column in left_out))
+        )
+        return (await self._session.scalars(statement)).all()
 
     def _own(self, *states: str) -> tuple[ColumnElement[bool], ...]:
         """Versions of this index in one of these states."""

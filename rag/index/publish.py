@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rag.db.engine import Database
 from rag.db.index_table import FIRST_NUMBER
 from rag.db.statements import batches
-from rag.index.projection import Projection, Staged, Written
+from rag.index.projection import Carried, Projection, Staged, Written
 from rag.index.store import Point, VectorStore
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -118,7 +118,7 @@ async def _restore(place: _Place, progress: Progress | None) -> int:
         for written in await _load(place, [version]):
             await _upsert(place.store, written.points)
             async with place.database.unit_of_work() as session:
-                await place.projection(session).mark_indexed(document, written.attribute_version)
+                await place.projection(session).mark_indexed([Carried(document, version, written.attribute_version)])
             points += len(written.points)
         if progress is not None:
             progress(done, len(visible))
@@ -173,10 +173,13 @@ def _groups(waiting: Sequence[Staged]) -> Iterator[list[Staged]]:
 async def _retire(place: _Place) -> int:
     async with place.database.reading() as session:
         superseded = await place.projection(session).superseded()
+    for batch in batches(superseded, _BATCH):
+        async with place.database.reading() as session:
+            chunks = await place.projection(session).chunks_of(batch)
+        await _delete(place.store, chunks)
     if superseded:
-        await _delete(place.store, [chunk for _, chunks in superseded for chunk in chunks])
         await place.store.flush()
-    for batch in batches([version for version, _ in superseded], _BATCH):
+    for batch in batches(superseded, _BATCH):
         async with place.database.unit_of_work() as session:
             await place.projection(session).retire(batch)
     return len(superseded)
@@ -185,13 +188,13 @@ async def _retire(place: _Place) -> int:
 async def _relabel(place: _Place) -> int:
     async with place.database.reading() as session:
         relabelled = await place.projection(session).relabelled()
-    if relabelled:
-        for _, _, payloads in relabelled:
-            await place.store.set_payload(payloads)
+    for batch in batches(relabelled, _BATCH):
+        async with place.database.reading() as session:
+            carried, payloads = await place.projection(session).labels(batch)
+        await place.store.set_payload(payloads)
         await place.store.flush()
         async with place.database.unit_of_work() as session:
-            for document, attribute_version, _ in relabelled:
-                await place.projection(session).mark_indexed(document, attribute_version)
+            await place.projection(session).mark_indexed(carried)
     return len(relabelled)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ingestion.bulk import BulkChanges, NewLabels
 from ingestion.chunk import Draft
 from ingestion.store import DocumentStore, Embedded, Reading
 from policies.rules import Attributes, Level, RoleLink, Rule, Tightening
@@ -160,15 +161,16 @@ class House:
 
     async def relabel(self, attributes: Attributes) -> None:
         async with self._writing.unit_of_work() as session:
-            row = await Documents(session).find(TENANT, attributes.document)
-            assert row is not None
-            await DocumentStore(session, TENANT, "test").relabel(row, attributes)
+            newest = await DocumentStore(session, TENANT, "test").newest_version(attributes.document)
+            assert newest is not None
+            new = NewLabels(attributes.document, attributes, newest.content_digest, newest.pipeline_digest)
+            await BulkChanges(session, TENANT, "test").relabel([new])
 
     async def delete(self, document: str) -> None:
         async with self._writing.unit_of_work() as session:
             row = await Documents(session).find(TENANT, document)
             assert row is not None
-            await DocumentStore(session, TENANT, "test").remove(row)
+            await BulkChanges(session, TENANT, "test").remove([row.path_digest])
 
     async def publish(self, replica: Replica) -> None:
         """What waits is written to this replica's index; the other one does not hear of it."""
