@@ -31,9 +31,9 @@ _INVISIBLE = re.compile(
 _TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007e]{4,}")
 _SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
 _LINES = re.compile(r" ?(?:\r\n|[\n\r\x0c\x85\u2028\u2029]) ?")
-_MARKER = re.compile(r"\[\s*/?\s*ringfence", re.I)
-_OF_THE_WHOLE = (Reason.TOO_MUCH_TEXT, Reason.BAD_MARKER)
-"""What a part is refused for and its document with it: the budget is shared, and markers protect what follows."""
+MARKER = re.compile(r"\[\s*/?\s*ringfence", re.I)
+_UNDONE_MAX = 3
+"""Texts of the allowed length that may be read in vain: parts that are too long would else be read without end."""
 IN_A_NAME = "in the name of a column"
 _SHOWN_AS = {HiddenKind.SPEAKER_NOTE: "Speaker note: ", HiddenKind.COMMENT: "Comment: "}
 
@@ -60,8 +60,15 @@ def refuse_markers(texts: Iterable[str], where: str) -> None:
     Raises:
         Refused: bad_marker.
     """
-    if any("[" in text and _MARKER.search(_INVISIBLE.sub("", text)) for text in texts):
+    if any("[" in text and MARKER.search(_INVISIBLE.sub("", text)) for text in texts):
         raise Refused(Reason.BAD_MARKER, where)
+
+
+def marker_in(cells: Iterable[str]) -> str:
+    """The marker of a row that is one and nothing else; else nothing."""
+    filled = [cell for cell in cells if cell.strip()]
+    alone = one_line(filled[0]) if len(filled) == 1 and "[" in filled[0] else ""
+    return alone if MARKER.match(alone) else ""
 
 
 class Names(Generic[T]):
@@ -69,22 +76,38 @@ class Names(Generic[T]):
 
     def __init__(self) -> None:
         self.now: T | None = None
-        self._outside: list[T | None] = []
+        self._used = False
+        self._outside: list[tuple[T | None, bool]] = []
 
-    def passed(self, cells: Iterable[str]) -> None:
-        """Take note of a row: one that is a marker and nothing else begins or ends a section."""
-        filled = [cell for cell in cells if cell.strip()]
-        if len(filled) != 1 or "[" not in filled[0] or not _MARKER.match(one_line(filled[0])):
-            return
-        if one_line(filled[0])[1:].lstrip().startswith("/"):
-            self.now = self._outside.pop() if self._outside else None
-        else:
-            self._outside.append(self.now)
+    def passed(self, cells: Iterable[str]) -> T | None:
+        """Take note of a row: one that is a marker and nothing else begins or ends a section.
+
+        Returns the names that end here without a row below them.
+        """
+        marker = marker_in(cells)
+        if not marker:
+            return None
+        if not marker[1:].lstrip().startswith("/"):
+            self._outside.append((self.now, self._used))
+            return None
+        within = self.left
+        self.now, self._used = self._outside.pop() if self._outside else (None, False)
+        return within if within is not self.now else None
 
     def take(self, names: T, texts: Iterable[str]) -> None:
         """Let a row name the columns of those below it; `texts` is what stands in it, where no marker may be."""
         refuse_markers(texts, IN_A_NAME)
-        self.now = names
+        self.now, self._used = names, False
+
+    def use(self, cells: Iterable[str]) -> None:
+        """Take note that this row stands below the names: they are said with it, if anything is in it."""
+        cells = list(cells)
+        self._used = self._used or (any(cell.strip() for cell in cells) and not marker_in(cells))
+
+    @property
+    def left(self) -> T | None:
+        """The names, where no row with anything in it stands below them: nobody would read them."""
+        return None if self._used else self.now
 
 
 def _verbatim(text: str) -> str:
@@ -113,7 +136,8 @@ class Pieces:
         self._pieces: list[Piece] = []
         self._hidden: Counter[HiddenKind] = Counter()
         self._notes: list[str] = []
-        self._unread: Counter[tuple[str, Reason]] = Counter()
+        self._unread: Counter[tuple[str, str]] = Counter()
+        self._undone = 0
         self._parts = 0
         self._part = 0
         self._depth = 0
@@ -167,31 +191,41 @@ class Pieces:
 
     def row(self, names: list[str], cells: list[str], *, page: int | None = None) -> None:
         """A table row as `Column: value; ...`, so that a value stands beside the name of what it is."""
-        self.fields(((_name(names, index), cell) for index, cell in enumerate(cells)), page=page)
+        self.fields(((column_name(names, index), cell) for index, cell in enumerate(cells)), page=page)
 
     def table_row(self, names: Names[list[str]], cells: list[str]) -> None:
-        """The next row of a table, whose first row of several cells names the columns."""
-        names.passed(cells)
+        """The next row of a table, whose first row of several cells names the columns. See `table_end`."""
+        self.bare_names(names.passed(cells))
         if not names.now and len(cells) > 1:
             names.take(cells, cells)
         else:
             self.row(names.now or [], cells)
+            names.use(cells)
+
+    def table_end(self, names: Names[list[str]]) -> None:
+        """What must follow the last row: names that no row was read under are a row themselves."""
+        self.bare_names(names.left)
+
+    def bare_names(self, names: list[str] | None) -> None:
+        self.add("; ".join(one_line(name) for name in names or () if name.strip()))
 
     def fields(self, pairs: Iterable[tuple[str, str]], *, page: int | None = None) -> None:
-        """Named values as `Name: value; ...`; a marker that stands alone is the marker."""
+        """Named values as `Name: value; ...`, without a name as they are; a marker that stands alone is the marker."""
         given = [(name, one_line(text)) for name, text in pairs]
         refuse_markers((name for name, value in given if not value), IN_A_NAME)
         filled = [(name, value) for name, value in given if value]
         if len(filled) == 1 and filled[0][1].startswith(("[ringfence", "[/ringfence")):
             self.add(filled[0][1], page=page)
             return
-        self.add("; ".join(f"{one_line(name).rstrip(':')}: {value}" for name, value in filled), page=page)
+        named = ((one_line(name).rstrip(":"), value) for name, value in filled)
+        self.add("; ".join(f"{name}: {value}" if name else value for name, value in named), page=page)
 
     def note(self, sentence: str) -> None:
         """For the report: our own words and numbers, never text of the document."""
         self._notes.append(sentence)
 
-    def unread(self, what: str, reason: Reason) -> None:
+    def unread(self, what: str, reason: str) -> None:
+        """Count what was left out. `reason` is a `Reason`, or words of our own."""
         self._unread[what, reason] += 1
 
     def inflated(self, count: int) -> None:
@@ -210,13 +244,19 @@ class Pieces:
         Raises:
             Refused: for what concerns the whole document.
         """
+        if self._parts >= PARTS_MAX:
+            self.unread(what, f"beyond {PARTS_MAX} parts")
+            return
+        if self._undone > _UNDONE_MAX * self.chars_max:
+            self.unread(what, Reason.TOO_MUCH_TEXT)
+            return
         unread = self._unread.total()
         try:
             with self.within(name):
                 self._read(data, suffix, self)
         except Refused as refusal:
-            if refusal.reason in _OF_THE_WHOLE:
-                raise
+            if refusal.reason is Reason.BAD_MARKER:
+                raise  # it may have been meant for what follows
             if refusal.reason is not Reason.EMPTY or self._unread.total() == unread:
                 self.unread(what, refusal.reason)  # else it is empty for a reason that is told already
 
@@ -228,27 +268,57 @@ class Pieces:
             Refused: too_deep, empty, or what was raised inside; then nothing of it is left.
         """
         self._parts += 1
-        if self._depth >= PART_DEPTH_MAX or self._parts > PARTS_MAX:
+        depth = self._depth
+        if depth >= PART_DEPTH_MAX or self._parts > PARTS_MAX:
             raise Refused(Reason.TOO_DEEP)
-        mark, hidden, outer = len(self._pieces), self._hidden.copy(), self._part
-        self.add(one_line(name)[:300], heading=1)
-        self._part = self._parts
-        self._depth += 1
+        outer = self._part
         try:
-            yield
-            if len(self._pieces) == mark + 1:
-                raise Refused(Reason.EMPTY)
-        except Refused:
-            del self._pieces[mark:]
-            self._hidden = hidden
-            raise
+            with self.whole():
+                mark = len(self._pieces)
+                self.add(one_line(name)[:300], heading=1)
+                self._part = self._parts
+                self._depth += 1
+                yield
+                if len(self._pieces) == mark + 1:
+                    raise Refused(Reason.EMPTY)
         finally:
             self._part = outer
-            self._depth -= 1
+            self._depth = depth
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Where what is read inside is refused, nothing of it is left, and its text is not counted.
+
+        Raises:
+            Refused: what was raised inside; bad_marker, where a marker would be left out with the rest.
+        """
+        mark, hidden, left = len(self._pieces), self._hidden.copy(), self._left
+        try:
+            yield
+        except Refused:
+            undone = self._pieces[mark:]
+            del self._pieces[mark:]
+            self._hidden = hidden
+            self._undone += left - self._left
+            self._left = left
+            refuse_markers((piece.text for piece in undone), "in a part that is not read")
+            raise
 
     @property
     def added(self) -> tuple[Piece, ...]:
         return tuple(self._pieces)
+
+    def apart(self) -> "Pieces":
+        """Empty ones under the same limits, for text that is only compared."""
+        return Pieces(self.chars_max, self._read)
+
+    @property
+    def count(self) -> int:
+        return len(self._pieces)
+
+    def since(self, count: int) -> list[Piece]:
+        """What was added after there were so many."""
+        return self._pieces[count:]
 
     def done(self, head: Head) -> Extracted:
         """
@@ -270,6 +340,6 @@ def safe_name(name: str, fallback: str) -> str:
     return one_line(PurePosixPath(name.replace("\\", "/")).name)[:200] or fallback
 
 
-def _name(names: list[str], index: int) -> str:
+def column_name(names: list[str], index: int) -> str:
     name = one_line(names[index]) if index < len(names) else ""
     return name.rstrip(":") or f"Column {index + 1}"

@@ -180,7 +180,7 @@ class _Blocks:
 def _checked(text: str) -> str:
     if _LOOKS_LIKE_ONE.search(text):
         raise Refused(Reason.BAD_MARKER, "a marker must stand on a line of its own")
-    return text.strip()
+    return text.rstrip().lstrip("\n")  # the first line of code may be indented
 
 
 def _name_as_title(path: str) -> str:
