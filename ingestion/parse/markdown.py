@@ -1,7 +1,11 @@
-"""Markdown, read as the page it renders to: so what is hidden there by HTML is hidden here too."""
+"""Markdown, read as the page it renders to: so what is hidden there by HTML is hidden here too.
+
+Front matter is text as well: a page does not show it, but whoever opens the file reads it first.
+"""
 
 import re
 
+import yaml
 from markdown_it import MarkdownIt
 
 from ingestion.parse import html
@@ -9,20 +13,39 @@ from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
 from ingestion.parse.pieces import Pieces, refuse_markers
 from ingestion.parse.plain import decode
 
-_FRONT_MATTER = re.compile(r"\A---\n.*?\n(?:---|\.\.\.)\n", re.S)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
+_FRONT_MATTER_CHARS_MAX = 16 * 1024
 _QUOTES = re.compile(rf"^(?: {{0,3}}> ?){{{DEPTH_MAX},}}", re.M)
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
     text = decode(data).replace("\r\n", "\n")
+    title, front_matter, text = _parted(text)
     if _QUOTES.search(text):
         raise Refused(Reason.TOO_DEEP)
     # Line breaks are kept, as a marker stands on a line of its own and not in a paragraph of its own.
     parser = MarkdownIt("commonmark", {"maxNesting": DEPTH_MAX, "breaks": True}).enable("table")
-    refuse_markers(_FRONT_MATTER.findall(text), "in the front matter")
-    tokens = parser.parse(_FRONT_MATTER.sub("", text, count=1))
+    refuse_markers((front_matter,), "in the front matter")
+    pieces.add(front_matter, verbatim=True)
+    tokens = parser.parse(text)
     if any(token.level >= DEPTH_MAX - 1 for token in tokens):
         # The parser stops descending there and would leave text out without a word.
         raise Refused(Reason.TOO_DEEP)
     html.collect(parser.renderer.render(tokens, parser.options, {}), pieces)
-    return Head("text/markdown")
+    return Head("text/markdown", title)
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """Title, front matter and the rest. Between two lines that rule off a part of the page there is no mapping."""
+    found = _FRONT_MATTER.match(text)
+    if found is None or len(found.group(1)) > _FRONT_MATTER_CHARS_MAX:
+        return "", "", text
+    try:
+        # Nothing is built of the values: an alias stays one, and a tag is a name.
+        root = yaml.compose(found.group(1), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return "", "", text
+    if not isinstance(root, yaml.MappingNode) or not root.value:
+        return "", "", text
+    titles = (value.value for key, value in root.value if key.value == "title" and isinstance(value, yaml.ScalarNode))
+    return next(titles, ""), found.group(1), text[found.end() :]
