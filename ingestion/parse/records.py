@@ -20,7 +20,8 @@ def extract(data: bytes, pieces: Pieces) -> Head:
 
 
 def extract_lines(data: bytes, pieces: Pieces) -> Head:
-    for number, line in enumerate(decode(data).splitlines(), 1):
+    # Other ends of lines may stand in a text as they are.
+    for number, line in enumerate(decode(data).split("\n"), 1):
         if line.strip():
             try:
                 record = _loaded(line)
