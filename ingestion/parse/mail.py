@@ -1,18 +1,19 @@
-"""E-mail: the headers people read as fields, then the text; HTML where there is no text; then what is attached.
+"""E-mail: the headers people read as fields, then what a mail program shows; then what is attached.
 
 Attachments and enclosed messages are read by their own formats, inside the limits of the message, below their names.
 """
 
-import re
-from collections.abc import Iterator
+import binascii
+import codecs
+import quopri
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import PurePosixPath
 
-from ingestion.parse import html
-from ingestion.parse.document import DEPTH_MAX, PARTS_MAX, Head, Reason, Refused
+from ingestion.parse import mail_body
+from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.mailboxes import ENVELOPE, unquoted
 from ingestion.parse.pieces import Pieces, one_line, safe_name
-from ingestion.parse.plain import decode, paragraphs
 
 _SHOWN = ("From", "To", "Cc", "Subject", "Date")
 _SUFFIXES = {
@@ -25,11 +26,10 @@ _SUFFIXES = {
     "message/rfc822": ".eml",
 }
 """For attachments without a name. One with a name is what its name says, as everywhere."""
-_ENVELOPE = re.compile(rb"(?:\A|(?<=\n\n))From [^\n]*\n(?=[!-9;-~]+:)")
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
-    message = message_from_bytes(data, policy=policy.default)
+    message = message_from_bytes(data.removeprefix(codecs.BOM_UTF8), policy=policy.default)
     if not isinstance(message, EmailMessage):
         raise Refused(Reason.BROKEN, "no message")
     _message(message, pieces)
@@ -39,12 +39,11 @@ def extract(data: bytes, pieces: Pieces) -> Head:
 def extract_mailbox(data: bytes, pieces: Pieces) -> Head:
     """Each message a part of its own: one that cannot be read stops no other."""
     data = data.replace(b"\r\n", b"\n")
-    envelopes = list(_ENVELOPE.finditer(data))
+    envelopes = list(ENVELOPE.finditer(data))
     ends = [*(envelope.start() for envelope in envelopes[1:]), len(data)]
     for number, (envelope, end) in enumerate(zip(envelopes, ends, strict=True), 1):
-        raw = re.sub(rb"(?m)^>(>*From )", rb"\1", data[envelope.end() : end])
-        subject = message_from_bytes(raw.partition(b"\n\n")[0] + b"\n\n", policy=policy.default)["Subject"]
-        pieces.attach(one_line(str(subject or "")) or f"Message {number}", ".eml", raw, what="message")
+        raw = unquoted(data[envelope.end() : end])
+        pieces.attach(_subject(raw) or f"Message {number}", ".eml", raw, what="message")
     return Head("application/mbox")
 
 
@@ -65,14 +64,7 @@ def sample() -> bytes:
 def _message(message: EmailMessage, pieces: Pieces) -> None:
     fields = ((name, one_line(str(message[name] or ""))) for name in _SHOWN)
     pieces.add("\n".join(f"{name}: {value}" for name, value in fields if value))
-    texts, pages, attachments = _sorted_parts(message)
-    for part in texts:
-        for paragraph in paragraphs(_content(part)):
-            pieces.add(paragraph)
-    if not texts:
-        for part in pages:
-            html.collect(_content(part), pieces)
-    for number, part in enumerate(attachments, 1):
+    for number, part in enumerate(mail_body.read(message, pieces), 1):
         _attachment(part, f"Attachment {number}", pieces)
 
 
@@ -80,10 +72,7 @@ def _attachment(part: EmailMessage, fallback: str, pieces: Pieces) -> None:
     kind = part.get_content_type()
     name = safe_name(str(part.get_filename() or ""), "")
     if kind == "message/rfc822":
-        below = part.get_payload()
-        enclosed = below[0] if isinstance(below, list) and below else None
-        raw = enclosed.as_bytes() if isinstance(enclosed, EmailMessage) else b""
-        subject = one_line(str(enclosed["Subject"] or "")) if isinstance(enclosed, EmailMessage) else ""
+        raw, subject = _enclosed(part)
         pieces.attach(name or subject or fallback, ".eml", raw, what="attachment")
         return
     raw_content = part.get_payload(decode=True)
@@ -94,42 +83,24 @@ def _attachment(part: EmailMessage, fallback: str, pieces: Pieces) -> None:
     pieces.attach(name or fallback, suffix, raw_content, what="attachment")
 
 
-def _sorted_parts(message: EmailMessage) -> tuple[list[EmailMessage], list[EmailMessage], list[EmailMessage]]:
-    texts: list[EmailMessage] = []
-    pages: list[EmailMessage] = []
-    attachments: list[EmailMessage] = []
-    for part in _parts(message):
-        kind = part.get_content_type()
-        named = part.get_content_disposition() == "attachment" or part.get_filename() is not None
-        if named or kind not in ("text/plain", "text/html"):
-            attachments.append(part)
-        else:
-            (texts if kind == "text/plain" else pages).append(part)
-    return texts, pages, attachments
-
-
-def _parts(message: EmailMessage) -> Iterator[EmailMessage]:
-    """The leaves. An enclosed message is one leaf: an attachment."""
-    stack = [(message, 0)]
-    count = 0
-    while stack:
-        part, depth = stack.pop()
-        count += 1
-        if depth > DEPTH_MAX or count > PARTS_MAX:
-            raise Refused(Reason.TOO_DEEP)
-        if part.get_content_maintype() != "multipart":
-            yield part
-            continue
-        below = part.get_payload()
-        if isinstance(below, list):
-            stack.extend((child, depth + 1) for child in reversed(below) if isinstance(child, EmailMessage))
-
-
-def _content(part: EmailMessage) -> str:
-    raw = part.get_payload(decode=True)
-    if not isinstance(raw, bytes):
-        return ""
+def _enclosed(part: EmailMessage) -> tuple[bytes, str]:
+    """The enclosed message and its subject. Some programs encode it, which the standard forbids: it came unread."""
+    below = part.get_payload()
+    message = below[0] if isinstance(below, list) and below else None
+    if not isinstance(message, EmailMessage):
+        return b"", ""
+    raw = message.as_bytes()
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
     try:
-        return raw.decode(part.get_content_charset("utf-8"))
-    except (LookupError, UnicodeDecodeError):
-        return decode(raw)
+        if encoding == "base64":
+            raw = binascii.a2b_base64(raw)
+        elif encoding == "quoted-printable":
+            raw = quopri.decodestring(raw)
+    except binascii.Error:
+        pass  # it says itself that it is no message
+    return raw, _subject(raw)
+
+
+def _subject(raw: bytes) -> str:
+    head = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n\n"
+    return one_line(str(message_from_bytes(head, policy=policy.default)["Subject"] or ""))

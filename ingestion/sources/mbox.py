@@ -1,7 +1,8 @@
 """A mailbox in one file (RFC 4155): `kind: mbox`. Each message is a document of its own.
 
 Places in the file move when a message is removed, and a Message-ID is whatever the sender wrote, so a message is known
-by its bytes: a changed one is another document, and copies are told apart by their number.
+by its bytes: a changed one is another document, and copies are told apart by their number. It is handed out as it was
+sent, without the quoting of the file.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from ingestion.parse.mailboxes import begins, unquoted
 from ingestion.sources.configured import ConfiguredLabels
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Unlabelled, unreadable
@@ -20,7 +22,6 @@ from policies.rules import plain_name
 from rag.hidden_content import HiddenAction, HiddenKind
 
 LINE_BYTES_MAX = 1 << 20
-_BEGINS = b"From "
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class StoredMessage:
             data = file.read(self.size)
         if hashlib.sha256(data).hexdigest() != self.digest:
             raise ChangedSinceListed("the mailbox was written after it was listed")
-        return io.BytesIO(data)
+        return io.BytesIO(unquoted(data))
 
 
 class MboxSource:
@@ -94,11 +95,13 @@ def _messages(file: BinaryIO) -> Iterator[tuple[int, int, str]]:
     digest = hashlib.sha256()
     held = b""  # the empty line before a separator belongs to neither message
     after_empty = True
-    while line := file.readline(LINE_BYTES_MAX):
-        if after_empty and line.startswith(_BEGINS):
+    following = file.readline(LINE_BYTES_MAX)
+    while line := following:
+        following = file.readline(LINE_BYTES_MAX)
+        if after_empty and (begins(line, following) or (begun is None and line.startswith(b"From "))):
             if begun is not None:
                 yield begun, end - begun, digest.hexdigest()
-            begun = end = file.tell()
+            begun = end = file.tell() - len(following)
             digest, held, after_empty = hashlib.sha256(), b"", False
             continue
         if begun is None:

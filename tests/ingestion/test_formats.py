@@ -55,6 +55,7 @@ Visible <span style="display:none">not this</span> again.
     parsed = sandbox.parse(source, "handbook.md")
     assert parsed.title == "Handbook"
     assert [(block.heading_path, block.text) for block in parsed.blocks] == [
+        ((), "author: nobody"),
         (("Handbook",), "First line\nsecond line with a link."),
         (("Handbook",), "Visible again."),
         (("Handbook", "Tables"), "Name: Ann; Age: 41"),
@@ -158,7 +159,7 @@ JVBERi0=
     assert parsed.title == "Café"
     assert texts(parsed.blocks) == [
         "From: Ann Lee <ann@example.com>\nTo: bo@example.com\nSubject: Café",
-        "Plain body.",
+        "Page body.",
     ]
     assert parsed.notes == ("1 attachment not read wrong_type",)
 
@@ -172,6 +173,25 @@ def test_a_message_without_text_is_read_from_its_page(sandbox: Sandbox) -> None:
 def test_text_is_read_in_the_encodings_that_offices_use(sandbox: Sandbox, encoding: str) -> None:
     text = "Die Müller AG übernimmt die Kosten für Bürobedarf. Größe und Maße gemäß Anlage."
     assert texts(sandbox.parse(text.encode(encoding), "brief.txt").blocks) == [text]
+
+
+def test_a_text_with_a_few_damaged_bytes_is_still_in_its_encoding(sandbox: Sandbox) -> None:
+    text = "Gr\u00f6\u00dfe und Ma\u00dfe gem\u00e4\u00df Anlage \u00fcber 5 \u20ac."
+    damaged = text.encode() + b" caf\xe9 bar\xff.\n" + text.encode()[:-2]
+    [block] = sandbox.parse(damaged * 2, "a.txt").blocks
+    assert block.text.count(text) == 2 and "caf\ufffd bar\ufffd" in block.text
+    [western] = sandbox.parse(b"Ein Caf\xe9 in der Innenstadt, sonst nichts.", "a.txt").blocks
+    assert "Caf\u00e9" in western.text
+
+
+def test_a_rule_at_the_top_of_markdown_is_no_front_matter_and_front_matter_is_text(sandbox: Sandbox) -> None:
+    ruled = sandbox.parse(b"---\n\n# Budget\n\nIt is 5 million.\n\n---\n\nThe rest.\n", "a.md")
+    assert said(ruled) == [(("Budget",), "It is 5 million."), (("Budget",), "The rest.")]
+    matter = sandbox.parse(b"---\ntitle: Travel policy\nowner: ann\n---\n\n# Trips\n\nBy train.\n", "a.md")
+    assert matter.title == "Travel policy"
+    assert said(matter) == [((), "title: Travel policy\nowner: ann"), (("Trips",), "By train.")]
+    for broken in (b"a: [", b"{{ x }}: - y", b"[" * 9_000, b"just words"):
+        assert "Body." in str(said(sandbox.parse(b"---\n%s\n---\n\nBody.\n" % broken, "a.md")))
 
 
 def test_a_document_without_a_title_is_called_by_its_file_name_in_words(sandbox: Sandbox) -> None:
@@ -209,10 +229,10 @@ def test_a_long_record_is_read_field_by_field(sandbox: Sandbox) -> None:
 
 
 def test_each_line_of_json_lines_is_a_record(sandbox: Sandbox) -> None:
-    source = b'{"name": "Ann", "room": {"no": 12}}\n\n{"name": "Bo"}\n"just text"\n'
+    source = '{"name": "Ann", "room": {"no": 12}}\n\n{"name": "B\u2028o\x85"}\r\n"just text"\n'.encode()
     assert texts(sandbox.parse(source, "staff.jsonl").blocks) == [
         "name: Ann; room.no: 12",
-        "name: Bo",
+        "name: B o",
         "value: just text",
     ]
 

@@ -134,7 +134,18 @@ def read(file: Path) -> list[bytes]:
 def test_each_message_of_a_file_is_a_document_with_its_own_bytes(tmp_path: Path, end: str) -> None:
     file = tmp_path / "a.mbox"
     file.write_bytes(box(FIRST, SECOND).replace("\n", end).encode())
-    assert sorted(read(file)) == [text.replace("\n", end).encode() for text in (FIRST, SECOND)]
+    sent = (FIRST.replace(">From", "From"), SECOND)
+    assert sorted(read(file)) == [text.replace("\n", end).encode() for text in sent]
+
+
+def test_a_sentence_that_begins_as_an_envelope_does_is_part_of_its_message(tmp_path: Path) -> None:
+    """Not every program quotes it; no header follows it."""
+    file = tmp_path / "a.mbox"
+    file.write_text(box("Subject: one\n\nHello.\n\nFrom Monday on we close at 5.\nBye.\n", SECOND))
+    [first, _] = sorted(read(file))
+    assert first == b"Subject: one\n\nHello.\n\nFrom Monday on we close at 5.\nBye.\n"
+    file.write_text(box(FIRST) + "From the end")
+    assert read(file) == [b"Subject: one\n\nAlpha\nFrom here on.\n\nFrom the end"]
 
 
 def test_copies_are_two_documents_and_removing_one_message_renames_no_other(tmp_path: Path) -> None:

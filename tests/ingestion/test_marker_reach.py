@@ -130,7 +130,7 @@ def _comment(text: str) -> bytes:
         (lambda text: deck("Body.", footer=text), ".pptx"),
         (_comment, ".md"),
         (_comment, ".html"),
-        (lambda text: f"---\n{text}\n---\n\nBody.\n".encode(), ".md"),
+        (lambda text: f"---\nname: {text}\n---\n\nBody.\n".encode(), ".md"),
         (lambda text: f"Name,{text}\nBody.,\n".encode(), ".csv"),
         (lambda text: f'[{{"{text}": null, "a": "Body."}}]'.encode(), ".json"),
         (lambda text: sheet((text, "Name"), (None, "Body.")), ".xlsx"),
