@@ -25,8 +25,10 @@ _SIDES = ("left", "top", "right", "bottom", "text-indent", "margin-left", "margi
 _EXTENTS = ("height", "max-height", "width", "max-width")
 _PAINT = ("display", "visibility", "opacity", "font", "font-size", "color", "background", "background-color")
 _BOX = ("background-image", "overflow", "overflow-x", "overflow-y", "padding", "padding-top", "padding-bottom")
+_PAPERS = ("background", "background-color", "background-image")
 _READ = frozenset((*_SIDES, *_EXTENTS, *_PAINT, *_BOX))
 _TINY_PIXELS = 2.0
+_LINE_PIXELS = 8
 _VALUE_CHARS_MAX = 100
 
 _Declared = dict[str, tuple[str, bool]]
@@ -63,8 +65,10 @@ class Looks:
         declared = _declared(declarations)
         for selector in selectors.split(","):
             name = selector.strip()
-            if _SIMPLE_SELECTOR.fullmatch(name) or name == "*":
-                known = self._rules.setdefault(name, {})
+            simple = _SIMPLE_SELECTOR.fullmatch(name)
+            if simple or name == "*":
+                tag = simple.group(1) or "" if simple else ""
+                known = self._rules.setdefault(tag.lower() + name[len(tag) :], {})
                 known.update({key: one for key, one in declared.items() if one[1] or not known.get(key, one)[1]})
             elif name and not _LATER.search(name):
                 parts = _NAMES.findall(name.split()[-1])
@@ -85,7 +89,7 @@ class Looks:
         size = _pixels(own.get("font-size", ""))
         return Look(
             _ink(own, around, "color" in unsure),
-            _paper(own, around, unknown or not unsure.isdisjoint(("background", "background-color"))),
+            _paper(own, around, unknown or not unsure.isdisjoint(_PAPERS)),
             (around.tiny and "font-size" not in unsure) if size is None else size <= _TINY_PIXELS,
             (around.invisible and "visibility" not in unsure) if visibility == "inherit" else visibility != "visible",
         )
@@ -133,10 +137,15 @@ def _gone(own: dict[str, str]) -> bool:
     if any(_FAR_AWAY.match(own.get(side, "")) for side in _SIDES):
         return True
     cut = any(own.get(name, "").startswith(("hidden", "clip")) for name in ("overflow", "overflow-x", "overflow-y"))
-    # A box without height that is padded to its picture's shape is the usual frame of an embedded film.
-    padded = any(_pixels(own[name]) != 0 for name in ("padding", "padding-top", "padding-bottom") if name in own)
+    # What is cut off begins behind the padding: a box without height may be padded to the shape of its content.
+    padded = any(_is_wide(own[name]) for name in ("padding", "padding-top", "padding-bottom") if name in own)
     sizes = [_pixels(own[name]) for name in _EXTENTS if name in own and not own[name].endswith("%")]
     return cut and not padded and any(size is not None and size <= 1 for size in sizes)
+
+
+def _is_wide(padding: str) -> bool:
+    sides = padding.split()
+    return any(("%" in side and side[0] in "123456789") or (_pixels(side) or 0) > _LINE_PIXELS for side in sides)
 
 
 def _ink(own: dict[str, str], around: Look, unknown: bool) -> Color | None:
@@ -147,7 +156,11 @@ def _ink(own: dict[str, str], around: Look, unknown: bool) -> Color | None:
 
 def _paper(own: dict[str, str], around: Look, unknown: bool) -> Color | None:
     colored = own.get("background-color") or own.get("background")
-    if "background-image" in own or "url" in own.get("background", "") or "gradient" in own.get("background", ""):
+    if (
+        own.get("background-image", "none") != "none"
+        or "url" in own.get("background", "")
+        or "gradient" in own.get("background", "")
+    ):
         return None
     paper = color_of(colored) if colored else CLEAR
     if paper != CLEAR:

@@ -47,6 +47,8 @@ def table(*rows: str, caption: str = "") -> str:
         ("@media screen{.x{display:none}}", "<p class=x>WORDS</p>", True),
         ("<!-- .x{display:none} -->", "<p class=x>WORDS</p>", True),
         ("/* all */ p.x , #y{display:none}", "<p id=y>WORDS</p>", True),
+        ("P.x{display:none}", "<p class=x>WORDS</p>", True),
+        ("", "<div style='height:1px;overflow:hidden;padding:0 1px'>WORDS</div>", True),
         ("", "<font color=white style='background:navy'>WORDS</font>", False),
         (".w{color:#fff;background:#036}", "<p class=w>WORDS</p>", False),
         (".hero .w{background:#036} .w{color:#fff}", "<div class=hero><p class=w>WORDS</p></div>", False),
