@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 from dataclasses import dataclass
+from functools import cache
 
 _NEWUSER_NEWNET = 0x10000000 | 0x40000000
 _NEWNET = 0x40000000
@@ -119,6 +120,7 @@ def limit(limits: Limits) -> None:
         resource.setrlimit(what, (value, value))
 
 
+@cache
 def _libc() -> ctypes.CDLL | None:
     try:
         libc = ctypes.CDLL(None, use_errno=True)
