@@ -8,6 +8,7 @@ CLIENTS_VENV := .venv-clients
 RAY_VENV := .venv-ray
 TUNE_VENV := .venv-tune
 MLFLOW_VENV := .venv-mlflow
+DOCLING_VENV := .venv-docling
 BIN := $(VENV)/bin
 DEMO_DATA ?= demo-data
 DEMO_PORT ?= 8080
@@ -16,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm test-clients test-ocr test-ray test-tune test-mlflow lint types floors unit eval lock format clean
+.PHONY: help demo test test-vllm test-clients test-ocr test-docling test-ray test-tune test-mlflow lint types floors unit eval lock format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -97,6 +98,16 @@ test-ocr: $(VENV)/dev ## Scanned pages: installs RapidOCR (150 MB) into the envi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ocr]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v tests/ingestion/test_ocr.py
 
+$(DOCLING_VENV)/ready: tests/ingestion/docling-requirements.txt $(VENV)/python
+	@echo "Installing docling-serve into $(DOCLING_VENV) (once; 7 GB, most of it PyTorch) ..." >&2
+	$(PYTHON) -m venv $(DOCLING_VENV)
+	$(DOCLING_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-docling: $(VENV)/dev $(DOCLING_VENV)/ready ## Scanned pages on a real docling-serve, with layout models made for one page
+	RINGFENCE_TEST_DOCLING_PYTHON="$(CURDIR)/$(DOCLING_VENV)/bin/python" OMP_NUM_THREADS=1 \
+	  $(BIN)/python -m pytest -v --timeout 700 tests/ingestion/test_docling_serve.py
+
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -128,4 +139,4 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment, caches and demo data
-	rm -rf $(VENV) $(VLLM_VENV) $(CLIENTS_VENV) $(RAY_VENV) $(TUNE_VENV) $(MLFLOW_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(VLLM_VENV) $(CLIENTS_VENV) $(RAY_VENV) $(TUNE_VENV) $(MLFLOW_VENV) $(DOCLING_VENV) $(DEMO_DATA) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -18,6 +18,7 @@ from ingestion.cursors import MADE_OTHERWISE, Cursor, cursor_of
 from ingestion.indexes import and_beside, indexes_of
 from ingestion.inventory import pipeline_now
 from ingestion.leases import Lease, Progress
+from ingestion.parse.document import Reason
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.report import Change, Outcome, Report, Step
@@ -28,7 +29,7 @@ from ingestion.spans import DocumentSpans
 from rag.db.engine import Database
 from rag.db.job_table import SYNC
 from rag.db.jobs import NewJob
-from rag.errors import Misuse
+from rag.errors import Misuse, Unavailable
 from rag.settings import Settings
 from rag.telemetry.tracing import NO_TRACING, Tracing
 
@@ -41,6 +42,9 @@ LISTED_S = 30.0
 LISTED_TIMES = 10
 """A listing serves the parts of its sync for so long, or ten times as long as it took: listing is then a tenth of the
 work at most."""
+
+WAITED_FOR = Reason.OCR_UNAVAILABLE
+"""Why a document is not indexed that could be a little later."""
 
 OpenSource = Callable[[Lease], Source]
 Publish = Callable[[Database, str], Awaitable[object]]
@@ -75,6 +79,7 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
     Raises:
         LeaseLost: somebody else has the job now.
         Misuse: there is no such kind of job, or its source cannot be read.
+        Unavailable: documents wait for a service that does not answer. All others are done, and stay so.
     """
     if lease.kind not in (SYNC, DOCUMENTS):
         raise Misuse(f"There are no jobs of the kind {lease.kind!r}.", code="unknown_job")
@@ -100,6 +105,10 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
         report = await and_beside(report, watched, beside)
         done = Done(_counts(report), tuple(_handed_out(lease, report, cursor)))
     await parts.publish(database, lease.tenant)
+    if any(outcome.reason is WAITED_FOR for outcome in report.failures):
+        raise Unavailable(
+            "The service that recognises pages did not answer; the job is tried again.", code=WAITED_FOR.value
+        )
     return done
 
 

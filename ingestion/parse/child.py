@@ -5,8 +5,9 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from encodings.aliases import aliases
+from typing import IO
 
-from ingestion.parse import archive, mail, pdf, slides, word, workbook
+from ingestion.parse import archive, mail, pdf, pdf_picture, slides, word, workbook
 from ingestion.parse.answer import extracted, refused, write
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.formats import read
@@ -39,6 +40,7 @@ def preload() -> None:
     )
     for suffix, sample in (*_SAMPLES, *made):
         parse(sample, suffix, chars_max=1000, indexed=frozenset(HiddenKind))
+    pdf_picture.png(pdf.sample(), 1)
 
 
 def parse(
@@ -60,11 +62,16 @@ def work(document: int, result: int, request: Mapping[str, object], cut: Sequenc
     `cut` says what was taken from this process, for the report.
     """
     with os.fdopen(document, "rb") as source:
-        answer, payload = archive.served(source, request) if request["task"] != "parse" else (None, b"")
-        if answer is None:
-            indexed = frozenset(HiddenKind(kind) for kind in str(request["indexed"]).split())
-            chars_max, awaiting = int(str(request["text_chars_max"])), request.get("awaiting") is True
-            answer = parse(
-                source.read(), str(request["suffix"]), chars_max=chars_max, indexed=indexed, awaiting=awaiting
-            )
+        answer, payload = _done(source, request)
     write(result, answer, cut, payload)
+
+
+def _done(source: IO[bytes], request: Mapping[str, object]) -> tuple[Mapping[str, object], bytes]:
+    if request["task"] == "picture":
+        return pdf_picture.served(source.read(), int(str(request["page"])))
+    if request["task"] != "parse":
+        return archive.served(source, request)
+    indexed = frozenset(HiddenKind(kind) for kind in str(request["indexed"]).split())
+    chars_max, awaiting = int(str(request["text_chars_max"])), request.get("awaiting") is True
+    suffix = str(request["suffix"])
+    return parse(source.read(), suffix, chars_max=chars_max, indexed=indexed, awaiting=awaiting), b""

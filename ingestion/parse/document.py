@@ -51,6 +51,8 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     MEMORY = "memory"
     IMAGE_ONLY = "image_only"
+    OCR_UNAVAILABLE = "ocr_unavailable"
+    OCR_FAILED = "ocr_failed"
     UNLABELLED = "unlabelled"
     NOT_TEXT = "not_text"
     TOO_MUCH_TEXT = "too_much_text"
@@ -73,6 +75,8 @@ WHAT_IT_MEANS: dict[Reason, str] = {
     Reason.TIMED_OUT: "reading took longer than ingestion.parse_wall_s or ingestion.parse_cpu_s",
     Reason.MEMORY: "reading needed more memory than ingestion.parse_memory_bytes",
     Reason.IMAGE_ONLY: "the pages are images without text; set ingestion.ocr, or recognise their text beforehand",
+    Reason.OCR_UNAVAILABLE: "the service that recognises pages did not do it; the document is tried again",
+    Reason.OCR_FAILED: "the service that recognises pages gave nothing to be believed for one of them",
     Reason.UNLABELLED: "department and level are not known",
     Reason.NOT_TEXT: "the file does not hold text in any known encoding",
     Reason.TOO_MUCH_TEXT: "the file holds more text than ingestion.text_chars_max",

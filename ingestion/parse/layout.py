@@ -1,4 +1,4 @@
-"""The port for what reads pages that have no text: what it must do, and where it stands.
+"""The port for what reads pages that have no text in processes of ours: what it must do, and where it stands.
 
 A reader is loaded in a process of its own, and each page is read in a child of that process, with its own limits and
 without network and files. Standard library only: everybody imports this.
@@ -13,6 +13,8 @@ READERS: Mapping[str, str] = {
     "rapidocr": "ingestion.parse.rapidocr_pages",
 }
 """By the setting `ingestion.ocr`: the module whose `load` makes the reader."""
+LONG_SIDE_PX = 1_900
+"""Pixels of a page's longer side, where it is drawn: A4 at some 160 dots per inch. Models scale more down again."""
 
 
 class LayoutReader(Protocol):

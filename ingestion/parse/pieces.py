@@ -1,4 +1,4 @@
-"""Collects text in document order, cleaned and counted. Used inside the confined child only."""
+"""Collects text in document order, cleaned and counted: inside confined children, and of what a service recognised."""
 
 import re
 import unicodedata

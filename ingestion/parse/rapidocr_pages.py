@@ -19,11 +19,9 @@ from rapidocr import RapidOCR
 from ingestion.parse import pdf
 from ingestion.parse.document import Head
 from ingestion.parse.pdf_layout import Region, Run, regions
+from ingestion.parse.pdf_picture import rendered
 from ingestion.parse.pieces import Pieces
 
-LONG_SIDE_PX = 1_900
-"""Pixels of a page's longer side: A4 at some 160 dots per inch. More is scaled down again by the models."""
-SCALE_MAX = 4.0
 HEADING = 2
 """Of what rank is not to be seen on a page alone."""
 HEADING_FROM = 1.4
@@ -60,11 +58,9 @@ class RapidPages:
 
     def _runs(self, page: pypdfium2.PdfPage) -> list[Run]:
         """Recognised lines, from top to bottom, in points of the page as it is shown."""
-        width, height = page.get_size()
-        scale = min(SCALE_MAX, LONG_SIDE_PX / max(width, height, 1.0))
-        # Comments are not part of what the page shows.
-        picture = page.render(scale=scale, may_draw_forms=False, draw_annots=False).to_numpy()
-        found = self._engine(np.ascontiguousarray(picture))
+        bitmap, scale = rendered(page)
+        height = page.get_height()
+        found = self._engine(np.ascontiguousarray(bitmap.to_numpy()))
         if found.boxes is None or found.txts is None:
             return []
         runs = []

@@ -169,6 +169,18 @@ class Sandbox:
             _, payload = self._heard(*self._run(request, archive, answer_bytes_max=bytes_max + 10_000))
         return payload
 
+    def picture(self, document: bytes, page: int, bytes_max: int) -> bytes:
+        """Page number `page` (from 1) of a PDF as PNG. It is the child's word that this is what the page shows.
+
+        Raises:
+            Refused: it cannot be drawn, and why; `too_much_text` where the picture is larger than `bytes_max`.
+            Unavailable: parser processes cannot be started on this machine at all.
+        """
+        request = {"task": "picture", "page": page}
+        with self._lock:
+            _, payload = self._heard(*self._run(request, document, answer_bytes_max=bytes_max + 10_000))
+        return payload
+
     def close(self) -> None:
         with self._lock:
             self._stop()

@@ -6,7 +6,7 @@ import httpx
 
 from rag.errors import IndexUnavailable, Unavailable
 from rag.index.connection import trusted
-from rag.settings import GeneratorSettings, IndexSettings
+from rag.settings import GeneratorSettings, IndexSettings, IngestionSettings
 
 REACH_S = 3.0
 """Longer than this is not answering."""
@@ -32,6 +32,41 @@ async def reach_model_server(settings: GeneratorSettings) -> None:
     """
     for base_url in settings.base_urls:
         await _reach_one(base_url, settings)
+
+
+async def reach_page_service(settings: IngestionSettings) -> str:
+    """Return the versions of the docling-serve, as it tells them, if it is ready and accepts the key.
+
+    Raises:
+        Unavailable: it is not, or does not; says what it answered.
+    """
+    key = settings.docling_api_key
+    headers = {} if key is None else {"X-Api-Key": key.get_secret_value()}
+    url = (settings.docling_url or "").rstrip("/")
+    try:
+        async with _client(headers) as client:
+            ready = await client.get(f"{url}/ready")
+            # A task that never was: nobody but who has the key is told so.
+            allowed = await client.get(f"{url}/v1/status/poll/doctor")
+            versions = await client.get(f"{url}/version")
+    except httpx.HTTPError as cause:
+        raise Unavailable(f"docling-serve does not answer on {url} ({type(cause).__name__}).") from cause
+    if ready.status_code != httpx.codes.OK:
+        raise Unavailable(f"docling-serve at {url} is not ready ({ready.status_code}).")
+    if allowed.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise Unavailable(f"docling-serve at {url} does not accept RINGFENCE_INGESTION__DOCLING_API_KEY.")
+    if allowed.status_code != httpx.codes.NOT_FOUND:
+        raise Unavailable(f"What answers at {url} is no docling-serve of API version 1 ({allowed.status_code}).")
+    return _versions(versions)
+
+
+def _versions(response: httpx.Response) -> str:
+    try:
+        told = response.json() if response.status_code == httpx.codes.OK else {}
+        named = [f"{name} {told[name]}" for name in ("docling-serve", "docling") if name in told]
+    except (ValueError, TypeError):
+        named = []
+    return ", ".join(named)[:100] or "docling-serve, which does not tell its version"
 
 
 async def _reach_one(base_url: str, settings: GeneratorSettings) -> None:

@@ -15,6 +15,9 @@ from sqlalchemy import text
 from rag import cli
 from rag.db.engine import open_database
 from rag.errors import Denied, NotFound, Unavailable
+from tests.ingestion.docling_stand_in import KEY as DOCLING_KEY
+from tests.ingestion.docling_stand_in import StandIn
+from tests.ingestion.docling_stand_in import running as docling
 
 ROOT = Path(__file__).parents[2]
 DECLARED: Mapping[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][cli.GROUP]
@@ -187,6 +190,23 @@ def test_doctor_shows_origins_hides_secrets_and_finds_an_open_key_file(
     failed = {check["check"]: check["detail"] for check in broken["checks"] if check["state"] == "failed"}
     assert list(failed) == ["master key", "support model"]
     assert "RINGFENCE_GENERATOR__SUPPORT_SHA256" in failed["support model"]
+
+
+def test_doctor_asks_the_service_that_reads_pages_where_there_is_one(
+    data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(expect: int) -> dict[str, str]:
+        printed = run(capsys, "doctor", "--json", expect=expect)
+        assert DOCLING_KEY not in printed
+        return {check["check"]: check["state"] for check in json.loads(printed)["checks"]}
+
+    assert "pages" not in checked(0)
+    monkeypatch.setenv("RINGFENCE_INGESTION__OCR", "docling")
+    monkeypatch.setenv("RINGFENCE_INGESTION__DOCLING_API_KEY", DOCLING_KEY)
+    with docling(StandIn()) as service:
+        monkeypatch.setenv("RINGFENCE_INGESTION__DOCLING_URL", service.url)
+        assert checked(0)["pages"] == "ok"
+    assert checked(1)["pages"] == "failed"
 
 
 def test_settings_that_make_no_sense_are_one_line(

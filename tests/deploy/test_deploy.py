@@ -66,6 +66,31 @@ def test_the_back_network_has_no_way_out_and_only_the_api_stands_in_both() -> No
     assert [name for name, service in COMPOSE["services"].items() if "front" in service["networks"]] == ["api"]
 
 
+def test_what_reads_pictures_of_pages_is_off_by_default_and_reaches_and_is_reached_by_nobody_else() -> None:
+    docling = COMPOSE["services"]["docling"]
+    assert (docling["profiles"], docling["networks"]) == (["docling"], ["pages"])
+    assert COMPOSE["networks"]["pages"]["internal"] is True
+    assert {name for name, one in COMPOSE["services"].items() if "pages" in one["networks"]} == {
+        *("docling", "worker", "ingest")
+    }
+    assert not {"ports", "volumes"} & set(docling)
+    assert docling["cap_drop"] == ["ALL"]
+    assert re.search(r":v\d+\.\d+\.\d+\}$", docling["image"])
+
+
+def test_where_scans_are_read_by_docling_the_settings_lead_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in COMPOSE["services"]["worker"]["environment"].items():
+        if name.startswith("RINGFENCE_INGESTION__"):
+            monkeypatch.setenv(
+                name, value.replace("${RINGFENCE_OCR:-none}", "docling").replace("${DOCLING_API_KEY:-}", "")
+            )
+    settings = load_settings().ingestion
+    assert (settings.ocr, settings.docling_url) == ("docling", "http://docling:5001")
+    assert settings.docling_api_key is None
+    sync_wait_s = float(COMPOSE["services"]["docling"]["environment"]["DOCLING_SERVE_MAX_SYNC_WAIT"])
+    assert sync_wait_s > settings.ocr_wall_s
+
+
 @pytest.mark.parametrize("name", ["api", "worker", "ingest"])
 def test_our_containers_drop_all_capabilities_and_write_only_to_their_volume(name: str) -> None:
     service = COMPOSE["services"][name]
@@ -82,7 +107,8 @@ def test_every_secret_must_be_given_and_the_example_gives_none() -> None:
     assert required == set(example)
     assert set(example.values()) == {""}
     cluster = {"QDRANT_URL", "QDRANT_SHARDS", "QDRANT_REPLICAS", "QDRANT_WRITE_CONSISTENCY"}
-    with_a_default = {"RINGFENCE_IMAGE", "RINGFENCE_PUBLIC_URL", "DOCUMENTS_DIR", *cluster}
+    scans = {"RINGFENCE_OCR", "DOCLING_API_KEY", "DOCLING_IMAGE"}
+    with_a_default = {"RINGFENCE_IMAGE", "RINGFENCE_PUBLIC_URL", "DOCUMENTS_DIR", *cluster, *scans}
     assert set(re.findall(r"\$\{([A-Z_]+)[:}]", (DEPLOY / "compose.yaml").read_text())) == required | with_a_default
 
 

@@ -14,7 +14,7 @@ class PageReader:
     def read(self, document: bytes, page: int, pieces: Pieces) -> None:
         width = round(pdf.opened(document)[page - 1].get_width())
         if width == TEXT:
-            pieces.add(f"Ann Lee signed page {page}.")
+            pieces.add("Ann Lee signed.")
         elif width == TABLE:
             pieces.add("Rents", heading=2, page=99, beside=True)
             pieces.row(["Hall", "Rent"], ["three", "400"])

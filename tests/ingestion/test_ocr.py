@@ -1,36 +1,34 @@
 """Pages without text: recognised where the settings say so, in processes of their own, and refused as ever elsewhere.
 
-Most of it is tried with a reader that needs no models, in the real processes; the last ones with RapidOCR, where it is
-installed.
+Processes are tried with a reader that needs no models; the last tests are of RapidOCR, where it is installed. What
+holds of other readers as well is tried in `tests/contracts/test_page_reader.py`.
 """
 
-import io
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pypdfium2
 import pytest
-from fpdf import FPDF
 from sqlalchemy import select
 
 from ingestion.digests import makers_of, pipeline_digest
 from ingestion.parse import ocr
 from ingestion.parse.confine import Limits
-from ingestion.parse.document import ParsedDocument, Reason, Refused
+from ingestion.parse.document import Reason, Refused
 from ingestion.parse.ocr import CODE, OcrParser, open_parser
+from ingestion.parse.pages import ConfinedPages
 from ingestion.parse.sandbox import Program, Sandbox
 from ingestion.parts import Parser
 from ingestion.pipeline import ingest
 from ingestion.sources.folder import FolderSource
-from policies.rules import Level
 from rag.db.engine import Database
 from rag.db.tables import ChunkRow, VersionRow
 from rag.errors import Damaged, Misuse
 from rag.settings import IngestionSettings
 from tests.ingestion import page_reader
-from tests.ingestion.page_reader import BREAKING, ENDLESS, HUNGRY, MARKER, NOTHING, PRYING, TABLE, TEXT
+from tests.ingestion.page_reader import BREAKING, ENDLESS, HUNGRY, PRYING, TEXT
+from tests.ingestion.scans import page_of, pdf, scan, shown
 from tests.ingestion.worlds import TENANT, parts_on
 
 SETTINGS = IngestionSettings(ocr="rapidocr", ocr_pages_max=3, text_chars_max=10_000)
@@ -41,7 +39,7 @@ with_rapidocr = pytest.mark.skipif(find_spec("rapidocr") is None, reason="the ex
 def parser(sandbox: Sandbox) -> Iterator[OcrParser]:
     program = Program(CODE, arguments=(page_reader.__name__, "no models"))
     with Sandbox(Limits(20, 1, 2_000_000_000, 10_000), program) as reader:
-        yield OcrParser(sandbox, reader, SETTINGS)
+        yield OcrParser(sandbox, ConfinedPages(reader), SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -50,48 +48,10 @@ def rapid() -> Iterator[Parser]:
         yield opened
 
 
-def pdf(*pages: int | str) -> bytes:
-    """A page without text of such a width for each number, and a page with text for each text."""
-    made = FPDF(unit="pt")
-    made.set_font("Helvetica", size=11)
-    for page in pages:
-        made.add_page(format=(page, 90) if isinstance(page, int) else (400, 90))
-        if isinstance(page, str):
-            made.text(20, 40, page)
-    return bytes(made.output())
-
-
-def shown(parsed: ParsedDocument) -> list[tuple[int | None, str]]:
-    return [(block.page, block.text) for block in parsed.blocks]
-
-
 def refusal(parser: Any, data: bytes) -> Refused:
     with pytest.raises(Refused) as caught:
         parser.parse(data, "scan.pdf")
     return caught.value
-
-
-def test_recognised_pages_stand_at_their_place_among_the_others(parser: OcrParser) -> None:
-    parsed = parser.parse(pdf("A first page.", TEXT, "A third page.", NOTHING), "mixed.pdf")
-    assert shown(parsed) == [(1, "A first page."), (2, "Ann Lee signed page 2."), (3, "A third page.")]
-    assert parsed.notes == ("text recognised on page 2", "no text on page 4")
-
-
-def test_headings_and_tables_of_a_page_are_kept_and_its_number_is_ours(parser: OcrParser) -> None:
-    parsed = parser.parse(pdf(TABLE), "scan.pdf")
-    assert shown(parsed) == [(1, "Hall: three; Rent: 400")]
-    assert parsed.blocks[0].heading_path == ("Rents",)
-
-
-def test_a_section_that_begins_in_text_holds_for_the_recognised_pages_in_it(parser: OcrParser) -> None:
-    parsed = parser.parse(pdf("[ringfence level=secret]", TEXT, "[/ringfence]", "Open."), "mixed.pdf")
-    assert [(block.page, block.tightening.level) for block in parsed.blocks] == [(2, Level.SECRET), (4, Level.PUBLIC)]
-
-
-def test_what_looks_like_a_marker_on_a_recognised_page_refuses_the_document(parser: OcrParser) -> None:
-    """It may have been read wrong: then it would protect less than its author meant."""
-    assert refusal(parser, pdf("Text.", MARKER)).reason is Reason.BAD_MARKER
-    assert parser.parse(pdf("Text.", TEXT), "scan.pdf").blocks
 
 
 def test_without_a_reader_such_documents_are_refused_and_such_pages_named(sandbox: Sandbox) -> None:
@@ -100,16 +60,12 @@ def test_without_a_reader_such_documents_are_refused_and_such_pages_named(sandbo
     assert (shown(parsed), parsed.notes) == ([(1, "Text.")], ("no text on 2 of 2 pages",))
 
 
-def test_a_document_on_which_nothing_is_recognised_is_refused(parser: OcrParser) -> None:
-    assert refusal(parser, pdf(NOTHING, NOTHING)).reason is Reason.IMAGE_ONLY
-
-
 @pytest.mark.parametrize(
     ("page", "reason"), [(ENDLESS, Reason.TIMED_OUT), (HUNGRY, Reason.MEMORY), (BREAKING, Reason.BROKEN)]
 )
 def test_a_page_that_harms_its_reader_costs_that_page_alone(parser: OcrParser, page: int, reason: Reason) -> None:
     parsed = parser.parse(pdf(page, TEXT), "scan.pdf")
-    assert shown(parsed) == [(2, "Ann Lee signed page 2.")]
+    assert shown(parsed) == [(2, "Ann Lee signed.")]
     assert parsed.notes == ("text recognised on page 2", "no text on page 1")
     if page != ENDLESS:
         assert refusal(parser, pdf(page)).reason is reason
@@ -120,12 +76,6 @@ def test_a_reader_reaches_neither_network_nor_files(parser: OcrParser) -> None:
     isolation = parser.isolation
     assert isolation is not None
     assert shown(parsed)[0][1] == f"network {not isolation.network_cut}, files {not isolation.filesystem_cut}"
-
-
-def test_no_more_pages_are_recognised_than_the_settings_allow(parser: OcrParser) -> None:
-    parsed = parser.parse(pdf(*[TEXT] * 5), "scan.pdf")
-    assert [page for page, _ in shown(parsed)] == [1, 2, 3]
-    assert parsed.notes == ("text recognised on pages 1 2 3", "no text on pages 4 5")
 
 
 def test_documents_are_made_again_when_pages_would_be_recognised_in_another_way(
@@ -143,28 +93,6 @@ def test_a_reader_that_is_not_installed_is_misuse_that_says_how_to_get_it(monkey
         pass
     with open_parser(IngestionSettings()) as parser:
         assert isinstance(parser, Sandbox)
-
-
-def scan(written: FPDF) -> bytes:
-    """An image of each page, as a scanner makes it."""
-    images = FPDF(unit="pt", format=(300, 120))
-    images.set_auto_page_break(False)
-    for page in pypdfium2.PdfDocument(bytes(written.output())):
-        picture = io.BytesIO()
-        page.render(scale=3).to_pil().save(picture, "PNG")
-        images.add_page()
-        images.image(picture, 0, 0, 300, 120)
-    return bytes(images.output())
-
-
-def page_of(*texts: tuple[int, int, int, str], onto: FPDF | None = None) -> FPDF:
-    """A page with texts, each at a place and of a size in points."""
-    written = onto or FPDF(unit="pt", format=(300, 120))
-    written.add_page()
-    for left, top, size, text in texts:
-        written.set_font("Helvetica", size=size)
-        written.text(left, top, text)
-    return written
 
 
 @with_rapidocr

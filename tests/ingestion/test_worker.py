@@ -171,6 +171,19 @@ class Failing(ParsedHere):
         return super().parse(data, path, hidden)
 
 
+class Waiting(ParsedHere):
+    """Asks a service for the file of this name, which answers only after so many times."""
+
+    def __init__(self, name: str, times: int, reason: Reason = Reason.OCR_UNAVAILABLE) -> None:
+        self._name = name
+        self._refusals = [reason] * times
+
+    def parse(self, data: bytes, path: str, hidden: HiddenPolicy = DROP_ALL) -> ParsedDocument:
+        if path == self._name and self._refusals:
+            raise Refused(self._refusals.pop())
+        return super().parse(data, path, hidden)
+
+
 class Numbered(FolderSource):
     """A folder that counts its listings and says where the next one may begin."""
 
@@ -426,6 +439,41 @@ async def test_a_job_that_fails_is_tried_again_and_then_dead_with_its_reason(dat
         await Jobs(session).retry(TENANT, job)
     await crew.worker(database).run(once=True)
     assert (await seen(database, job)).settled
+
+
+async def test_documents_that_wait_for_a_service_are_tried_again_and_the_others_are_done(
+    database: Database, crew: Crew
+) -> None:
+    """`ocr_failed` is the page's, not the service's: it stands in the report, as any document that cannot be read."""
+    crew.waits_over_s = WAIT_S_MAX
+    job = await sync(database)
+    await crew.worker(database, parser=Waiting("changed.md", 2)).run(once=True)
+    assert [end for end in crew.ends if end[1] == "failed"] == [("documents", "failed", "ocr_unavailable")] * 2
+    shown = await seen(database, job)
+    # What the part had done before it waited is found unchanged.
+    assert (shown.settled, shown.result["documents"]) == (True, {"new": 4, "unchanged": 1})
+    crew.ends.clear()
+    write_folder(crew.folder, {**BEFORE, "changed.md": "Another text."})
+    await sync(database)
+    await crew.worker(database, parser=Waiting("changed.md", 9, Reason.OCR_FAILED)).run(once=True)
+    assert {end for _, end, _ in crew.ends} == {"done"}
+
+
+async def test_a_service_that_stays_away_makes_the_job_dead_and_loses_no_other_document(
+    database: Database, crew: Crew
+) -> None:
+    crew.waits_over_s = WAIT_S_MAX
+    job = await sync(database)
+    worker = crew.worker(database, parser=Waiting("changed.md", 99))
+    await worker.run(once=True)
+    assert worker.died == 1
+    async with database.reading() as session:
+        assert len(await Documents(session).of_tenant(TENANT)) == 4
+    async with database.unit_of_work() as session:
+        await Jobs(session).retry(TENANT, job)
+    await crew.worker(database).run(once=True)
+    async with database.reading() as session:
+        assert len(await Documents(session).of_tenant(TENANT)) == 5
 
 
 async def test_an_empty_source_removes_nothing_unless_the_job_says_so(

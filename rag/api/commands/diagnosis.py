@@ -19,7 +19,7 @@ from rag.api.commands.finding import BAD, GOOD, LOOK, Finding
 from rag.api.commands.index_check import check_indexes
 from rag.api.commands.options import AsJson, DataDir, opened_database, out, print_json, settings_for
 from rag.api.commands.signing_check import check_signing_key
-from rag.api.probes import REACH_S, reach_index_server, reach_model_server
+from rag.api.probes import REACH_S, reach_index_server, reach_model_server, reach_page_service
 from rag.db.folder import DataFolder, Owner
 from rag.db.postgres import heeds_tenants
 from rag.embedding.locate import locate
@@ -62,6 +62,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         ("index versions", lambda: check_indexes(settings)),
         ("generator", lambda: _generator(settings)),
         ("support model", lambda: _support_model(settings)),
+        *((("pages", lambda: _pages(settings)),) * (settings.ingestion.ocr == "docling")),
         ("service", lambda: _service(settings, owner)),
         *((f"issuer {issuer.name}", partial(_issuer, issuer)) for issuer in settings.identity.issuers),
     ]
@@ -168,6 +169,11 @@ def _support_model(settings: Settings) -> Finding:
     _, manifest = locate_scorer(settings.generator)
     held = f"{manifest.name}, every file as in its manifest {manifest.digest[:12]}"
     return Finding("support model", GOOD, f"{held}; rejects below {settings.generator.support_threshold}")
+
+
+def _pages(settings: Settings) -> Finding:
+    versions = asyncio.run(reach_page_service(settings.ingestion))
+    return Finding("pages", GOOD, f"recognised by {versions} at {settings.ingestion.docling_url}, which is ready")
 
 
 def _service(settings: Settings, owner: Owner | None) -> Finding:
