@@ -14,7 +14,7 @@ def secure_url(url: str) -> bool:
     """Whether what comes from this address comes from who it names: https, or http from this machine itself."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return False
     if not host or parts.query or parts.fragment or parts.username is not None:

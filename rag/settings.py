@@ -334,7 +334,10 @@ class IngestionSettings(_Part):
     @classmethod
     def _no_key(cls, key: SecretStr | None) -> SecretStr | None:
         """An empty variable is none: compose files give one for what is not set."""
-        return key if key is not None and key.get_secret_value().strip() else None
+        said = "" if key is None else key.get_secret_value().strip()
+        if not (said.isascii() and said.isprintable()):
+            raise ValueError("docling_api_key goes into a header: printable ASCII on one line")
+        return SecretStr(said) if said else None
 
     @model_validator(mode="after")
     def _page_service(self) -> "IngestionSettings":

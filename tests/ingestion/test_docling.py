@@ -18,7 +18,7 @@ import pypdfium2
 import pytest
 from fpdf import FPDF
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import select
 
 from ingestion.digests import makers_of, pipeline_digest
@@ -33,7 +33,8 @@ from ingestion.pipeline import ingest
 from ingestion.sources.folder import FolderSource
 from rag.db.engine import Database
 from rag.db.tables import ChunkRow, VersionRow
-from rag.settings import IngestionSettings
+from rag.errors import Misuse
+from rag.settings import IngestionSettings, load_settings
 from tests.ingestion.docling_stand_in import KEY, StandIn, answer_of, document_of, lease, recorded, running
 from tests.ingestion.page_reader import NOTHING, TEXT
 from tests.ingestion.scans import lease as lease_page
@@ -350,6 +351,7 @@ def test_documents_are_made_again_when_docling_reads_them_and_not_when_it_moves(
         ("http://docling:5001", "plain", True),
         ("http://ann:pass@127.0.0.1:5001", "plain", False),
         ("ftp://docling:5001", "plain", False),
+        ("http://127.0.0.1:99999", "tls", False),
         (None, "plain", False),
     ],
 )
@@ -371,3 +373,12 @@ def test_an_empty_key_is_none(docling: StandIn) -> None:
         assert parser.parse(pdf(TEXT), "scan.pdf").blocks
     assert "X-Api-Key" not in docling.headers[0]
     assert IngestionSettings(docling_api_key="").docling_api_key is None
+
+
+@pytest.mark.parametrize("key", ["sch\u00f6n", "one\ntwo"])
+def test_a_key_that_is_no_header_is_refused_and_not_told(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RINGFENCE_INGESTION__DOCLING_API_KEY", key)
+    with pytest.raises(Misuse, match="printable ASCII") as caught:
+        load_settings()
+    assert key not in str(caught.value)
+    assert IngestionSettings(docling_api_key=f" {KEY}\n").docling_api_key == SecretStr(KEY)

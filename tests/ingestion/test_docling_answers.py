@@ -64,6 +64,12 @@ def test_what_holds_for_several_rows_or_columns_stands_with_each() -> None:
     ]
 
 
+def test_an_empty_corner_names_nothing_and_ends_no_names() -> None:
+    table = table_of(("", "Rent"), ("Hall", "2031"), ("three", "400"), headers=2)
+    table["data"]["table_cells"][0]["column_header"] = False
+    assert read(document_of(tables=[table])) == [("Hall: three; Rent 2031: 400", 0, False)]
+
+
 def test_a_caption_stands_before_what_it_is_of_and_only_once() -> None:
     document = document_of(tables=[table_of(("Hall", "Rent"), ("three", "400"))], texts=[])
     document["texts"] = [{"label": "caption", "text": "Table 1"}, {"label": "footnote", "text": "1 Cold."}]

@@ -50,7 +50,8 @@ def _size(cell: Cell, grid: Grid) -> int:
 
 
 def _header_rows(grid: Grid) -> int:
-    """The first rows, as far as all cells that begin in them name columns."""
-    plain = min((cell.first_row for cell in grid.cells if not cell.column_header), default=grid.num_rows)
+    """The first rows, as far as all cells with text that begin in them name columns."""
+    others = (cell.first_row for cell in grid.cells if cell.text.strip() and not cell.column_header)
+    plain = min(others, default=grid.num_rows)
     named = max((cell.end_row for cell in grid.cells if cell.column_header and cell.first_row < plain), default=0)
     return min(plain, named)
