@@ -19,8 +19,7 @@ def add_table(grid: Grid, pieces: Pieces) -> None:
         names.take(said, said)
     for row in rows[named:]:
         pieces.table_row(names, row)
-    if names.now and len(rows) <= max(named, 1):
-        pieces.add("; ".join(name for name in names.now if name))
+    pieces.table_end(names)
 
 
 def _rows(grid: Grid, chars_max: int) -> list[list[str]]:
