@@ -7,10 +7,14 @@ from dataclasses import replace
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingestion.parse import pdf_hidden
 from ingestion.parse.document import Head, Reason, Refused
-from ingestion.parse.pdf_layout import Region, Run, is_laid_out, regions
+from ingestion.parse.pdf_annotations import Laid, page_as_shown
+from ingestion.parse.pdf_attached import Attached
+from ingestion.parse.pdf_glyphs import passages, with_spaces, without, words
+from ingestion.parse.pdf_hidden import Examiner
+from ingestion.parse.pdf_layout import Region, Run, by_lines, is_laid_out, regions
 from ingestion.parse.pieces import Pieces, clean
+from rag.hidden_content import HiddenKind
 
 PAGES_MAX = 5_000
 RUNS_MAX = 5_000
@@ -28,21 +32,33 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         raise Refused(Reason.TOO_MUCH_TEXT, f"more than {PAGES_MAX} pages")
     if len(document) == 0:
         raise Refused(Reason.BROKEN, "no pages")
+    document.init_forms()
+    attached = Attached(pieces)
+    attached.of_document(document)
+    examiner = Examiner()
     without_text: list[int] = []
-    images = False
+    any_text = False
     for number in range(1, len(document) + 1):
-        page = document[number - 1]
-        images |= pdf_hidden.take_out(page, number, pieces)
-        if not _page(page, number, pieces):
+        page, laid = page_as_shown(document, number, pieces, attached.add)
+        images = examiner.images
+        found = _page(page, number, pieces, laid, examiner)
+        any_text |= found
+        # A scan remains one, whatever was typed upon it.
+        if not found or (laid.alone and examiner.images > images):
             without_text.append(number)
         page.close()
+    if examiner.unexamined:
+        pieces.note(f"text on {examiner.unexamined} of {len(document)} pages too costly to draw and taken for hidden")
+    head = Head("application/pdf", _title(document))
     if without_text and pieces.await_pages(without_text):
-        return Head("application/pdf", _title(document))
-    if len(without_text) == len(document):
-        raise Refused(Reason.IMAGE_ONLY, "" if images else "no page holds an image either")
+        attached.leave()
+        return head
+    attached.read()
+    if not any_text and not attached.any_read:
+        raise Refused(Reason.IMAGE_ONLY, "" if examiner.images else "no page holds an image either")
     if without_text:
         pieces.note(f"no text on {_listed(without_text)} of {len(document)} pages")
-    return Head("application/pdf", _title(document))
+    return head
 
 
 def opened(data: bytes) -> pypdfium2.PdfDocument:
@@ -58,13 +74,25 @@ def opened(data: bytes) -> pypdfium2.PdfDocument:
         raise Refused(Reason.ENCRYPTED if locked else Reason.BROKEN) from None
 
 
-def _page(page: pypdfium2.PdfPage, number: int, pieces: Pieces) -> bool:
-    """Append what a page shows, in reading order; returns whether there was any."""
+def _page(page: pypdfium2.PdfPage, number: int, pieces: Pieces, laid: Laid, examiner: Examiner) -> bool:
+    """Append what a page shows, in reading order, and count what it does not; returns whether it shows any text."""
     text = page.get_textpage()
-    whole = text.get_text_range()
+    everything = text.get_text_range()
+    glyphs = examiner.unseen(page, text)
+    unseen = with_spaces(text, glyphs) if glyphs else frozenset()
+    if unseen:
+        pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, " ".join(passages(text, unseen)), page=number)
+    whole = without(text, unseen) if unseen else everything
+    markers = _MARKER.findall(everything)
+    if len(_MARKER.findall(whole)) < len(markers):
+        raise Refused(Reason.BAD_MARKER, f"hidden in part on page {number}")
+    if laid.written and any("/" in marker for marker in markers):
+        # What is laid over the page comes last, where the section may have ended above which it stands.
+        raise Refused(Reason.BAD_MARKER, f"below fields or remarks on page {number}")
     # What is put in another order may leave the section that it was written in.
-    ordered = [] if _MARKER.search(whole) else _laid_out(text)
-    return add(ordered or [Region(lines=(whole,))], number, pieces)
+    ordered = [] if markers else _laid_out(text, unseen, laid)
+    as_it_comes = Region(lines=(whole, *(run.text for run in laid.added)))
+    return add(ordered or [as_it_comes], number, pieces)
 
 
 def add(page: Sequence[Region], number: int, pieces: Pieces) -> bool:
@@ -81,15 +109,21 @@ def add(page: Sequence[Region], number: int, pieces: Pieces) -> bool:
     return found
 
 
-def _laid_out(text: pypdfium2.PdfTextPage) -> list[Region]:
+def _laid_out(text: pypdfium2.PdfTextPage, unseen: frozenset[int], laid: Laid) -> list[Region]:
     """The page by columns and tables, if it has any. Words are asked for only then: they are what costs."""
+    if unseen or laid.written:
+        runs = [replace(run, text=_BROKEN_WORD.sub("", run.text)) for run in words(text, unseen)] + laid.added
+        if len(runs) > RUNS_MAX:
+            return []
+        found = regions(runs) if is_laid_out(runs) else []
+        return found or ([by_lines(runs)] if laid.written else [])
     count = text.count_rects()
     if count > RUNS_MAX:
         return []
     places = [Run(*text.get_rect(index)) for index in range(count)]
     if not is_laid_out(places):
         return []
-    runs = (replace(place, text=_words(text, place)) for place in places)
+    runs = [replace(place, text=_words(text, place)) for place in places]
     return regions([run for run in runs if run.text])
 
 

@@ -1,99 +1,179 @@
-"""What a PDF page holds and does not show: text that is not painted, white on white, beside the page; and comments."""
+"""What a PDF page holds and does not show, found by drawing the page with and without its text.
 
-import ctypes
-from collections.abc import Iterator
+Text whose absence changes no pixel is not seen, whatever the reason: unpainted, covered, clipped, of the colour of what
+is behind it, on a layer that is off, beside the page. So no reason has to be thought of beforehand. Two remain: what is
+too small to read; and, the other way round, what was read from a scan and written unpainted over it, or under it.
+"""
+
+from collections.abc import Callable, Iterable
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingestion.parse.pieces import Pieces
-from rag.hidden_content import HiddenKind
+from ingestion.parse import pdf_glance
+from ingestion.parse.pdf_glyphs import Glyph, Stretch, line_height, stretches
+from ingestion.parse.pdf_objects import Objects, key, objects
+from ingestion.parse.pdf_camera import Camera, Shot
+from ingestion.parse.pdf_scan import Scan
+from ingestion.parse.pdf_toggle import Switches, apart
 
 _NEVER_PAINTED = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
-_WHITE_FROM = 250
-_SMALLEST_PT = 0.5
-_PAINTS = (pdfium.FPDF_PAGEOBJ_PATH, pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING, pdfium.FPDF_PAGEOBJ_FORM)
-_COMMENTS = (pdfium.FPDF_ANNOT_TEXT, pdfium.FPDF_ANNOT_POPUP, pdfium.FPDF_ANNOT_HIGHLIGHT, pdfium.FPDF_ANNOT_CARET)
-ANNOTATIONS_MAX = 2_000
-DEPTH_MAX = 8
-"""Of forms within forms; pages drawn by programs have one or two."""
-
-Box = tuple[float, float, float, float]
-"""Left, bottom, right, top."""
-
-
-def take_out(page: pypdfium2.PdfPage, number: int, pieces: Pieces) -> bool:
-    """Remove the text that the page does not show, counting it. Returns whether the page holds an image."""
-    objects = list(page.get_objects(max_depth=DEPTH_MAX))
-    images = any(one.type == pdfium.FPDF_PAGEOBJ_IMAGE for one in objects)
-    texts = [one for one in objects if one.type == pdfium.FPDF_PAGEOBJ_TEXT]
-    grounds = [_box(one) for one in objects if one.level == 0 and one.type in _PAINTS and not _is_white(one)]
-    shown = page.get_bbox()
-    unseen = [one for one in texts if _is_unseen(one, grounds, shown, scanned=images)]
-    if unseen:
-        textpage = page.get_textpage()
-        read = [_text(one, textpage) for one in unseen]
-        textpage.close()
-        for one in unseen:
-            page.remove_obj(one)
-        pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, " ".join(read), page=number)
-    for comment in _comments(page):
-        pieces.add_hidden(HiddenKind.COMMENT, comment, page=number)
-    return images
+SMALLEST_PT = 2.0
+"""Height of the lines of the smallest print that anybody reads."""
+WORK_MAX = 40_000_000
+"""Objects drawn for the pictures of one document: some twenty seconds."""
+_WORK_OF_A_PICTURE = 2_000
+IMAGE_PX_MAX = 60_000_000
+"""Of the images of one page, all unpacked at once."""
+IMAGES_PX_MAX = 1_000_000_000
+"""Of those of a document: ten seconds and more."""
 
 
-def _is_unseen(one: pypdfium2.PdfObject, grounds: list[Box], shown: Box, *, scanned: bool) -> bool:
-    mode = pdfium.FPDFTextObj_GetTextRenderMode(one.raw)
-    if mode in _NEVER_PAINTED:
-        # Text recognition writes what it read of a scan unpainted over the image: that is how the page is read.
-        return not scanned
-    if one.level:
-        return False  # its place is that of a form within the page, not the page's
-    box = _box(one)
-    if not _meet(box, shown) or box[3] - box[1] < _SMALLEST_PT:
+class Examiner:
+    """Examines the pages of one document. What would cost more than all of them may is taken for hidden."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        """Pages that hold some."""
+        self.unexamined = 0
+        """Pages with text that was taken for hidden because seeing it would cost too much."""
+        self._work_left = WORK_MAX
+        self._pixels_left = IMAGES_PX_MAX
+
+    def unseen(self, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> set[int]:
+        """The characters, spaces aside, that the page does not show. It must not be drawn or changed afterwards."""
+        drawn = objects(page)
+        self.images += bool(drawn.images)
+        scan = Scan(drawn, page.get_bbox())
+        only = self._at_a_glance(page, text, drawn, scan)
+        if only is not None and not only:
+            return set()
+        found = stretches(text, only)
+        hidden, painted, covered = _sorted(found, text, drawn, scan)
+        if painted or covered:
+            hidden += self._by_pictures(_Scene(page, drawn, found, scan), painted, covered)
+        return {glyph.at for glyph in hidden}
+
+    def _at_a_glance(
+        self, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, drawn: Objects, scan: Scan
+    ) -> set[int] | None:
+        """The characters that are to be looked at; None for all of them."""
+        lines = pdf_glance.lines(text)
+        if lines is None or not drawn.complete or not self._may_draw(drawn.count, 2):
+            return None
+        if all(scan.has_image_near(line) for line in lines):
+            return None if lines else set()
+        switches, camera = Switches(page, drawn), Camera(page)
+        # Where there are images, lines are looked at more closely anyhow; to unpack them is what costs.
+        switches.set_all(drawn.images, on=False)
+        with_text = camera.shot()
+        switches.set_all(drawn.texts, on=False)
+        bare = camera.shot()
+        switches.set_all([*drawn.texts, *drawn.images], on=True)
+        return pdf_glance.doubtful(text, lines, scan, camera, with_text, bare)
+
+    def _by_pictures(self, scene: "_Scene", painted: list[Stretch], covered: list[Stretch]) -> list[Glyph]:
+        groups, too_many = apart(painted)
+        drawn = scene.drawn
+        if not drawn.complete or not self._may_draw(drawn.count, len(groups) + 2):
+            self.unexamined += 1
+            return _glyphs([*painted, *covered])
+        on_images = covered + [one for one in painted if any(scene.scan.has_image_at(g.box) for g in one.glyphs)]
+        unpacked = bool(on_images) and self._may_unpack(drawn)
+        unjudged = too_many if unpacked else too_many + on_images
+        self.unexamined += bool(unjudged)
+        return scene.hidden(groups, covered, unpacked=unpacked) + _glyphs(unjudged)
+
+    def _may_draw(self, count: int, times: int) -> bool:
+        self._work_left -= times * (count + _WORK_OF_A_PICTURE)
+        return self._work_left >= 0
+
+    def _may_unpack(self, drawn: Objects) -> bool:
+        pixels = sum(one.pixels() for one in drawn.images)
+        if pixels > min(IMAGE_PX_MAX, self._pixels_left):
+            return False
+        self._pixels_left -= pixels
         return True
-    return _is_white(one) and not any(_meet(box, ground) for ground in grounds)
 
 
-def _is_white(one: pypdfium2.PdfObject) -> bool:
-    if one.type not in (pdfium.FPDF_PAGEOBJ_TEXT, pdfium.FPDF_PAGEOBJ_PATH):
-        return False
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-    if not pdfium.FPDFPageObj_GetFillColor(one.raw, red, green, blue, alpha):
-        return False
-    return alpha.value == 0 or min(red.value, green.value, blue.value) >= _WHITE_FROM
+class _Scene:
+    """A page that pictures are taken of."""
+
+    def __init__(self, page: pypdfium2.PdfPage, drawn: Objects, found: dict[int, Stretch], scan: Scan) -> None:
+        self.drawn = drawn
+        self.scan = scan
+        self._page = page
+        self._found = found
+        self._switches = Switches(page, drawn)
+
+    def hidden(self, groups: list[list[Stretch]], covered: list[Stretch], *, unpacked: bool) -> list[Glyph]:
+        """Of the groups and of what stands over scans, the characters that are not seen; images only if `unpacked`."""
+        # Other text is no cover. What the text page leaves out stands there twice: it must not hide its twin.
+        self._switches.set_all((one for one in self.drawn.texts if key(one.handle) not in self._found), on=False)
+        self._switches.set_all(self.drawn.images, on=unpacked)
+        self._switches.stand_in(one for group in groups for one in group if one.blank)
+        camera = Camera(self._page)
+        base = camera.shot()
+        hidden = [glyph for group in groups for glyph in self._missing(group, camera, base)]
+        if covered and unpacked:
+            self._switches.set_all(self.drawn.texts, on=False)
+            bare = camera.shot()
+            hidden += _glyphs(one for one in covered if camera.is_uniform(bare, one.box))
+        return hidden
+
+    def _missing(self, group: list[Stretch], camera: Camera, base: Shot) -> list[Glyph]:
+        for stretch in group:
+            self._switches.set_text(stretch, on=False)
+        bare = camera.shot()
+        hidden: list[Glyph] = []
+        for stretch in group:
+            unseen = _unseen(stretch, lambda glyph: camera.differ(base, bare, glyph.box))
+            hidden += unseen
+            # What is not seen stays away: two that hide each other would both be taken for hidden.
+            if len(unseen) < len(stretch.glyphs):
+                self._switches.set_text(stretch, on=True)
+        return hidden
 
 
-def _box(one: pypdfium2.PdfObject) -> Box:
-    left, bottom, right, top = one.get_bounds()
-    return left, bottom, right, top
-
-
-def _meet(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _text(one: pypdfium2.PdfObject, textpage: pypdfium2.PdfTextPage) -> str:
-    size = pdfium.FPDFTextObj_GetText(one.raw, textpage.raw, None, 0)
-    buffer = ctypes.create_string_buffer(size + 2)
-    pdfium.FPDFTextObj_GetText(one.raw, textpage.raw, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
-    return buffer.raw[:size].decode("utf-16-le", "replace").rstrip("\x00")
-
-
-def _comments(page: pypdfium2.PdfPage) -> Iterator[str]:
-    for index in range(min(pdfium.FPDFPage_GetAnnotCount(page.raw), ANNOTATIONS_MAX)):
-        annotation = pdfium.FPDFPage_GetAnnot(page.raw, index)
-        if not annotation:
+def _sorted(
+    found: dict[int, Stretch], text: pypdfium2.PdfTextPage, drawn: Objects, scan: Scan
+) -> tuple[list[Glyph], list[Stretch], list[Stretch]]:
+    """What is hidden for certain, what is painted, and what was read from a scan that something covers there."""
+    orders = {key(one.handle): one.order for one in drawn.texts}
+    hidden: list[Glyph] = []
+    painted: list[Stretch] = []
+    covered: list[Stretch] = []
+    for name, stretch in found.items():
+        if line_height(text, stretch) < SMALLEST_PT:
+            hidden += stretch.glyphs
             continue
-        try:
-            if pdfium.FPDFAnnot_GetSubtype(annotation) in _COMMENTS:
-                yield _contents(annotation)
-        finally:
-            pdfium.FPDFPage_CloseAnnot(annotation)
+        is_painted = pdfium.FPDFTextObj_GetTextRenderMode(stretch.handle) not in _NEVER_PAINTED
+        rest: list[Glyph] = []
+        for word in stretch.words():
+            shown = scan.shows(word.box, orders.get(name, 0), is_painted=is_painted)
+            if shown is None:
+                covered.append(word)
+            elif not shown:
+                rest += word.glyphs
+        if is_painted and rest:
+            painted.append(Stretch(stretch.handle, rest, stretch.blank))
+        else:
+            hidden += rest
+    return hidden, painted, covered
 
 
-def _contents(annotation: pdfium.FPDF_ANNOTATION) -> str:
-    size = pdfium.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0)
-    buffer = ctypes.create_string_buffer(size + 2)
-    pdfium.FPDFAnnot_GetStringValue(annotation, b"Contents", ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
-    return buffer.raw[:size].decode("utf-16-le", "replace").rstrip("\x00")
+def _unseen(stretch: Stretch, is_seen: Callable[[Glyph], bool]) -> list[Glyph]:
+    """Marks go with the letters before them, or after: a dot or a dash is too little to tell by."""
+    letters = [glyph for glyph in stretch.glyphs if not glyph.is_mark] or stretch.glyphs
+    seen = {glyph.at: is_seen(glyph) for glyph in letters}
+    now = seen[letters[0].at]
+    hidden: list[Glyph] = []
+    for glyph in stretch.glyphs:
+        now = seen.get(glyph.at, now)
+        if not now:
+            hidden.append(glyph)
+    return hidden
+
+
+def _glyphs(stretches: Iterable[Stretch]) -> list[Glyph]:
+    return [glyph for one in stretches for glyph in one.glyphs]

@@ -55,6 +55,11 @@ def regions(runs: Sequence[Run]) -> list[Region]:
     return found if len(found) > 1 or any(region.rows for region in found) else []
 
 
+def by_lines(runs: Sequence[Run]) -> Region:
+    """The page by what stands on one line, from top to bottom, where it has neither columns nor tables."""
+    return _as_text(_lines(runs))
+
+
 def _lines(runs: Sequence[Run]) -> list[Line]:
     lines: list[Line] = []
     for run in sorted(runs, key=lambda one: (-(one.top + one.bottom), one.left)):
