@@ -44,15 +44,18 @@ class Camera:
         scale = min(SCALE, SIDE_PX_MAX / max(across, up))
         self._width, self._height = math.ceil(across * scale), math.ceil(up * scale)
         self._scale_x, self._scale_y = self._width / across, self._height / up
+        self._bitmap = pypdfium2.PdfBitmap.new_native(self._width, self._height, pdfium.FPDFBitmap_BGR)
 
     def shot(self) -> Shot:
-        bitmap = pypdfium2.PdfBitmap.new_native(self._width, self._height, pdfium.FPDFBitmap_BGR)
-        bitmap.fill_rect((255, 255, 255, 255), 0, 0, self._width, self._height)
+        self._bitmap.fill_rect((255, 255, 255, 255), 0, 0, self._width, self._height)
         turn_back = (4 - self._turned) % 4
-        pdfium.FPDF_RenderPageBitmap(bitmap.raw, self._page.raw, 0, 0, self._width, self._height, turn_back, 0)
-        pixels, stride = bytes(bitmap.buffer), bitmap.stride
-        bitmap.close()
-        return Shot(pixels, stride)
+        pdfium.FPDF_RenderPageBitmap(self._bitmap.raw, self._page.raw, 0, 0, self._width, self._height, turn_back, 0)
+        return Shot(bytes(self._bitmap.buffer), self._bitmap.stride)
+
+    def paper(self) -> Shot:
+        """A page with nothing on it."""
+        self._bitmap.fill_rect((255, 255, 255, 255), 0, 0, self._width, self._height)
+        return Shot(bytes(self._bitmap.buffer), self._bitmap.stride)
 
     def differ(self, one: Shot, other: Shot, box: Box) -> bool:
         """Whether a glyph in the box is to be made out: in its middle, or both above and below that.

@@ -3,9 +3,9 @@
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from ingestion.parse.pdf_glyphs import characters, height_at, tight
 from ingestion.parse.pdf_objects import Box
 from ingestion.parse.pdf_camera import Camera, Shot
-from ingestion.parse.pdf_scan import Scan
 
 LINES_MAX = 3_000
 """Stretches of text; a page with more is looked at by characters."""
@@ -18,26 +18,32 @@ UPRIGHT = 1.5
 
 
 def lines(text: pypdfium2.PdfTextPage) -> list[Box] | None:
-    """Stretches of text; None where some stand over others, or where there are too many to tell."""
+    """Stretches of text, each of one object; None for too many."""
     count = text.count_rects()
-    if count > LINES_MAX:
-        return None
-    found = [text.get_rect(index) for index in range(count)]
-    return None if _meet(found) else found
+    return None if count > LINES_MAX else [text.get_rect(index) for index in range(count)]
 
 
-def doubtful(
-    text: pypdfium2.PdfTextPage, found: list[Box], scan: Scan, camera: Camera, with_text: Shot, bare: Shot
-) -> set[int] | None:
-    """The characters of those lines that cannot be cleared at a glance; None for all that there are."""
-    indices: set[int] = set()
+def indices(text: pypdfium2.PdfTextPage, line: Box) -> range | None:
+    """The characters of a line, as far as one can tell by its ends."""
+    left, bottom, right, top = line
+    middle, reach = (bottom + top) / 2, top - bottom
+    first = pdfium.FPDFText_GetCharIndexAtPos(text.raw, left + 0.1, middle, 2.0, reach)
+    last = pdfium.FPDFText_GetCharIndexAtPos(text.raw, right - 0.1, middle, 2.0, reach)
+    return range(first, last + 1) if 0 <= first <= last else None
+
+
+def unclear(text: pypdfium2.PdfTextPage, found: list[Box], camera: Camera, with_text: Shot, bare: Shot) -> list[Box]:
+    """Those of the lines that are not seen for certain."""
+    chars = characters(text)
+    left_over: list[Box] = []
     for line in found:
-        if scan.has_image_near(line) or not _is_clear(line, camera, with_text, bare):
-            of_line = _indices(text, line)
-            if of_line is None:
-                return None
-            indices.update(of_line)
-    return indices
+        if _is_clear(line, camera, with_text, bare):
+            continue
+        of_line = indices(text, line)
+        # Wide spaces and coloured grounds are no cause for more pictures, if each letter is seen on these.
+        if of_line is None or not _is_seen(text, chars, of_line, camera, with_text, bare):
+            left_over.append(line)
+    return left_over
 
 
 def _is_clear(line: Box, camera: Camera, with_text: Shot, bare: Shot) -> bool:
@@ -54,16 +60,20 @@ def _is_clear(line: Box, camera: Camera, with_text: Shot, bare: Shot) -> bool:
     return max(ends) <= at_end and bytes(gap + 1) not in ink
 
 
-def _indices(text: pypdfium2.PdfTextPage, line: Box) -> range | None:
-    left, bottom, right, top = line
-    middle, reach = (bottom + top) / 2, top - bottom
-    first = pdfium.FPDFText_GetCharIndexAtPos(text.raw, left + 0.1, middle, 2.0, reach)
-    last = pdfium.FPDFText_GetCharIndexAtPos(text.raw, right - 0.1, middle, 2.0, reach)
-    return range(first, last + 1) if 0 <= first <= last else None
+def _is_seen(
+    text: pypdfium2.PdfTextPage, chars: str, of_line: range, camera: Camera, with_text: Shot, bare: Shot
+) -> bool:
+    glyphs = [index for index in of_line if not chars[index].isspace()]
+    letters = [index for index in glyphs if chars[index].isalnum()] or glyphs
+    return (
+        bool(letters)
+        and height_at(text, letters[0]) >= SMALL_PT
+        and all(camera.differ(with_text, bare, tight(text, index)) for index in letters)
+    )
 
 
-def _meet(found: list[Box]) -> bool:
-    """From the top; what has been passed is dropped, so a page of text compares a few lines with each."""
+def meet(found: list[Box]) -> bool:
+    """Whether some stand over others. From the top; what is passed is dropped: a line is compared with few."""
     open_lines: list[Box] = []
     compared = 0
     for line in sorted(found, key=lambda one: -one[3]):

@@ -59,7 +59,7 @@ def stretches(text: pypdfium2.PdfTextPage, only: set[int] | None) -> dict[int, S
         if not handle:
             continue  # a hyphen or break that the engine made up
         stretch = found.setdefault(key(handle), Stretch(handle))
-        box = _tight(text, index)
+        box = tight(text, index)
         if min(box[2] - box[0], box[3] - box[1]) < _NO_GLYPH_PT:
             box = _loose(text, index)
             stretch.blank = stretch.blank or not _is_embedded(handle)
@@ -77,11 +77,10 @@ def characters(text: pypdfium2.PdfTextPage) -> str:
     return "".join(chr(code) if 0 < code < 0x110000 else "\x00" for code in codes)
 
 
-def line_height(text: pypdfium2.PdfTextPage, stretch: Stretch) -> float:
-    """In points, whichever way the text runs; of narrow letters too."""
-    index, tight, _ = stretch.glyphs[0]
-    loose = _loose(text, index)
-    return max(loose[2] - loose[0], loose[3] - loose[1], tight[2] - tight[0], tight[3] - tight[1])
+def height_at(text: pypdfium2.PdfTextPage, index: int) -> float:
+    """Of the line there, in points, whichever way the text runs; of narrow letters too."""
+    boxes = (_loose(text, index), tight(text, index))
+    return max(max(right - left, top - bottom) for left, bottom, right, top in boxes)
 
 
 def words(text: pypdfium2.PdfTextPage, without: frozenset[int]) -> Iterator[Run]:
@@ -147,7 +146,7 @@ def around(boxes: Iterable[Box]) -> Box:
     return min(lefts), min(bottoms), max(rights), max(tops)
 
 
-def _tight(text: pypdfium2.PdfTextPage, index: int) -> Box:
+def tight(text: pypdfium2.PdfTextPage, index: int) -> Box:
     left, right, bottom, top = ctypes.c_double(), ctypes.c_double(), ctypes.c_double(), ctypes.c_double()
     pdfium.FPDFText_GetCharBox(text.raw, index, left, right, bottom, top)
     return left.value, bottom.value, right.value, top.value

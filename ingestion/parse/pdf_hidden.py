@@ -11,8 +11,8 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from ingestion.parse import pdf_glance
-from ingestion.parse.pdf_glyphs import Glyph, Stretch, line_height, stretches
-from ingestion.parse.pdf_objects import Objects, key, objects
+from ingestion.parse.pdf_glyphs import Glyph, Stretch, height_at, stretches
+from ingestion.parse.pdf_objects import Box, Objects, key, objects
 from ingestion.parse.pdf_camera import Camera, Shot
 from ingestion.parse.pdf_scan import Scan
 from ingestion.parse.pdf_toggle import Switches, apart
@@ -59,18 +59,23 @@ class Examiner:
     ) -> set[int] | None:
         """The characters that are to be looked at; None for all of them."""
         lines = pdf_glance.lines(text)
-        if lines is None or not drawn.complete or not self._may_draw(drawn.count, 2):
+        if lines is None or not drawn.complete:
             return None
-        if all(scan.has_image_near(line) for line in lines):
-            return None if lines else set()
-        switches, camera = Switches(page, drawn), Camera(page)
+        orders = {key(one.handle): one.order for one in drawn.texts}
+        rest = [line for line in lines if not _is_of_scan(line, text, scan, orders)]
         # Where there are images, lines are looked at more closely anyhow; to unpack them is what costs.
-        switches.set_all(drawn.images, on=False)
-        with_text = camera.shot()
-        switches.set_all(drawn.texts, on=False)
-        bare = camera.shot()
-        switches.set_all([*drawn.texts, *drawn.images], on=True)
-        return pdf_glance.doubtful(text, lines, scan, camera, with_text, bare)
+        on_images = [line for line in rest if scan.has_image_near(line)]
+        plain = [line for line in rest if not scan.has_image_near(line)]
+        if pdf_glance.meet(rest):
+            return None
+        if plain:
+            if not self._may_draw(drawn.count, 2):
+                return None
+            plain = pdf_glance.unclear(text, plain, *_with_and_without_text(page, drawn))
+        of_lines = [pdf_glance.indices(text, line) for line in [*on_images, *plain]]
+        if any(one is None for one in of_lines):
+            return None
+        return {index for one in of_lines if one is not None for index in one}
 
     def _by_pictures(self, scene: "_Scene", painted: list[Stretch], covered: list[Stretch]) -> list[Glyph]:
         groups, too_many = apart(painted)
@@ -94,6 +99,30 @@ class Examiner:
             return False
         self._pixels_left -= pixels
         return True
+
+
+def _is_of_scan(line: Box, text: pypdfium2.PdfTextPage, scan: Scan, orders: dict[int, int]) -> bool:
+    if not scan.has_image_near(line):
+        return False
+    of_line = pdf_glance.indices(text, line)
+    handle = pdfium.FPDFText_GetTextObject(text.raw, of_line.start) if of_line else None
+    if not handle or line[3] - line[1] < SMALLEST_PT:
+        return False
+    return scan.shows(line, orders.get(key(handle), 0), is_painted=_is_painted(handle), wholly=True) is True
+
+
+def _with_and_without_text(page: pypdfium2.PdfPage, drawn: Objects) -> tuple[Camera, Shot, Shot]:
+    switches, camera = Switches(page, drawn), Camera(page)
+    switches.set_all(drawn.images, on=False)
+    with_text = camera.shot()
+    switches.set_all(drawn.texts, on=False)
+    bare = camera.shot() if drawn.shapes else camera.paper()
+    switches.set_all([*drawn.texts, *drawn.images], on=True)
+    return camera, with_text, bare
+
+
+def _is_painted(handle: pdfium.FPDF_PAGEOBJECT) -> bool:
+    return pdfium.FPDFTextObj_GetTextRenderMode(handle) not in _NEVER_PAINTED
 
 
 class _Scene:
@@ -144,10 +173,10 @@ def _sorted(
     painted: list[Stretch] = []
     covered: list[Stretch] = []
     for name, stretch in found.items():
-        if line_height(text, stretch) < SMALLEST_PT:
+        if height_at(text, stretch.glyphs[0].at) < SMALLEST_PT:
             hidden += stretch.glyphs
             continue
-        is_painted = pdfium.FPDFTextObj_GetTextRenderMode(stretch.handle) not in _NEVER_PAINTED
+        is_painted = _is_painted(stretch.handle)
         rest: list[Glyph] = []
         for word in stretch.words():
             shown = scan.shows(word.box, orders.get(name, 0), is_painted=is_painted)

@@ -1,6 +1,6 @@
 """Text that recognition wrote unpainted over a scan, or painted under it: not seen itself, but what the scan shows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ingestion.parse.pdf_objects import Box, Objects, Placed
@@ -45,12 +45,13 @@ class _Places:
             if one.box[0] <= x <= one.box[2] and one.box[1] <= y <= one.box[3]
         )
 
-    def meet(self, box: Box) -> bool:
-        return any(
-            one.box[0] <= box[2] and box[0] <= one.box[2] and one.box[1] <= box[3] and box[1] <= one.box[3]
-            for band in range(_band(box[1]), _band(box[3]) + 1)
-            for one in self._bands.get(band, ())
-        )
+    def meeting(self, box: Box) -> Iterator[_Place]:
+        """Some of them more than once."""
+        for band in range(_band(box[1]), _band(box[3]) + 1):
+            for one in self._bands.get(band, ()):
+                left, bottom, right, top = one.box
+                if left <= box[2] and box[0] <= right and bottom <= box[3] and box[1] <= top:
+                    yield one
 
 
 def _band(y: float) -> int:
@@ -70,29 +71,37 @@ class Scan:
         return self._images.everywhere or any(True for _ in self._images.at(*_middle(box)))
 
     def has_image_near(self, box: Box) -> bool:
-        return self._images.everywhere or self._images.meet(box)
+        return self._images.everywhere or any(True for _ in self._images.meeting(box))
 
-    def shows(self, box: Box, order: int, *, is_painted: bool) -> bool | None:
-        """Whether what is written here was read from a scan; None where that is to be seen on a picture only."""
+    def shows(self, box: Box, order: int, *, is_painted: bool, wholly: bool = False) -> bool | None:
+        """Whether what is written here was read from a scan; None where that is to be seen on a picture only.
+
+        `wholly`: all of the box lies on the scan, and not only its middle.
+        """
         if self._images.everywhere:
             return None
         x, y = _middle(box)
         images = [
             one
             for one in self._images.at(x, y)
-            if not is_painted or (one.order > order and _size(one.box) >= self._page_size)
+            if (not is_painted or (one.order > order and _size(one.box) >= self._page_size))
+            and (not wholly or _contains(one.box, box))
         ]
         if not images:
             return False
         if self._covers is None:
             self._covers = _Places(self._shapes, COVER_PT)
         last = max(one.order for one in images)
-        covered = self._covers.everywhere or any(one.order > last for one in self._covers.at(x, y))
+        covered = self._covers.everywhere or any(one.order > last for one in self._covers.meeting(box))
         return None if covered else True
 
 
 def _middle(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _contains(one: Box, other: Box) -> bool:
+    return one[0] <= other[0] and one[1] <= other[1] and other[2] <= one[2] and other[3] <= one[3]
 
 
 def _size(box: Box) -> float:
