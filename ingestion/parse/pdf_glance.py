@@ -3,9 +3,9 @@
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from ingestion.parse.pdf_camera import Camera, Shot
 from ingestion.parse.pdf_glyphs import characters, height_at, tight
 from ingestion.parse.pdf_objects import Box
-from ingestion.parse.pdf_camera import Camera, Shot
 
 LINES_MAX = 3_000
 """Stretches of text; a page with more is looked at by characters."""
@@ -24,12 +24,15 @@ def lines(text: pypdfium2.PdfTextPage) -> list[Box] | None:
 
 
 def indices(text: pypdfium2.PdfTextPage, line: Box) -> range | None:
-    """The characters of a line, as far as one can tell by its ends."""
+    """The characters of a line, if its ends are found; None where those found stand on another."""
     left, bottom, right, top = line
     middle, reach = (bottom + top) / 2, top - bottom
     first = pdfium.FPDFText_GetCharIndexAtPos(text.raw, left + 0.1, middle, 2.0, reach)
     last = pdfium.FPDFText_GetCharIndexAtPos(text.raw, right - 0.1, middle, 2.0, reach)
-    return range(first, last + 1) if 0 <= first <= last else None
+    if not 0 <= first <= last:
+        return None
+    middles = ((box[1] + box[3]) / 2 for box in (tight(text, first), tight(text, last)))
+    return range(first, last + 1) if all(bottom <= y <= top for y in middles) else None
 
 
 def unclear(text: pypdfium2.PdfTextPage, found: list[Box], camera: Camera, with_text: Shot, bare: Shot) -> list[Box]:

@@ -6,14 +6,15 @@ too small to read; and, the other way round, what was read from a scan and writt
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from ingestion.parse import pdf_glance
+from ingestion.parse.pdf_camera import Camera, Shot
 from ingestion.parse.pdf_glyphs import Glyph, Stretch, height_at, stretches
 from ingestion.parse.pdf_objects import Box, Objects, key, objects
-from ingestion.parse.pdf_camera import Camera, Shot
 from ingestion.parse.pdf_scan import Scan
 from ingestion.parse.pdf_toggle import Switches, apart
 
@@ -51,7 +52,7 @@ class Examiner:
         found = stretches(text, only)
         hidden, painted, covered = _sorted(found, text, drawn, scan)
         if painted or covered:
-            hidden += self._by_pictures(_Scene(page, drawn, found, scan), painted, covered)
+            hidden += self._by_pictures(_Scene(page, drawn, scan), painted, covered)
         return {glyph.at for glyph in hidden}
 
     def _at_a_glance(
@@ -80,7 +81,7 @@ class Examiner:
     def _by_pictures(self, scene: "_Scene", painted: list[Stretch], covered: list[Stretch]) -> list[Glyph]:
         groups, too_many = apart(painted)
         drawn = scene.drawn
-        if not drawn.complete or not self._may_draw(drawn.count, len(groups) + 2):
+        if not drawn.complete or not self._may_draw(drawn.count, len(groups) + 1):
             self.unexamined += 1
             return _glyphs([*painted, *covered])
         on_images = covered + [one for one in painted if any(scene.scan.has_image_at(g.box) for g in one.glyphs)]
@@ -128,40 +129,38 @@ def _is_painted(handle: pdfium.FPDF_PAGEOBJECT) -> bool:
 class _Scene:
     """A page that pictures are taken of."""
 
-    def __init__(self, page: pypdfium2.PdfPage, drawn: Objects, found: dict[int, Stretch], scan: Scan) -> None:
+    def __init__(self, page: pypdfium2.PdfPage, drawn: Objects, scan: Scan) -> None:
         self.drawn = drawn
         self.scan = scan
         self._page = page
-        self._found = found
         self._switches = Switches(page, drawn)
 
     def hidden(self, groups: list[list[Stretch]], covered: list[Stretch], *, unpacked: bool) -> list[Glyph]:
-        """Of the groups and of what stands over scans, the characters that are not seen; images only if `unpacked`."""
-        # Other text is no cover. What the text page leaves out stands there twice: it must not hide its twin.
-        self._switches.set_all((one for one in self.drawn.texts if key(one.handle) not in self._found), on=False)
-        self._switches.set_all(self.drawn.images, on=unpacked)
+        """Of the groups and of what stands over scans, the characters that are not seen; images only if `unpacked`.
+
+        Text is taken for no cover: a stamp across a page would else take letters out of its words.
+        """
         self._switches.stand_in(one for group in groups for one in group if one.blank)
+        self._switches.set_all(self.drawn.texts, on=False)
+        self._switches.set_all(self.drawn.images, on=unpacked)
+        for group in groups:
+            self._set(group, on=False)
         camera = Camera(self._page)
-        base = camera.shot()
-        hidden = [glyph for group in groups for glyph in self._missing(group, camera, base)]
-        if covered and unpacked:
-            self._switches.set_all(self.drawn.texts, on=False)
-            bare = camera.shot()
+        bare = camera.shot()
+        hidden: list[Glyph] = []
+        for group in groups:
+            self._set(group, on=True)
+            with_text = camera.shot()
+            self._set(group, on=False)
+            for stretch in group:
+                hidden += _unseen(stretch, partial(camera.differ, with_text, bare))
+        if unpacked:
             hidden += _glyphs(one for one in covered if camera.is_uniform(bare, one.box))
         return hidden
 
-    def _missing(self, group: list[Stretch], camera: Camera, base: Shot) -> list[Glyph]:
+    def _set(self, group: list[Stretch], *, on: bool) -> None:
         for stretch in group:
-            self._switches.set_text(stretch, on=False)
-        bare = camera.shot()
-        hidden: list[Glyph] = []
-        for stretch in group:
-            unseen = _unseen(stretch, lambda glyph: camera.differ(base, bare, glyph.box))
-            hidden += unseen
-            # What is not seen stays away: two that hide each other would both be taken for hidden.
-            if len(unseen) < len(stretch.glyphs):
-                self._switches.set_text(stretch, on=True)
-        return hidden
+            self._switches.set_text(stretch, on=on)
 
 
 def _sorted(
@@ -191,10 +190,10 @@ def _sorted(
     return hidden, painted, covered
 
 
-def _unseen(stretch: Stretch, is_seen: Callable[[Glyph], bool]) -> list[Glyph]:
+def _unseen(stretch: Stretch, is_seen: Callable[[Box], bool]) -> list[Glyph]:
     """Marks go with the letters before them, or after: a dot or a dash is too little to tell by."""
     letters = [glyph for glyph in stretch.glyphs if not glyph.is_mark] or stretch.glyphs
-    seen = {glyph.at: is_seen(glyph) for glyph in letters}
+    seen = {glyph.at: is_seen(glyph.box) for glyph in letters}
     now = seen[letters[0].at]
     hidden: list[Glyph] = []
     for glyph in stretch.glyphs:

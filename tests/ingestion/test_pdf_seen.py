@@ -180,11 +180,18 @@ def struck_through(page: FPDF) -> None:
     page.rect(18, 38.4, 40, 0.4, style="F")
 
 
+def under_a_stamp(page: FPDF) -> None:
+    words(page)
+    page.set_text_color(200, 200, 200)
+    page.set_font("Helvetica", size=70)
+    page.text(10, 50, "DRAFT")
+
+
 @pytest.mark.parametrize(
     "draw",
     [
-        under_a_highlighter, white_on_a_dark_box, white_on_a_dark_picture, on_a_white_box, light_grey, in_small_print,
-        on_a_picture_as_large_as_the_page, beside_a_box, written_twice, within_a_clip, struck_through,
+        under_a_stamp, under_a_highlighter, white_on_a_dark_box, white_on_a_dark_picture, on_a_white_box, light_grey,
+        in_small_print, on_a_picture_as_large_as_the_page, beside_a_box, written_twice, within_a_clip, struck_through,
     ],
 )  # fmt: skip
 def test_text_that_is_seen_is_indexed_whatever_is_drawn_around_it(
@@ -323,6 +330,8 @@ def test_a_marker_that_is_covered_in_part_refuses_the_document(sandbox: Sandbox)
     with pytest.raises(Refused) as caught:
         sandbox.parse(page_of(content % 20), "page.pdf")
     assert caught.value.reason is Reason.BAD_MARKER
+    beside = sandbox.parse(page_of(content % 200 + b" BT /F 12 Tf 20 100 Td (Words.) Tj ET"), "page.pdf")
+    assert [int(block.tightening.level) for block in beside.blocks] == [4]
 
 
 def test_a_page_of_a_hundred_thousand_shapes_is_still_examined(sandbox: Sandbox) -> None:
