@@ -157,8 +157,9 @@ class OcrParser:
             raise Refused(Reason.TOO_MUCH_TEXT)
         notes += [f"text recognised on {_listed(read)}"] * bool(read)
         notes += [f"no text on {_listed(empty)}"] * bool(empty)
-        # Stable: within a page, the order that it was read in.
-        ordered = tuple(sorted(pieces, key=lambda piece: piece.page or 0))
+        # Stable: within a page, the order that it was read in. Documents within this one have pages of their own.
+        own = sorted((piece for piece in pieces if not piece.part), key=lambda piece: piece.page or 0)
+        ordered = (*own, *(piece for piece in pieces if piece.part))
         return Extracted(extracted.media_type, extracted.title, ordered, tuple(notes), extracted.hidden)
 
     def _page(self, data: bytes, page: int) -> tuple[Piece, ...]:

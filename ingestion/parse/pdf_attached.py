@@ -50,11 +50,6 @@ class Attached:
             self._pieces.attach(name or f"Embedded file {number}", suffix, data, what=_WHAT)
         self.any_read = len(self._pieces.added) > before
 
-    def leave(self) -> None:
-        """Count them as not read."""
-        if self._files:
-            self._pieces.note(f"{len(self._files)} {_WHAT}s not read beside pages whose text is to be recognised")
-
 
 def _name(attachment: pdfium.FPDF_ATTACHMENT) -> str:
     size = pdfium.FPDFAttachment_GetName(attachment, None, 0)

@@ -6,6 +6,7 @@ What is on a page is said by its width (`page_reader`), so that both see the sam
 from collections.abc import Iterator
 
 import pytest
+from fpdf import FPDF
 
 from ingestion.parse.confine import Limits
 from ingestion.parse.document import Reason, Refused
@@ -17,7 +18,7 @@ from rag.settings import IngestionSettings
 from tests.ingestion import page_reader
 from tests.ingestion.docling_stand_in import KEY, StandIn, running
 from tests.ingestion.page_reader import MARKER, NOTHING, TABLE, TEXT
-from tests.ingestion.scans import pdf, shown
+from tests.ingestion.scans import page_of, pdf, shown
 
 LIMITS = {"ocr_pages_max": 3, "text_chars_max": 10_000}
 
@@ -63,6 +64,20 @@ def test_what_looks_like_a_marker_on_a_recognised_page_refuses_the_document(pars
     """It may have been read wrong: then it would protect less than its author meant."""
     assert refusal(parser, pdf("Text.", MARKER)) is Reason.BAD_MARKER
     assert parser.parse(pdf("Text.", TEXT), "scan.pdf").blocks
+
+
+def test_documents_within_the_document_follow_its_pages(parser: OcrParser) -> None:
+    """Theirs have numbers of their own."""
+    within = FPDF()
+    for words in ("One.", "Two."):
+        page_of((20, 40, 11, words), onto=within)
+    written = FPDF(unit="pt")
+    for width in (TEXT, NOTHING):
+        written.add_page(format=(width, 90))
+    page_of((20, 40, 11, "A third page."), onto=written)
+    written.embed_file(bytes=bytes(within.output()), basename="annex.pdf")
+    parsed = parser.parse(bytes(written.output()), "mixed.pdf")
+    assert [text for _, text in shown(parsed)] == ["Ann Lee signed.", "A third page.", "One.", "Two."]
 
 
 def test_a_document_on_which_nothing_is_recognised_is_refused(parser: OcrParser) -> None:

@@ -186,16 +186,6 @@ def test_a_scan_with_a_remark_is_still_a_page_without_text(sandbox: Sandbox) -> 
     assert (said(parsed), parsed.notes) == (["Approved."], ("no text on 1 of 1 pages",))
 
 
-def test_files_beside_pages_that_are_to_be_recognised_are_named(sandbox: Sandbox) -> None:
-    """Pages and files are put in order by their pages when the text of scans is added: files would come among them."""
-    page = FPDF()
-    page.add_page()
-    page.embed_file(bytes=b"Attached contract.", basename="a.txt")
-    extracted = sandbox.extract(bytes(page.output()), "scan.pdf", HiddenPolicy(), awaiting=True)
-    assert (extracted.awaited, extracted.pieces) == ((1,), ())
-    assert extracted.notes == ("1 embedded files not read beside pages whose text is to be recognised",)
-
-
 def test_files_within_a_pdf_share_the_limit_of_what_may_be_unpacked(sandbox: Sandbox) -> None:
     bomb = with_files(a_txt=bytes(210_000_000))
     with pytest.raises(Refused) as caught:
