@@ -164,8 +164,12 @@ class Pieces:
         depth = min(min(heading, 6) + self._depth, HEADING_MAX) if heading else 0
         self._pieces.append(Piece(text, depth, page, self._part, beside))
 
-    def add_hidden(self, kind: HiddenKind, text: str, *, page: int | None = None) -> None:
+    def add_hidden(
+        self, kind: HiddenKind, text: str, *, page: int | None = None, within: HiddenKind | None = None
+    ) -> None:
         """Count a passage that a reader would not see; append it where its kind is wanted.
+
+        `within` is the kind of what it stands in, where that is hidden too: then both must be wanted.
 
         Raises:
             Refused: a marker in it. Left out, it would protect nothing; believed, it could end a visible section.
@@ -175,7 +179,7 @@ class Pieces:
             return
         refuse_markers((text,), "in hidden text")
         self._hidden[kind] += 1
-        if kind in self._indexed:
+        if {kind, within or kind} <= self._indexed:
             self.add(_SHOWN_AS.get(kind, "") + text, page=page, beside=True)
 
     def wants(self, kind: HiddenKind) -> bool:

@@ -34,11 +34,29 @@ def extract_lines(data: bytes, pieces: Pieces) -> Head:
 def _loaded(text: str) -> Any:
     try:
         # Numbers stay as they are written.
-        return json.loads(text.lstrip("\ufeff"), parse_float=str, parse_int=str)
+        return json.loads(text.lstrip("\ufeff"), parse_float=str, parse_int=str, object_pairs_hook=_with_all_values)
     except RecursionError:
         raise Refused(Reason.TOO_DEEP) from None
     except ValueError:
         raise Refused(Reason.BROKEN, "it is not valid JSON") from None
+
+
+class _Again(str):
+    """A key that an object has already: equal to no other, so that no value of it is lost."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def _with_all_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Which of several values a program takes for a key differs by program: each of them is text."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found[_Again(key) if key in found else key] = value
+    return found
 
 
 def _walk(value: Any, pieces: Pieces, depth: int) -> None:

@@ -5,24 +5,24 @@ program stored with them.
 """
 
 import posixpath
+import re
 import zipfile
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from openpyxl.styles.numbers import BUILTIN_FORMATS, BUILTIN_FORMATS_MAX_SIZE
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from ingestion.parse.archive import parse_xml
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.numbers import shown
+from ingestion.parse.sheet_styles import Styles
 
 CELLS_MAX = 2_000_000
 MERGED_MAX = 20_000
 _RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
-_NOTHING_SHOWN = (";;", ";;;")
-"""Formats that show no value whatever it is."""
+_FORMULA, _VALUE = (f"{{http://schemas.openxmlformats.org/spreadsheetml/2006/main}}{name}" for name in "fv")
 
 Row = dict[int, str]
 """Text by column number."""
@@ -30,7 +30,10 @@ Row = dict[int, str]
 
 @dataclass(slots=True)
 class Sheet:
-    """What is read of one sheet. `rows` in order, by their number; `comments` are texts."""
+    """What is read of one sheet. `rows` in order, by their number; `comments` are texts.
+
+    `unvalued` counts formulas of which the program that wrote the file stored no value.
+    """
 
     title: str = field(repr=False)
     visible: bool
@@ -39,6 +42,7 @@ class Sheet:
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[range] = field(default_factory=list)
     comments: list[str] = field(default_factory=list, repr=False)
+    unvalued: int = 0
 
     def column_is_hidden(self, column: int) -> bool:
         return any(column in columns for columns in self.hidden_columns)
@@ -51,10 +55,10 @@ def read_sheet(book: Any, sheet: Any, cells_left: int) -> Sheet:
         Refused: more than `cells_left` cells.
     """
     read = Sheet(sheet.title, sheet.sheet_state == "visible")
-    styles = _Styles(book)
+    styles = Styles(book)
     white: list[tuple[int, int]] = []
     with book._archive.open(sheet._worksheet_path) as source:
-        parser = WorkSheetParser(
+        parser = _Parser(
             source,
             sheet._shared_strings,
             data_only=True,
@@ -69,7 +73,7 @@ def read_sheet(book: Any, sheet: Any, cells_left: int) -> Sheet:
                 if not text.strip():
                     continue
                 cells_left -= 1
-                if style.shows_nothing:
+                if style.unseen:
                     read.invisible.append(text)
                     continue
                 read.rows.setdefault(cell["row"], {})[cell["column"]] = text
@@ -80,59 +84,35 @@ def read_sheet(book: Any, sheet: Any, cells_left: int) -> Sheet:
     # A table's own style may colour the paper, which no cell tells.
     for row, column in white if not parser.tables.tablePart else ():
         read.invisible.append(read.rows[row].pop(column))
-    read.hidden_rows = {int(number) for number, given in parser.row_dimensions.items() if _hides(given)}
+    read.unvalued = parser.unvalued
+    read.hidden_rows = {int(number) for number, given in parser.row_dimensions.items() if _hides(given, "ht")}
     read.hidden_columns = [
-        range(int(given["min"]), int(given["max"]) + 1) for given in parser.column_dimensions.values() if _hides(given)
+        range(int(given["min"]), int(given["max"]) + 1)
+        for given in parser.column_dimensions.values()
+        if _hides(given, "width")
     ]
     _fill_merged(read, parser.merged_cells.mergeCell if parser.merged_cells else [])
     read.comments = list(_comments(book._archive, sheet._worksheet_path))
     return read
 
 
-def _hides(given: dict[str, str]) -> bool:
-    return given.get("hidden") in ("1", "true")
+class _Parser(WorkSheetParser):  # type: ignore[misc] # the library ships no types
+    """Counts the formulas that have no stored value: the library takes their cells for empty ones."""
+
+    unvalued = 0
+
+    def parse_cell(self, element: Any) -> Any:
+        if element.find(_FORMULA) is not None and element.get("t") != "str":
+            self.unvalued += not (element.findtext(_VALUE) or "").strip()
+        return super().parse_cell(element)
 
 
-@dataclass(frozen=True, slots=True)
-class _Style:
-    number_format: str = "General"
-    white_on_white: bool = False
+def _hides(given: dict[str, str], size: str) -> bool:
+    """Hidden by name, or by having no height or width.
 
-    @property
-    def shows_nothing(self) -> bool:
-        return self.number_format.replace(" ", "") in _NOTHING_SHOWN
-
-
-class _Styles:
-    """Styles of cells, each looked at once."""
-
-    def __init__(self, book: Any) -> None:
-        self._book = book
-        self._known: dict[int, _Style] = {}
-
-    def of(self, number: int) -> _Style:
-        if number not in self._known:
-            self._known[number] = self._look(number)
-        return self._known[number]
-
-    def _look(self, number: int) -> _Style:
-        try:
-            style = self._book._cell_styles[number]
-            color = self._book._fonts[style.fontId].color
-            filled = self._book._fills[style.fillId].fill_type is not None
-        except IndexError:
-            return _Style()
-        white = color is not None and (
-            (color.type == "rgb" and str(color.value).upper().endswith("FFFFFF"))
-            or (color.type == "theme" and color.value == 0)
-        )
-        return _Style(self._format(style.numFmtId), white and not filled)
-
-    def _format(self, number: int) -> str:
-        own = number - BUILTIN_FORMATS_MAX_SIZE
-        if 0 <= own < len(self._book._number_formats):
-            return str(self._book._number_formats[own])
-        return str(BUILTIN_FORMATS.get(number) or "General")
+    `zeroHeight` of a sheet hides none of these: it is the height of rows that the file does not hold.
+    """
+    return given.get("hidden") in ("1", "true") or re.fullmatch(r"0*(?:\.0*)?", given.get(size, "1")) is not None
 
 
 def _fill_merged(read: Sheet, ranges: list[Any]) -> None:

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import openpyxl
 from openpyxl.utils import get_column_letter
@@ -10,8 +10,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from ingestion.parse.archive import check_office
 from ingestion.parse.document import Head, Reason, Refused
-from ingestion.parse.pieces import Names, Pieces
+from ingestion.parse.pieces import Pieces
 from ingestion.parse.sheets import CELLS_MAX, Row, Sheet, read_sheet
+from ingestion.parse.table import NamedRows, is_value, names_columns
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -28,46 +29,52 @@ def extract(data: bytes, pieces: Pieces) -> Head:
             raise Refused(Reason.BROKEN, "no workbook in the archive") from None
         if len(book.worksheets) > SHEETS_MAX:
             raise Refused(Reason.TOO_MUCH_TEXT, f"more than {SHEETS_MAX} sheets")
-        cells = 0
+        cells = unvalued = 0
         for sheet in book.worksheets:
             read = read_sheet(book, sheet, CELLS_MAX - cells)
-            cells += sum(len(row) for row in read.rows.values())
+            cells += sum(len(row) for row in read.rows.values()) + len(read.invisible)
+            unvalued += read.unvalued
             _write(read, pieces)
+    if unvalued:
+        counted = f"{unvalued} formula{'s' * (unvalued > 1)} without a stored value"
+        if not cells:
+            raise Refused(Reason.EMPTY, f"{counted}: open it in a spreadsheet program and save it")
+        pieces.note(counted)
     return Head(MEDIA_TYPE, book.properties.title or "")
 
 
 def _write(sheet: Sheet, pieces: Pieces) -> None:
-    if not sheet.visible:
-        if pieces.wants(HiddenKind.HIDDEN_SHEET):
-            pieces.add(sheet.title, heading=1)
-        rows = ("; ".join(row[column] for column in sorted(row)) for row in sheet.rows.values())
-        for text in (*rows, "; ".join(sheet.invisible)):
-            pieces.add_hidden(HiddenKind.HIDDEN_SHEET, text)
-        for comment in sheet.comments:
-            pieces.add_hidden(HiddenKind.COMMENT, comment)
-        return
-    pieces.add(sheet.title, heading=1)
-    for block in _tables(sheet, pieces):
-        _table(block, pieces)
+    within = None if sheet.visible else HiddenKind.HIDDEN_SHEET
+    if within is None or pieces.wants(within):
+        pieces.add(sheet.title, heading=1)
+    rows = NamedRows(pieces, unnamed=get_column_letter)
+    for block in _blocks(sheet, pieces, within):
+        if within is None:
+            _table(block, rows)
+            continue
+        for row in block:
+            pieces.add_hidden(within, "; ".join(row.values()))
+    rows.end()
     if sheet.invisible:
-        pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "; ".join(sheet.invisible))
+        pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "; ".join(sheet.invisible), within=within)
     for comment in sheet.comments:
-        pieces.add_hidden(HiddenKind.COMMENT, comment)
+        pieces.add_hidden(HiddenKind.COMMENT, comment, within=within)
 
 
-def _tables(sheet: Sheet, pieces: Pieces) -> Iterator[list[Row]]:
-    """Groups of visible rows, parted where a row is empty; what is hidden goes its own way."""
+def _blocks(sheet: Sheet, pieces: Pieces, within: HiddenKind | None) -> Iterator[list[Row]]:
+    """Groups of rows, parted where a row is empty; what is hidden on its own goes its own way."""
     block: list[Row] = []
     before = 0
     for number in sorted(sheet.rows):
-        row = sheet.rows[number]
+        row = {column: sheet.rows[number][column] for column in sorted(sheet.rows[number])}
         if number in sheet.hidden_rows:
-            pieces.add_hidden(HiddenKind.HIDDEN_ROW, "; ".join(row[column] for column in sorted(row)))
+            pieces.add_hidden(HiddenKind.HIDDEN_ROW, "; ".join(row.values()), within=within)
             before = number
             continue
-        unseen = [column for column in sorted(row) if sheet.column_is_hidden(column)]
+        unseen = [column for column in row if sheet.column_is_hidden(column)]
         if unseen:
-            pieces.add_hidden(HiddenKind.HIDDEN_COLUMN, "; ".join(row.pop(column) for column in unseen))
+            text = "; ".join(row.pop(column) for column in unseen)
+            pieces.add_hidden(HiddenKind.HIDDEN_COLUMN, text, within=within)
         if block and number > before + 1:
             yield block
             block = []
@@ -78,24 +85,35 @@ def _tables(sheet: Sheet, pieces: Pieces) -> Iterator[list[Row]]:
         yield block
 
 
-def _table(rows: list[Row], pieces: Pieces) -> None:
-    """Lines of one cell are text; the first row with more names the columns of those below."""
-    names = Names[Row]()
-    rows_named = 0
-    for row in rows:
-        names.passed(row.values())
-        if len(row) == 1 and not names.now:
-            pieces.add(next(iter(row.values())))
-        elif not names.now:
-            names.take(row, row.values())
+def _table(block: list[Row], out: NamedRows) -> None:
+    """Lines of one cell are text; the first row with more names the columns of those below.
+
+    `out` still has the names of the table before the empty row that this block stands behind.
+    """
+    goes_on = _goes_on(block, out.names)
+    for number, row in enumerate(block):
+        before = out.names
+        out.passed(row.values())
+        if out.names is not before:
+            goes_on = _goes_on(block[number + 1 :], out.names)  # a section ended, and its names with it
+            out.text(row)
+        elif goes_on:
+            out.row(row)
+        elif len(row) == 1:
+            out.text(row)
         else:
-            of = names.now
-            pieces.fields(
-                (of.get(column) or f"Column {get_column_letter(column)}", row[column]) for column in sorted(row)
-            )
-            rows_named += 1
-    if names.now and not rows_named:
-        pieces.add("; ".join(names.now[column] for column in sorted(names.now)))
+            out.name(row)
+            goes_on = True
+
+
+def _goes_on(block: list[Row], names: Mapping[int, str] | None) -> bool:
+    """Whether a block holds records of these columns, without a header of its own."""
+    first, below = ([*block[:2], {}, {}])[:2]
+    if names is None or len(first) < 2 or not first.keys() <= names.keys():
+        return False
+    if any(is_value(text) for text in first.values()):
+        return True
+    return first.keys() == names.keys() and not names_columns(first, below)
 
 
 def sample() -> bytes:
