@@ -4,193 +4,231 @@ What was deleted with change tracking on, comments and hidden text are hidden co
 """
 
 import io
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 
 import docx
 from docx.opc.exceptions import PackageNotFoundError
+from docx.opc.part import Part
 from docx.oxml.ns import qn
 from lxml import etree
 
+from ingestion.parse import graphics, word_text
 from ingestion.parse.archive import check_office, parse_xml
-from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
-from ingestion.parse.pieces import Names, Pieces
+from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.office import as_usual
+from ingestion.parse.pieces import Pieces
+from ingestion.parse.table import NamedRows
+from ingestion.parse.word_look import Looks, is_on
+from ingestion.parse.word_numbers import Numbers
+from ingestion.parse.word_tables import Named, Row, goes_on, is_repeated, joined, named, span, within
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_DELETED = frozenset((qn("w:del"), qn("w:moveFrom")))
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-_SPACE = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
-_WRAPPERS = frozenset(qn(f"w:{name}") for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo"))
-"""What may stand around whole paragraphs and tables."""
 _BESIDE = ("footnotes", "endnotes", "header", "footer", "comments")
-_OFF = ("0", "false", "off")
+_NOTES = frozenset((qn("w:footnote"), qn("w:endnote")))
+_BLOCKS = (qn("w:p"), qn("w:tbl"), *word_text.DELETED)
+_INSERTED = qn("w:altChunk")
+_R_ID = qn("r:id")
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
     check_office(data, pieces)
     try:
-        document = docx.Document(io.BytesIO(data))
+        document = docx.Document(io.BytesIO(as_usual(data)))
     except (PackageNotFoundError, KeyError, ValueError):
         raise Refused(Reason.BROKEN, "no Word document in the archive") from None
+    before = len(pieces.added)
     reader = _Reader(document, pieces)
-    for block in _blocks(document.element.body):
-        reader.block(block)
-    for kind, root in _beside(document):
-        reader.part_beside(kind, root)
+    reader.blocks(document.element.body)
+    for kind, part in _beside(document):
+        reader.part_beside(kind, parse_xml(part.blob), part)
+    if reader.pictures:
+        if len(pieces.added) == before:
+            raise Refused(Reason.IMAGE_ONLY, "save it as PDF, for text recognition")
+        pieces.note(f"{reader.pictures} picture{'s' * (reader.pictures > 1)} not read")
     return Head(MEDIA_TYPE, document.core_properties.title or "")
 
 
-def _beside(document: "docx.document.Document") -> Iterator[tuple[str, etree._Element]]:
+def _beside(document: "docx.document.Document") -> Iterator[tuple[str, Part]]:
     """Notes, headers, footers and comments, in this order."""
-    found: list[tuple[int, str, bytes]] = []
+    found: dict[tuple[int, str], Part] = {}
     for relation in document.part.rels.values():
         kind = relation.reltype.rsplit("/", 1)[-1]
         if kind in _BESIDE and not relation.is_external:
-            found.append((_BESIDE.index(kind), str(relation.target_part.partname), relation.target_part.blob))
-    for order, _, blob in sorted(found):
-        yield _BESIDE[order], parse_xml(blob)
+            found[_BESIDE.index(kind), str(relation.target_part.partname)] = relation.target_part
+    for order, name in sorted(found):
+        yield _BESIDE[order], found[order, name]
 
 
-def _blocks(body: etree._Element) -> Iterator[etree._Element]:
-    """Paragraphs and tables in order, also those in content controls and tracked insertions."""
-    stack = [(child, 0) for child in reversed(body)]
-    while stack:
-        element, depth = stack.pop()
-        if depth > DEPTH_MAX:
-            raise Refused(Reason.TOO_DEEP)
-        if element.tag in (qn("w:p"), qn("w:tbl")) or element.tag in _DELETED:
-            yield element
-        elif element.tag in _WRAPPERS:
-            stack.extend((child, depth + 1) for child in reversed(element))
+def _looks(document: "docx.document.Document") -> Looks:
+    background = document.element.find(qn("w:background"))
+    shown = is_on(document.settings.element.find(qn("w:displayBackgroundShape")))
+    if background is None or not shown:
+        return Looks(document.styles.element)
+    return Looks(document.styles.element, str(background.get(qn("w:color"), "")))
+
+
+def _numbering(document: "docx.document.Document") -> etree._Element | None:
+    for relation in document.part.rels.values():
+        if relation.reltype.endswith("/numbering") and not relation.is_external:
+            return parse_xml(relation.target_part.blob)
+    return None
 
 
 class _Reader:
     def __init__(self, document: "docx.document.Document", pieces: Pieces) -> None:
+        self._part: Part = document.part
         self._pieces = pieces
-        self._headings = _heading_styles(document)
-        self._vanishing = _vanishing_styles(document)
+        self._looks = _looks(document)
+        self._numbers = Numbers(_numbering(document), self._looks)
         self._said: set[str] = set()
+        self.pictures = 0
 
-    def block(self, element: etree._Element) -> None:
-        if element.tag == qn("w:tbl"):
-            self._table(element)
-        else:
-            style = element.find(f"{qn('w:pPr')}/{qn('w:pStyle')}")
-            name = "" if style is None else str(style.get(qn("w:val"), ""))
-            self._pieces.add(self._text(element), heading=self._headings.get(name, 0))
+    def blocks(self, container: etree._Element) -> None:
+        """Paragraphs and tables in order, with what they hold apart."""
+        for element in within(container, *_BLOCKS, _INSERTED):
+            if element.tag == qn("w:tbl"):
+                self._table(element)
+            elif element.tag == _INSERTED:
+                self._inserted(element)
+            else:
+                read = self._paragraph(element)
+                self._pieces.add(read.text, heading=self._looks.heading(element))
+                self._apart(read.apart)
 
-    def part_beside(self, kind: str, root: etree._Element) -> None:
+    def part_beside(self, kind: str, root: etree._Element, part: Part) -> None:
         if kind == "comments":
             for comment in root.iter(qn("w:comment")):
-                self._pieces.add_hidden(HiddenKind.COMMENT, self._text(comment))
+                self._pieces.add_hidden(HiddenKind.COMMENT, "\n".join(self._lines(within(comment, *_BLOCKS))))
             return
-        for paragraph in root.iter(qn("w:p")):
-            # Pages of several sections often repeat the same header.
-            text = self._text(paragraph).strip()
-            if text not in self._said:
-                self._pieces.add(text, beside=True)
-                self._said.add(text)
+        self._part = part
+        shown = self.pictures
+        notes = [one for one in root if one.tag in _NOTES]
+        for container in notes or [root]:
+            for line in self._lines(within(container, *_BLOCKS)):
+                # Pages of several sections often repeat the same header.
+                text = line.strip()
+                if text not in self._said:
+                    self._pieces.add(text, beside=True)
+                    self._said.add(text)
+        self.pictures = shown  # logos
+
+    def _lines(self, elements: Iterable[etree._Element]) -> Iterator[str]:
+        """What stands beside the page, as text without structure."""
+        for element in elements:
+            if element.tag in (graphics.CHART, graphics.DIAGRAM):
+                yield from graphics.said(element, self._part, self._pieces)
+            elif element.tag == qn("w:txbxContent"):
+                yield from self._lines(within(element, *_BLOCKS))
+            elif element.tag == qn("w:tbl"):
+                for row in self._rows(element):
+                    yield "; ".join(text.strip() for text in row.texts if text.strip())
+                    yield from self._lines(row.apart)
+            else:
+                read = self._paragraph(element)
+                yield read.text
+                yield from self._lines(read.apart)
+
+    def _apart(self, elements: list[etree._Element]) -> None:
+        for element in elements:
+            if element.tag == qn("w:tbl"):
+                self._table(element)
+            elif element.tag == qn("w:txbxContent"):
+                self.blocks(element)
+            else:
+                for line in graphics.said(element, self._part, self._pieces):
+                    self._pieces.add(line)
+
+    def _paragraph(self, element: etree._Element) -> word_text.Read:
+        """With the number that Word shows before it."""
+        read = word_text.read(element, self._looks, self._pieces)
+        self.pictures += read.pictures
+        gone = element.find(f"{qn('w:pPr')}/{qn('w:rPr')}/{qn('w:del')}") is not None
+        if element.tag != qn("w:p") or (not read.text.strip() and (read.unseen or gone)):
+            return read
+        label = self._numbers.label(element)
+        # A marker stands alone on its line, also where the line is an item of a list.
+        if label and read.text.strip() and "ringfence" not in read.text.lower():
+            read.text = f"{label} {read.text.lstrip()}"
+        return read
+
+    def _inserted(self, element: etree._Element) -> None:
+        """A whole document that Word would take in when it opens this one."""
+        relation = self._part.rels.get(element.get(_R_ID))
+        if relation is None or relation.is_external:
+            self._pieces.unread("inserted document", Reason.BROKEN)
+            return
+        part = relation.target_part
+        suffix = PurePosixPath(str(part.partname)).suffix[:16]
+        self._pieces.attach("Inserted document", suffix, part.blob, what="inserted document")
 
     def _table(self, table: etree._Element) -> None:
-        rows: list[list[str]] = []
-        for row in table.findall(qn("w:tr")):
+        if all(len(list(within(row, qn("w:tc")))) == 1 for row in within(table, qn("w:tr"))):
+            # A frame around text, which keeps its headings.
+            for framed in self._shown_rows(table):
+                self.blocks(next(within(framed, qn("w:tc"))))
+            return
+        rows = list(self._rows(table))
+        how = named(table, rows, self._looks)
+        out = NamedRows(self._pieces)
+        marked = [row for row in rows if row.marked] if how is Named.BY_MARKED_ROWS else []
+        if marked:
+            out.name(joined(marked))
+        for row in rows[len(marked) :]:
+            self._write(row, how, out)
+            self._apart(row.apart)
+        out.end()
+
+    def _write(self, row: Row, how: Named, out: NamedRows) -> None:
+        out.passed(row.texts)
+        cells = dict(enumerate(row.texts))
+        if len(row.spans) == 1 or len(row.texts) == row.spans[0]:
+            out.text(cells)  # over the whole width
+        elif how is Named.BY_COLUMN:
+            out.labelled(cells)
+        elif how is Named.BY_ROWS and out.names is None:
+            out.name(cells)
+        else:
+            out.row(cells)
+
+    def _rows(self, table: etree._Element) -> Iterator[Row]:
+        above: list[str] = []
+        for row in self._shown_rows(table):
+            read = self._row(row, above)
+            above = read.texts
+            yield read
+
+    def _shown_rows(self, table: etree._Element) -> Iterator[etree._Element]:
+        for row in within(table, qn("w:tr")):
             if row.find(f"{qn('w:trPr')}/{qn('w:del')}") is not None:
-                self._pieces.add_hidden(HiddenKind.TRACKED_DELETION, "".join(_all_text(row)))
+                self._pieces.add_hidden(HiddenKind.TRACKED_DELETION, "".join(word_text.all_text(row)))
+            elif is_on(row.find(f"{qn('w:trPr')}/{qn('w:hidden')}")):
+                self._pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "".join(word_text.all_text(row)))
             else:
-                rows.append(self._cells(row, rows[-1] if rows else []))
-        if len(rows) == 1:
-            self._pieces.add("; ".join(cell for cell in rows[0] if cell.strip()))
-        names = Names[list[str]]()
-        for cells in rows if len(rows) > 1 else ():
-            self._pieces.table_row(names, cells)
+                yield row
 
-    def _cells(self, row: etree._Element, above: list[str]) -> list[str]:
-        """Texts by column. A cell that spans rows stands in each, one that spans columns in its first."""
-        cells: list[str] = []
-        for cell in row.iter(qn("w:tc")):
-            if next(cell.iterancestors(qn("w:tr"))) is not row:
-                continue  # of a table within the cell
-            text = self._text(cell)
-            merge = cell.find(f"{qn('w:tcPr')}/{qn('w:vMerge')}")
-            if merge is not None and merge.get(qn("w:val"), "continue") != "restart" and len(cells) < len(above):
-                text = above[len(cells)]
-            span = cell.find(f"{qn('w:tcPr')}/{qn('w:gridSpan')}")
-            width = 1 if span is None else int(span.get(qn("w:val"), "1"))
-            cells.extend([text, *[""] * (min(max(width, 1), 63) - 1)])
-        return cells
+    def _row(self, row: etree._Element, above: list[str]) -> Row:
+        made = Row([], [], is_repeated(row))
+        for cell in within(row, qn("w:tc")):
+            text = self._cell(cell, made)
+            if goes_on(cell) and len(made.texts) < len(above):
+                text = above[len(made.texts)]
+            width = span(cell)
+            made.texts.extend([text, *[""] * (width - 1)])
+            made.spans.extend([width, *[1] * (width - 1)])
+        return made
 
-    def _text(self, root: etree._Element) -> str:
-        """The text below an element that a reader sees; the rest is counted.
-
-        `Paragraph.text` leaves out what was inserted with change tracking on.
-        """
-        parts: list[str] = []
-        unseen: dict[HiddenKind, list[str]] = {}
-        stack = [root]
-        while stack:
-            element = stack.pop()
-            if element.tag in _DELETED:
-                unseen.setdefault(HiddenKind.TRACKED_DELETION, []).extend(_all_text(element))
-                continue
-            if element.tag == qn("w:r") and self._invisible(element):
-                unseen.setdefault(HiddenKind.INVISIBLE_TEXT, []).extend(_all_text(element))
-                continue
-            if element.tag == qn("w:p") and element is not root:
-                parts.append("\n")
-            if element.tag == qn("w:t"):
-                parts.append(element.text or "")
-            elif element.tag in _SPACE:
-                parts.append(_SPACE[element.tag])
-            elif element.tag != _FALLBACK:
-                stack.extend(reversed(element))
-        for kind, texts in unseen.items():
-            self._pieces.add_hidden(kind, "".join(texts))
-        return "".join(parts)
-
-    def _invisible(self, run: etree._Element) -> bool:
-        """Hidden by its own properties or its style, or white where nothing says that the paper is not."""
-        properties = run.find(qn("w:rPr"))
-        if properties is None:
-            return False
-        vanish = properties.find(qn("w:vanish"))
-        if vanish is not None:
-            return vanish.get(qn("w:val"), "true") not in _OFF
-        style = properties.find(qn("w:rStyle"))
-        if style is not None and style.get(qn("w:val")) in self._vanishing:
-            return True
-        color = properties.find(qn("w:color"))
-        if color is None or str(color.get(qn("w:val"), "")).upper() != "FFFFFF":
-            return False
-        coloured = properties.find(qn("w:shd")) is not None or properties.find(qn("w:highlight")) is not None
-        around = next(run.iterancestors(qn("w:p")), None)
-        shaded = around is not None and around.find(f"{qn('w:pPr')}/{qn('w:shd')}") is not None
-        return not coloured and not shaded and next(run.iterancestors(qn("w:tbl"), qn("w:txbxContent")), None) is None
-
-
-def _all_text(root: etree._Element) -> Iterator[str]:
-    for element in root.iter(qn("w:t"), qn("w:delText"), qn("w:p")):
-        yield " " if element.tag == qn("w:p") else element.text or ""
-
-
-def _heading_styles(document: "docx.document.Document") -> dict[str, int]:
-    levels: dict[str, int] = {}
-    for style in document.styles:
-        match = re.fullmatch(r"heading ([1-9])", str(style.name or "").lower())
-        if match:
-            levels[str(style.style_id)] = min(6, int(match.group(1)))
-        elif str(style.name or "").lower() == "title":
-            levels[str(style.style_id)] = 1
-    return levels
-
-
-def _vanishing_styles(document: "docx.document.Document") -> frozenset[str]:
-    found: set[str] = set()
-    for style in document.styles.element.iter(qn("w:style")):
-        vanish = style.find(f"{qn('w:rPr')}/{qn('w:vanish')}")
-        if vanish is not None and vanish.get(qn("w:val"), "true") not in _OFF:
-            found.add(str(style.get(qn("w:styleId"))))
-    return frozenset(found)
+    def _cell(self, cell: etree._Element, row: Row) -> str:
+        texts: list[str] = []
+        for element in within(cell, *_BLOCKS):
+            if element.tag == qn("w:tbl"):
+                row.apart.append(element)
+            else:
+                read = self._paragraph(element)
+                texts.append(read.text)
+                row.apart.extend(read.apart)
+        return "\n".join(texts)
 
 
 def sample() -> bytes:

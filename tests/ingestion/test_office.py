@@ -96,7 +96,7 @@ def test_each_row_of_a_sheet_can_be_understood_alone_with_values_as_shown(sandbo
 
     assert said(sandbox.parse(workbook(fill), "pay.xlsx")) == [
         (("Pay",), "Pay list of 2026"),
-        (("Pay",), "Name: Ann; Hired: 2020-01-02; Share: 25.0%; Pay: 1,234.50"),
+        (("Pay",), "Name: Ann; Hired: 2020-01-02; Share: 25.0%; Pay: 1,234.50 EUR"),
         (("Pay",), "Region: EU; City: Rome"),
         (("Pay",), "Region: EU; City: Paris"),
         ((), "Empty"),
@@ -149,7 +149,17 @@ def test_a_sheet_with_cells_at_its_far_ends_costs_what_its_cells_cost(sandbox: S
         (0.5, "0%", "50%"),
         (-1234.567, "#,##0.00;[Red]-#,##0.00", "-1,234.57"),
         (12, "[$€-407]#,##0.0", "12.0 €"),
-        (3, '"about "0', "3"),
+        (3, '"about "0', "about 3"),
+        (1067, "00000", "01067"),
+        (1234.5, '_-* #,##0.00\\ "€"_-;\\-* #,##0.00\\ "€"_-', "1,234.50 €"),
+        (-1234.5, '_-* #,##0.00\\ "€"_-;\\-* #,##0.00\\ "€"_-', "-1,234.50 €"),
+        (12345678, '0.0,, "Mio. €"', "12.3 Mio. €"),
+        (-5.5, "#,##0.00;(#,##0.00)", "(5.50)"),
+        (1.5, "0.##", "1.5"),
+        (37040044, "000 000 00", "370 400 44"),
+        (0, '0;-0;"-"', "0"),
+        (1.5, "# ?/?", "1.5"),
+        (12345678901234567890, "0", "12345678901234567890"),
         (True, "General", "TRUE"),
         (datetime.datetime.fromisoformat("2026-01-02T03:04"), "yyyy", "2026-01-02 03:04:00"),
         (datetime.datetime.fromisoformat("2026-01-02"), "yyyy", "2026-01-02"),
@@ -197,7 +207,7 @@ def test_white_text_on_a_dark_cell_is_read(sandbox: Sandbox) -> None:
     """Headers of tables are often white: their paper is the cell's, or the table style's, which no run tells."""
 
     def fill(document: Fill) -> None:
-        table = document.add_table(2, 2)
+        table = document.add_table(2, 2, "Light List Accent 1")
         for cell, value in zip(
             (c for row in table.rows for c in row.cells), ("Name", "Room", "Ann", "12"), strict=True
         ):

@@ -1,0 +1,178 @@
+"""Numbers that Word shows before paragraphs and stores nowhere: `§ 3`, `1.2`, `a)`. Contracts are cited by them."""
+
+import re
+from dataclasses import dataclass, field
+
+from docx.oxml.ns import qn
+from lxml import etree
+
+from ingestion.parse.word_look import Looks, value
+
+LEVELS = 9
+LABEL_CHARS_MAX = 60
+_NUMBER_MAX = 1_000_000
+_ROMAN = tuple(
+    zip(
+        (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1),
+        ("m", "cm", "d", "cd", "c", "xc", "l", "xl", "x", "ix", "v", "iv", "i"),
+        strict=True,
+    )
+)
+
+
+@dataclass(slots=True)
+class _Level:
+    start: int = 1
+    format: str = "decimal"
+    text: str = ""
+    legal: bool = False
+
+
+@dataclass(slots=True)
+class _List:
+    """One list of the document: its levels, and by level how far it has counted."""
+
+    levels: dict[int, _Level] = field(default_factory=dict)
+    by_style: dict[str, int] = field(default_factory=dict)
+    counted: list[int | None] = field(default_factory=lambda: [None] * LEVELS)
+
+
+class Numbers:
+    """Counts the numbered paragraphs of a document; to be asked for each in order, once."""
+
+    def __init__(self, root: etree._Element | None, looks: Looks) -> None:
+        """`root` is the part `numbering`, if there is one."""
+        self._looks = looks
+        self._lists: dict[str, _List] = {}
+        self._of: dict[str, tuple[str, dict[int, int]]] = {}
+        self._styled: dict[str, list[tuple[str, etree._Element | None]]] = {}
+        self._restarted: set[tuple[str, int]] = set()
+        for one in root.iterchildren(qn("w:abstractNum")) if root is not None else ():
+            self._lists[str(one.get(qn("w:abstractNumId")))] = _list(one)
+        for one in root.iterchildren(qn("w:num")) if root is not None else ():
+            restarts = {
+                _number(over.get(qn("w:ilvl")), 0): _number(value(start), 1)
+                for over in one.iterchildren(qn("w:lvlOverride"))
+                if (start := over.find(qn("w:startOverride"))) is not None
+            }
+            self._of[str(one.get(qn("w:numId")))] = (value(one.find(qn("w:abstractNumId"))), restarts)
+        self._link(root)
+
+    def label(self, paragraph: etree._Element) -> str:
+        """What stands before a paragraph; nothing where it has a bullet or a kind of number that is not known."""
+        if not self._lists:
+            return ""
+        name, level = self._place(paragraph)
+        of, restarts = self._of.get(name, ("", {}))
+        numbered = self._lists.get(of)
+        if numbered is None or level not in numbered.levels:
+            return ""
+        self._count(numbered, name, level, restarts)
+        return _shown(numbered, level)
+
+    def _place(self, paragraph: etree._Element) -> tuple[str, int]:
+        """The list and the level that a paragraph or its style names."""
+        style = self._looks.style_of(paragraph)
+        if style not in self._styled:
+            chain = self._looks.chain(style)
+            self._styled[style] = [(str(one.get(qn("w:styleId"))), _numbering(one)) for one in chain]
+        given = [(style, _numbering(paragraph)), *self._styled[style]]
+        name, of = next(((_child(one, "numId"), of) for of, one in given if _child(one, "numId")), ("", ""))
+        stated = next((_child(one, "ilvl") for _, one in given if _child(one, "ilvl")), None)
+        numbered = self._lists.get(self._of.get(name, ("", {}))[0])
+        if stated is None and numbered is not None:
+            return name, numbered.by_style.get(of, 0)
+        return name, min(_number(stated, 0), LEVELS - 1)
+
+    def _link(self, root: etree._Element | None) -> None:
+        """Let lists that only name a style be the list of that style."""
+        for one in root.iterchildren(qn("w:abstractNum")) if root is not None else ():
+            linked = value(one.find(qn("w:numStyleLink")))
+            names = (_child(_numbering(style), "numId") for style in self._looks.chain(linked))
+            of, _ = self._of.get(next((name for name in names if name), ""), ("", {}))
+            if of in self._lists:
+                self._lists[str(one.get(qn("w:abstractNumId")))] = self._lists[of]
+
+    def _count(self, numbered: _List, name: str, level: int, restarts: dict[int, int]) -> None:
+        before = numbered.counted[level]
+        if level in restarts and (name, level) not in self._restarted:
+            self._restarted.add((name, level))
+            numbered.counted[level] = restarts[level]
+        else:
+            numbered.counted[level] = numbered.levels[level].start if before is None else before + 1
+        for above in range(level):
+            if numbered.counted[above] is None and above in numbered.levels:
+                numbered.counted[above] = numbered.levels[above].start
+        numbered.counted[level + 1 :] = [None] * (LEVELS - level - 1)
+
+
+def _list(abstract: etree._Element) -> _List:
+    made = _List()
+    for one in abstract.iterchildren(qn("w:lvl")):
+        level = _number(one.get(qn("w:ilvl")), 0)
+        if level >= LEVELS:
+            continue
+        made.levels[level] = _Level(
+            _number(value(one.find(qn("w:start"))), 1),
+            value(one.find(qn("w:numFmt")), "decimal"),
+            value(one.find(qn("w:lvlText")))[:LABEL_CHARS_MAX],
+            one.find(qn("w:isLgl")) is not None,
+        )
+        if style := value(one.find(qn("w:pStyle"))):
+            made.by_style[style] = level
+    return made
+
+
+def _shown(numbered: _List, level: int) -> str:
+    own = numbered.levels[level]
+    if own.format in ("bullet", "none"):
+        return ""
+    parts: list[str] = []
+    for part in re.split(r"(%[1-9])", own.text):
+        if not re.fullmatch(r"%[1-9]", part):
+            parts.append(part)
+            continue
+        of = int(part[1]) - 1
+        counted = numbered.counted[of]
+        if counted is None or of > level:
+            return ""
+        one = _written(counted, "decimal" if own.legal else numbered.levels[of].format)
+        if not one:
+            return ""
+        parts.append(one)
+    return "".join(parts).strip()[:LABEL_CHARS_MAX]
+
+
+def _written(number: int, kind: str) -> str:
+    """Empty for a kind of number that is not known here."""
+    if kind == "decimal":
+        return str(number)
+    if kind == "decimalZero":
+        return f"{number:02}"
+    lower = ""
+    if kind in ("lowerRoman", "upperRoman"):
+        lower = _roman(number) if 0 < number < 4000 else str(number)
+    elif kind in ("lowerLetter", "upperLetter"):
+        # After z come aa and bb.
+        lower = chr(97 + (number - 1) % 26) * ((number - 1) // 26 + 1) if 0 < number <= 260 else str(number)
+    return lower.upper() if kind.startswith("upper") else lower
+
+
+def _roman(number: int) -> str:
+    written = ""
+    for size, sign in _ROMAN:
+        written += sign * (number // size)
+        number %= size
+    return written
+
+
+def _numbering(owner: etree._Element) -> etree._Element | None:
+    return owner.find(f"{qn('w:pPr')}/{qn('w:numPr')}")
+
+
+def _child(properties: etree._Element | None, name: str) -> str:
+    return "" if properties is None else value(properties.find(qn(f"w:{name}")))
+
+
+def _number(given: str | None, default: int) -> int:
+    return min(int(given), _NUMBER_MAX) if given is not None and re.fullmatch(r"[0-9]{1,9}", given) else default

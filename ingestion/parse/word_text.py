@@ -1,0 +1,146 @@
+"""The text of one paragraph of a Word document: what a reader sees of it, and what stands apart from it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from docx.oxml.ns import qn
+from lxml import etree
+
+from ingestion.parse import graphics
+from ingestion.parse.pieces import Pieces
+from ingestion.parse.word_look import Looks
+from rag.hidden_content import HiddenKind
+
+DELETED = frozenset((qn("w:del"), qn("w:moveFrom")))
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_V = "{urn:schemas-microsoft-com:vml}"
+_DRAWN = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
+_SPACE = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
+_RUNS = (qn("w:r"), f"{_M}r")
+_TEXTS = (qn("w:t"), f"{_M}t")
+_APART = (qn("w:txbxContent"), qn("w:tbl"), graphics.CHART, graphics.DIAGRAM)
+_PICTURES = ("{http://schemas.openxmlformats.org/drawingml/2006/picture}pic", f"{_V}imagedata")
+_AROUND = {
+    f"{_M}num": ("(", ")/"),
+    f"{_M}den": ("(", ")"),
+    f"{_M}sup": ("^(", ")"),
+    f"{_M}sub": ("_(", ")"),
+    f"{_M}rad": ("√(", ")"),
+    f"{_M}d": ("(", ")"),
+    f"{_M}mr": ("", "; "),
+}
+"""What stands around the parts of an equation when it is written in one line."""
+_SYMBOLS = {
+    **dict(zip(range(0x41, 0x5B), "ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ", strict=False)),
+    **dict(zip(range(0x61, 0x7B), "αβχδεφγηιϕκλμνοπθρστυϖωξψζ", strict=False)),
+    **{
+        0xA3: "≤",
+        0xA5: "∞",
+        0xAB: "↔",
+        0xAC: "←",
+        0xAE: "→",
+        0xB0: "°",
+        0xB1: "±",
+        0xB3: "≥",
+        0xB4: "\u00d7",
+        0xB7: "•",
+    },
+    **{0xB8: "÷", 0xB9: "≠", 0xBB: "≈", 0xD5: "∏", 0xD6: "√", 0xDE: "⇒", 0xE5: "∑", 0xF2: "∫"},
+}
+"""The font Symbol, by its codes."""
+_WINGDINGS = {
+    0x6F: "☐",
+    0xA8: "☐",
+    0xFC: "✓",
+    0xFB: "✗",
+    0xFD: "☒",
+    0xFE: "☑",
+    0xE0: "→",
+    0xF0: "⇨",
+    0xA7: "▪",
+    0xD8: "➢",
+}
+_ON = ("1", "true", "on")
+
+
+@dataclass(slots=True)
+class Read:
+    """Text, and what is to be read after it: boxes, tables within it, charts and diagrams. `pictures` are not read."""
+
+    text: str = field(default="", repr=False)
+    apart: list[etree._Element] = field(default_factory=list, repr=False)
+    pictures: int = 0
+    unseen: bool = False
+    """Whether some of it was hidden or deleted."""
+
+
+def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
+    """Read a paragraph, or any element as if it were one. What a reader does not see is counted.
+
+    `Paragraph.text` leaves out what was inserted with change tracking on.
+    """
+    found = Read()
+    parts: list[str] = []
+    unseen: dict[HiddenKind, list[str]] = {}
+    stack: list[etree._Element | str] = [root]
+    while stack:
+        element = stack.pop()
+        if isinstance(element, str):
+            parts.append(element)
+            continue
+        kind = _hidden(element, looks)
+        if kind is not None:
+            unseen.setdefault(kind, []).extend(all_text(element))
+        elif element.tag in _APART and element is not root:
+            found.apart.append(element)
+        elif element.tag in _TEXTS:
+            parts.append(element.text or "")
+        elif element.tag in _SPACE:
+            parts.append(_SPACE[element.tag])
+        elif element.tag == qn("w:sym"):
+            parts.append(_symbol(element))
+        elif element.tag != _FALLBACK:
+            found.pictures += element.tag in _PICTURES
+            before, after = _AROUND.get(element.tag, ("\n" * (element.tag == qn("w:p") and element is not root), ""))
+            parts.append(before)
+            stack.append(after)
+            stack.extend(reversed(element))
+    for kind, texts in unseen.items():
+        pieces.add_hidden(kind, "".join(texts))
+    found.text = "".join(parts)
+    found.unseen = bool(unseen)
+    return found
+
+
+def all_text(root: etree._Element) -> Iterator[str]:
+    for element in root.iter(*_TEXTS, qn("w:delText"), qn("w:p")):
+        yield " " if element.tag == qn("w:p") else element.text or ""
+
+
+def _hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:
+    if element.tag in DELETED:
+        return HiddenKind.TRACKED_DELETION
+    if element.tag in _RUNS:
+        return HiddenKind.INVISIBLE_TEXT if looks.unseen(element) else None
+    if element.tag in (f"{_DRAWN}anchor", f"{_DRAWN}inline"):
+        described = element.find(f"{_DRAWN}docPr")
+        switched_off = described is not None and described.get("hidden") in _ON
+        return HiddenKind.INVISIBLE_TEXT if switched_off else None
+    if str(element.tag).startswith(_V) and "visibility:hidden" in str(element.get("style", "")).replace(" ", ""):
+        return HiddenKind.INVISIBLE_TEXT
+    return None
+
+
+def _symbol(element: etree._Element) -> str:
+    """A sign that is stored as a place in a font; nothing for one that is not known."""
+    try:
+        code = int(str(element.get(qn("w:char"), "")), 16)
+    except ValueError:
+        return ""
+    font = str(element.get(qn("w:font"), "")).lower()
+    if font == "symbol":
+        return _SYMBOLS.get(code & 0xFF, chr(code & 0xFF) if 0x20 <= code & 0xFF < 0x7F else "")
+    if font.startswith("wingdings"):
+        return _WINGDINGS.get(code & 0xFF, "")
+    return chr(code) if 0x20 <= code < 0xD800 else ""
