@@ -1,7 +1,8 @@
 """PPTX: slides in order, each a page; its title is a heading. Notes, comments and hidden slides are hidden content."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import cache, partial
 
 import pptx
 from lxml import etree
@@ -9,97 +10,190 @@ from pptx.exc import PackageNotFoundError
 from pptx.oxml.ns import qn
 from pptx.slide import Slide
 
+from ingestion.parse import graphics
 from ingestion.parse.archive import check_office, parse_xml
-from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
-from ingestion.parse.pieces import IN_A_NAME, Pieces, refuse_markers
+from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.office import as_usual
+from ingestion.parse.pieces import Pieces, refuse_markers
+from ingestion.parse.slide_colors import Colors
+from ingestion.parse.slide_shapes import Shape, placeholder, shapes
+from ingestion.parse.table import NamedRows
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
-_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
-_CHOICE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Choice"
 _TITLES = ("title", "ctrTitle")
-_FURNITURE = ("dt", "ftr", "sldNum")
-"""Date, footer and number: the same on every slide."""
+_FOOTER = "ftr"
+_COUNTED = ("dt", "sldNum")
+"""Date and number: another on every slide, and never a statement."""
+_LISTED_MAX = 20
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
     check_office(data, pieces)
     try:
-        deck = pptx.Presentation(io.BytesIO(data))
+        deck = pptx.Presentation(io.BytesIO(as_usual(data)))
     except (PackageNotFoundError, KeyError, ValueError, AttributeError):
         raise Refused(Reason.BROKEN, "no presentation in the archive") from None
+    before = len(pieces.added)
     width, height = int(deck.slide_width or 0), int(deck.slide_height or 0)
+    footers: dict[str, int] = {}
+    silent: list[int] = []
+    pictures = False
     for number, slide in enumerate(deck.slides, 1):
-        _Slide(slide, number, pieces, (width, height)).read()
+        read = _Slide(slide, number, pieces, (width, height))
+        read.read()
+        pictures |= read.pictures
+        if read.footer and read.footer not in footers:
+            footers[read.footer] = number
+        if not read.spoken:
+            silent.append(number)
+    if pictures and len(silent) == len(deck.slides) and len(pieces.added) == before:
+        raise Refused(Reason.IMAGE_ONLY, "save it as PDF, for text recognition")
+    for footer, number in footers.items():
+        pieces.add(footer, page=number, beside=True)
+    if silent:
+        listed = ", ".join(map(str, silent[:_LISTED_MAX])) + " ..." * (len(silent) > _LISTED_MAX)
+        pieces.note(f"no text on slide{'s' * (len(silent) > 1)} {listed} of {len(deck.slides)}")
     return Head(MEDIA_TYPE, deck.core_properties.title or "")
 
 
 class _Slide:
+    """`spoken` after reading: whether it has text, shown or not; `footer` is what stands below it."""
+
     def __init__(self, slide: Slide, number: int, pieces: Pieces, size: tuple[int, int]) -> None:
         self._slide = slide
         self._number = number
         self._pieces = pieces
         self._size = size
         self._hidden = slide._element.get("show") in ("0", "false")
+        self._within = HiddenKind.HIDDEN_SLIDE if self._hidden else None
+        self._colors = Colors(slide)
+        self._headed = False
+        self.spoken = False
+        self.pictures = False
+        self.footer = ""
 
     def read(self) -> None:
-        shapes = list(_shapes(self._slide._element.cSld.spTree))
-        titles = [shape for shape in shapes if _placeholder(shape) in _TITLES]
-        title = "\n".join(_text(shape) for shape in titles).strip()
-        if self._hidden:
-            self._add(title or f"Slide {self._number}")
-        if not self._hidden or self._pieces.wants(HiddenKind.HIDDEN_SLIDE):
-            self._pieces.add(title or f"Slide {self._number}", heading=1, page=self._number)
-        for shape in shapes:
-            if _placeholder(shape) in _FURNITURE:
-                refuse_markers((_text(shape),), "in a footer")
-            elif shape not in titles:
+        found = list(shapes(self._slide._element.cSld.spTree))
+        titles = [shape for shape in found if placeholder(shape.element) in _TITLES and not self._unseen(shape)]
+        title = "\n".join(self._seen(shape.element, self._behind(shape)) for shape in titles)
+        titled = {shape.element for shape in titles}
+        self._head(title.strip())
+        for shape in found:
+            kind = placeholder(shape.element)
+            if kind in _COUNTED:
+                refuse_markers((_text(shape.element),), "in a footer")
+            elif kind == _FOOTER and not self._unseen(shape):
+                self._footer(shape)
+            elif shape.element not in titled:
                 self._shape(shape)
+            self._colors.painted(shape)
         self._notes()
         self._comments()
 
-    def _shape(self, shape: etree._Element) -> None:
-        if self._unseen(shape):
-            self._pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, _text(shape), page=self._number)
-            return
-        table = shape.find(f".//{qn('a:tbl')}")
-        if table is None:
-            for paragraph in shape.iter(qn("a:p")):
-                self._add(_text(paragraph))
-            return
-        rows = [[_text(cell) for cell in row.findall(qn("a:tc"))] for row in table.findall(qn("a:tr"))]
-        names = rows[0] if len(rows) > 1 else []
-        refuse_markers(names, IN_A_NAME)
-        for cells in rows[1:] or rows:
+    def _head(self, title: str) -> None:
+        self._title = title
+        if title:
+            self._say_title()
+            self.spoken = True
             if self._hidden:
+                self._pieces.add_hidden(HiddenKind.HIDDEN_SLIDE, title, page=self._number)
+
+    def _say_title(self) -> None:
+        """The heading of the slide, once, before the first that it says: a slide of pictures has none."""
+        if not self._headed and (not self._hidden or self._pieces.wants(HiddenKind.HIDDEN_SLIDE)):
+            self._pieces.add(self._title or f"Slide {self._number}", heading=1, page=self._number)
+        self._headed = True
+
+    def _shape(self, shape: Shape) -> None:
+        if self._unseen(shape):
+            self._hide(HiddenKind.INVISIBLE_TEXT, _text(shape.element))
+            return
+        self.pictures |= shape.kind == "pic"
+        for drawn in shape.element.iter(graphics.CHART, graphics.DIAGRAM):
+            for line in graphics.said(drawn, self._slide.part, self._pieces):
+                self._add(line)
+        table = shape.element.find(f".//{qn('a:tbl')}")
+        if table is not None:
+            self._table(table)
+            return
+        behind = self._behind(shape)
+        for paragraph in shape.element.iter(qn("a:p")):
+            self._add(self._seen(paragraph, behind))
+
+    def _table(self, table: etree._Element) -> None:
+        rows = [
+            [self._seen(cell, partial(self._colors.of_cell, cell)) for cell in row.findall(qn("a:tc"))]
+            for row in table.findall(qn("a:tr"))
+        ]
+        look = table.find(qn("a:tblPr"))
+        says_row, says_column = (look is not None and look.get(of) in ("1", "true") for of in ("firstRow", "firstCol"))
+        by_column = not says_row and (says_column or max(map(len, rows), default=0) == 2)
+        if self._hidden:
+            for cells in rows:
                 self._add("; ".join(cells))
+            return
+        out = NamedRows(self._pieces, page=self._number)
+        for cells in rows:
+            if any(cell.strip() for cell in cells):
+                self._say_title()
+                self.spoken = True
+            out.passed(cells)
+            by_number = dict(enumerate(cells))
+            if by_column:
+                out.labelled(by_number)
+            elif out.names is None and len(rows) > 1:
+                out.name(by_number)
+            elif len(rows) == 1:
+                out.text(by_number)
             else:
-                self._pieces.row(names, cells, page=self._number)
+                out.row(by_number)
+        out.end()
+
+    def _footer(self, shape: Shape) -> None:
+        text = self._seen(shape.element, self._behind(shape))
+        refuse_markers((text,), "in a footer")
+        if self._hidden:
+            self._hide(HiddenKind.HIDDEN_SLIDE, text)
+        else:
+            self.footer = text
 
     def _add(self, text: str) -> None:
+        if not text.strip():
+            return
+        self._say_title()
+        self.spoken = True
         if self._hidden:
             self._pieces.add_hidden(HiddenKind.HIDDEN_SLIDE, text, page=self._number)
         else:
             self._pieces.add(text, page=self._number)
 
-    def _unseen(self, shape: etree._Element) -> bool:
-        """Switched off in the selection pane, or placed wholly beside the slide."""
-        described = shape.find(f"*/{qn('p:cNvPr')}")
-        if described is not None and described.get("hidden") in ("1", "true"):
-            return True
-        offset, extent = shape.find(f".//{qn('a:off')}"), shape.find(f".//{qn('a:ext')}[@cx]")
-        if offset is None or extent is None or not all(self._size) or _in_group(shape):
-            return False
-        x, y = int(offset.get("x", "0")), int(offset.get("y", "0"))
-        right, below = x + int(extent.get("cx", "0")), y + int(extent.get("cy", "0"))
-        return right <= 0 or below <= 0 or x >= self._size[0] or y >= self._size[1]
+    def _hide(self, kind: HiddenKind, text: str) -> None:
+        """Hidden on its own, and with its slide where that is hidden."""
+        if text.strip() and self._pieces.wants(kind) and self._pieces.wants(self._within or kind):
+            self._say_title()
+        self._pieces.add_hidden(kind, text, page=self._number, within=self._within)
+
+    def _seen(self, root: etree._Element, behind: Callable[[], str]) -> str:
+        """The text of an element that a viewer sees; the rest is counted."""
+        unseen = {run for run in root.iter(qn("a:r"), qn("a:fld")) if self._colors.unseen(run, behind)}
+        if unseen:
+            self._hide(HiddenKind.INVISIBLE_TEXT, "".join(_text(run) for run in root.iter() if run in unseen))
+        return _text(root, unseen)
+
+    def _behind(self, shape: Shape) -> Callable[[], str]:
+        """Looked up only where a run has a colour, and once."""
+        return cache(partial(self._colors.behind, shape))
+
+    def _unseen(self, shape: Shape) -> bool:
+        return shape.switched_off or shape.beside(*self._size)
 
     def _notes(self) -> None:
         if not self._slide.has_notes_slide:
             return
-        for shape in _shapes(self._slide.notes_slide._element.cSld.spTree):
-            if _placeholder(shape) == "body":
-                self._pieces.add_hidden(HiddenKind.SPEAKER_NOTE, _text(shape), page=self._number)
+        for shape in shapes(self._slide.notes_slide._element.cSld.spTree):
+            if placeholder(shape.element) == "body":
+                self._hide(HiddenKind.SPEAKER_NOTE, _text(shape.element))
 
     def _comments(self) -> None:
         for relation in self._slide.part.rels.values():
@@ -107,42 +201,14 @@ class _Slide:
                 continue
             root = parse_xml(relation.target_part.blob)
             for comment in root.iter("{*}cm"):
-                text = "".join(str(one.text or "") for one in comment.iter("{*}text", "{*}t"))
-                self._pieces.add_hidden(HiddenKind.COMMENT, text, page=self._number)
+                self._hide(HiddenKind.COMMENT, "".join(str(one.text or "") for one in comment.iter("{*}text", "{*}t")))
 
 
-def _shapes(tree: etree._Element) -> Iterator[etree._Element]:
-    """Shapes in reading order, those of groups in their place."""
-    stack = [(child, 0) for child in reversed(tree)]
-    while stack:
-        element, depth = stack.pop()
-        if depth > DEPTH_MAX:
-            raise Refused(Reason.TOO_DEEP)
-        if element.tag in (qn("p:grpSp"), _CHOICE):
-            stack.extend((child, depth + 1) for child in reversed(element))
-        elif element.tag == _ALTERNATIVES:
-            # The first one is what a program of today shows; the others repeat it for older ones.
-            stack.extend((child, depth + 1) for child in element.findall(_CHOICE)[:1])
-        elif element.tag in (qn("p:sp"), qn("p:graphicFrame"), qn("p:cxnSp")):
-            yield element
-
-
-def _in_group(shape: etree._Element) -> bool:
-    """Whether its coordinates are a group's and not the slide's."""
-    parent = shape.getparent()
-    return parent is not None and parent.tag == qn("p:grpSp")
-
-
-def _placeholder(shape: etree._Element) -> str:
-    mark = shape.find(f".//{qn('p:nvPr')}/{qn('p:ph')}")
-    return "" if mark is None else str(mark.get("type", "body"))
-
-
-def _text(root: etree._Element) -> str:
+def _text(root: etree._Element, without: set[etree._Element] | None = None) -> str:
     parts: list[str] = []
     for element in root.iter(qn("a:p"), qn("a:t"), qn("a:br")):
         if element.tag == qn("a:t"):
-            parts.append(element.text or "")
+            parts.append("" if without and element.getparent() in without else element.text or "")
         elif element is not root:
             parts.append("\n")
     return "".join(parts).strip()
