@@ -123,7 +123,7 @@ class _Slide:
 
     def _table(self, table: etree._Element) -> None:
         rows = [
-            [self._seen(cell, partial(self._colors.of_cell, cell)) for cell in row.findall(qn("a:tc"))]
+            [self._seen(cell, cache(partial(self._colors.of_cell, cell))) for cell in row.findall(qn("a:tc"))]
             for row in table.findall(qn("a:tr"))
         ]
         look = table.find(qn("a:tblPr"))

@@ -19,16 +19,16 @@ from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.office import as_usual
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.table import NamedRows
-from ingestion.parse.word_look import Looks, is_on
+from ingestion.parse.word_look import Looks, is_on, w
 from ingestion.parse.word_numbers import Numbers
 from ingestion.parse.word_tables import Named, Row, goes_on, is_repeated, joined, named, span, within
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _BESIDE = ("footnotes", "endnotes", "header", "footer", "comments")
-_NOTES = frozenset((qn("w:footnote"), qn("w:endnote")))
-_BLOCKS = (qn("w:p"), qn("w:tbl"), *word_text.DELETED)
-_INSERTED = qn("w:altChunk")
+_NOTES = frozenset((w("footnote"), w("endnote")))
+_BLOCKS = (w("p"), w("tbl"), *word_text.DELETED)
+_INSERTED = w("altChunk")
 _R_ID = qn("r:id")
 
 
@@ -62,11 +62,11 @@ def _beside(document: "docx.document.Document") -> Iterator[tuple[str, Part]]:
 
 
 def _looks(document: "docx.document.Document") -> Looks:
-    background = document.element.find(qn("w:background"))
-    shown = is_on(document.settings.element.find(qn("w:displayBackgroundShape")))
+    background = document.element.find(w("background"))
+    shown = is_on(document.settings.element.find(w("displayBackgroundShape")))
     if background is None or not shown:
         return Looks(document.styles.element)
-    return Looks(document.styles.element, str(background.get(qn("w:color"), "")))
+    return Looks(document.styles.element, str(background.get(w("color"), "")))
 
 
 def _numbering(document: "docx.document.Document") -> etree._Element | None:
@@ -88,7 +88,7 @@ class _Reader:
     def blocks(self, container: etree._Element) -> None:
         """Paragraphs and tables in order, with what they hold apart."""
         for element in within(container, *_BLOCKS, _INSERTED):
-            if element.tag == qn("w:tbl"):
+            if element.tag == w("tbl"):
                 self._table(element)
             elif element.tag == _INSERTED:
                 self._inserted(element)
@@ -99,7 +99,7 @@ class _Reader:
 
     def part_beside(self, kind: str, root: etree._Element, part: Part) -> None:
         if kind == "comments":
-            for comment in root.iter(qn("w:comment")):
+            for comment in root.iter(w("comment")):
                 self._pieces.add_hidden(HiddenKind.COMMENT, "\n".join(self._lines(within(comment, *_BLOCKS))))
             return
         self._part = part
@@ -119,9 +119,9 @@ class _Reader:
         for element in elements:
             if element.tag in (graphics.CHART, graphics.DIAGRAM):
                 yield from graphics.said(element, self._part, self._pieces)
-            elif element.tag == qn("w:txbxContent"):
+            elif element.tag == w("txbxContent"):
                 yield from self._lines(within(element, *_BLOCKS))
-            elif element.tag == qn("w:tbl"):
+            elif element.tag == w("tbl"):
                 for row in self._rows(element):
                     yield "; ".join(text.strip() for text in row.texts if text.strip())
                     yield from self._lines(row.apart)
@@ -132,9 +132,9 @@ class _Reader:
 
     def _apart(self, elements: list[etree._Element]) -> None:
         for element in elements:
-            if element.tag == qn("w:tbl"):
+            if element.tag == w("tbl"):
                 self._table(element)
-            elif element.tag == qn("w:txbxContent"):
+            elif element.tag == w("txbxContent"):
                 self.blocks(element)
             else:
                 for line in graphics.said(element, self._part, self._pieces):
@@ -144,8 +144,8 @@ class _Reader:
         """With the number that Word shows before it."""
         read = word_text.read(element, self._looks, self._pieces)
         self.pictures += read.pictures
-        gone = element.find(f"{qn('w:pPr')}/{qn('w:rPr')}/{qn('w:del')}") is not None
-        if element.tag != qn("w:p") or (not read.text.strip() and (read.unseen or gone)):
+        gone = element.find(f"{w('pPr')}/{w('rPr')}/{w('del')}") is not None
+        if element.tag != w("p") or (not read.text.strip() and (read.unseen or gone)):
             return read
         label = self._numbers.label(element)
         # A marker stands alone on its line, also where the line is an item of a list.
@@ -164,10 +164,10 @@ class _Reader:
         self._pieces.attach("Inserted document", suffix, part.blob, what="inserted document")
 
     def _table(self, table: etree._Element) -> None:
-        if all(len(list(within(row, qn("w:tc")))) == 1 for row in within(table, qn("w:tr"))):
+        if all(len(list(within(row, w("tc")))) == 1 for row in within(table, w("tr"))):
             # A frame around text, which keeps its headings.
             for framed in self._shown_rows(table):
-                self.blocks(next(within(framed, qn("w:tc"))))
+                self.blocks(next(within(framed, w("tc"))))
             return
         rows = list(self._rows(table))
         how = named(table, rows, self._looks)
@@ -200,17 +200,17 @@ class _Reader:
             yield read
 
     def _shown_rows(self, table: etree._Element) -> Iterator[etree._Element]:
-        for row in within(table, qn("w:tr")):
-            if row.find(f"{qn('w:trPr')}/{qn('w:del')}") is not None:
+        for row in within(table, w("tr")):
+            if row.find(f"{w('trPr')}/{w('del')}") is not None:
                 self._pieces.add_hidden(HiddenKind.TRACKED_DELETION, "".join(word_text.all_text(row)))
-            elif is_on(row.find(f"{qn('w:trPr')}/{qn('w:hidden')}")):
+            elif is_on(row.find(f"{w('trPr')}/{w('hidden')}")):
                 self._pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "".join(word_text.all_text(row)))
             else:
                 yield row
 
     def _row(self, row: etree._Element, above: list[str]) -> Row:
         made = Row([], [], is_repeated(row))
-        for cell in within(row, qn("w:tc")):
+        for cell in within(row, w("tc")):
             text = self._cell(cell, made)
             if goes_on(cell) and len(made.texts) < len(above):
                 text = above[len(made.texts)]
@@ -222,7 +222,7 @@ class _Reader:
     def _cell(self, cell: etree._Element, row: Row) -> str:
         texts: list[str] = []
         for element in within(cell, *_BLOCKS):
-            if element.tag == qn("w:tbl"):
+            if element.tag == w("tbl"):
                 row.apart.append(element)
             else:
                 read = self._paragraph(element)

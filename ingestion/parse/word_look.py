@@ -5,15 +5,19 @@ Styles rest on others, and what a style says holds wherever it is used: hidden t
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from docx.oxml.ns import qn
 from lxml import etree
 
 from ingestion.parse.colors import BLACK, POINTS_MIN, UNKNOWN, WHITE, alike
+from ingestion.parse.document import Reason, Refused
 
-STYLES_DEEP_MAX = 50
+STYLES_DEEP_MAX = 25
+"""Styles that rest on each other; in a longer chain something could be hidden beyond what is looked at."""
+_FIRST = 4
 _OFF = ("0", "false", "off")
 _NO_FILL, _SOLID = (
     "{http://schemas.openxmlformats.org/drawingml/2006/main}" + name for name in ("noFill", "solidFill")
@@ -21,13 +25,33 @@ _NO_FILL, _SOLID = (
 _SHAPE = "{http://schemas.microsoft.com/office/word/2010/wordprocessingShape}"
 
 
+@cache
+def w(name: str) -> str:
+    """The name of an element or attribute of Word as the tree has it."""
+    return str(qn(f"w:{name}"))
+
+
 def value(element: etree._Element | None, default: str = "") -> str:
-    return default if element is None else str(element.get(qn("w:val"), default))
+    return default if element is None else str(element.get(w("val"), default))
 
 
 def is_on(element: etree._Element | None) -> bool:
     """Whether a property that is there is not switched off."""
     return element is not None and value(element, "true") not in _OFF
+
+
+def given(owner: etree._Element, kind: str) -> etree._Element | None:
+    """The properties of a paragraph, a cell or a table, which the schema puts first.
+
+    Looked for among all its children, they would cost each run in a paragraph what the whole paragraph costs.
+    """
+    return next((child for child in islice(owner, _FIRST) if child.tag == w(f"{kind}Pr")), None)
+
+
+def stated(owner: etree._Element, kind: str, name: str) -> etree._Element | None:
+    """One of these properties."""
+    properties = given(owner, kind)
+    return None if properties is None else properties.find(w(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +66,13 @@ class _Look:
 
     def over(self, other: "_Look") -> "_Look":
         """This, and the other where this says nothing."""
-        own = ((one.name, getattr(self, one.name)) for one in fields(self))
-        return _Look(**{name: getattr(other, name) if given is None else given for name, given in own})
+        return _Look(
+            other.vanish if self.vanish is None else self.vanish,
+            other.color if self.color is None else self.color,
+            other.points if self.points is None else self.points,
+            other.paper if self.paper is None else self.paper,
+            other.bold if self.bold is None else self.bold,
+        )
 
 
 class Looks:
@@ -54,27 +83,33 @@ class Looks:
         self._page = paper
         self._styles: dict[str, etree._Element] = {}
         self._default: dict[str, str] = {}
-        for style in styles.iter(qn("w:style")):
-            name = str(style.get(qn("w:styleId"), ""))
+        for style in styles.iter(w("style")):
+            name = str(style.get(w("styleId"), ""))
             self._styles.setdefault(name, style)
-            if style.get(qn("w:default"), "0") not in _OFF:
-                self._default.setdefault(str(style.get(qn("w:type"))), name)
-        given = styles.find(f"{qn('w:docDefaults')}/{qn('w:rPrDefault')}/{qn('w:rPr')}")
-        self._given = _look(given)
+            if style.get(w("default"), "0") not in _OFF:
+                self._default.setdefault(str(style.get(w("type"))), name)
+        self._given = _look(styles.find(f"{w('docDefaults')}/{w('rPrDefault')}/{w('rPr')}"))
+        self._around: tuple[etree._Element | None, _Look] = (None, self._given)
         self._look: Callable[[str], _Look] = cache(self._resolved)
         self.heading_of: Callable[[str], int] = cache(self._heading_of)
         self._shades: Callable[[str], bool] = cache(self._shades_table)
 
     def chain(self, name: str) -> Iterator[etree._Element]:
-        """A style and those that it rests on, nearest first."""
+        """A style and those that it rests on, nearest first.
+
+        Raises:
+            Refused: too_deep.
+        """
         seen: set[str] = set()
-        while name in self._styles and name not in seen and len(seen) < STYLES_DEEP_MAX:
+        while name in self._styles and name not in seen:
             seen.add(name)
+            if len(seen) > STYLES_DEEP_MAX:
+                raise Refused(Reason.TOO_DEEP, "styles that rest on each other")
             yield self._styles[name]
-            name = value(self._styles[name].find(qn("w:basedOn")))
+            name = value(self._styles[name].find(w("basedOn")))
 
     def style_of(self, paragraph: etree._Element) -> str:
-        return value(paragraph.find(f"{qn('w:pPr')}/{qn('w:pStyle')}")) or self._default.get("paragraph", "")
+        return value(stated(paragraph, "p", "pStyle")) or self._default.get("paragraph", "")
 
     def heading(self, paragraph: etree._Element) -> int:
         """Its level from 1 to 6, 0 for what is no heading."""
@@ -91,33 +126,38 @@ class Looks:
         return alike(look.color, self._behind(run) if look.paper is None else look.paper)
 
     def look(self, run: etree._Element) -> _Look:
-        properties = run.find(qn("w:rPr"))
-        look = _look(properties)
-        if properties is not None:
-            look = look.over(self._look(value(properties.find(qn("w:rStyle")))))
-        around = next(run.iterancestors(qn("w:p")), None)
-        return look.over(self._given if around is None else self._look(self.style_of(around)).over(self._given))
+        around = run.getparent()
+        while around is not None and around.tag != w("p"):
+            around = around.getparent()
+        # Runs come one after the other: what their paragraph says is looked up once.
+        if around is not self._around[0]:
+            styled = _Look() if around is None else self._look(self.style_of(around))
+            self._around = (around, styled.over(self._given))
+        properties = run.find(w("rPr"))
+        if properties is None:
+            return self._around[1]
+        style = properties.find(w("rStyle"))
+        own = _look(properties) if style is None else _look(properties).over(self._look(value(style)))
+        return own.over(self._around[1])
 
     def formats(self, table: etree._Element, part: str) -> bool | None:
         """Whether the style of a table makes its `firstRow` or `firstCol` look different. None: it names no style."""
-        name = value(table.find(f"{qn('w:tblPr')}/{qn('w:tblStyle')}"))
+        name = value(table.find(f"{w('tblPr')}/{w('tblStyle')}"))
         if not name:
             return None
-        return any(
-            one.get(qn("w:type")) == part for style in self.chain(name) for one in style.iter(qn("w:tblStylePr"))
-        )
+        return any(one.get(w("type")) == part for style in self.chain(name) for one in style.iter(w("tblStylePr")))
 
     def _resolved(self, name: str) -> _Look:
         look = _Look()
         for style in self.chain(name):
-            own = _look(style.find(qn("w:rPr")))
-            shade = shading(style.find(f"{qn('w:pPr')}/{qn('w:shd')}"))
+            own = _look(style.find(w("rPr")))
+            shade = shading(style.find(f"{w('pPr')}/{w('shd')}"))
             look = look.over(own.over(_Look(paper=shade)))
         return look
 
     def _heading_of(self, name: str) -> int:
         for style in self.chain(name):
-            named = value(style.find(qn("w:name"))).lower()
+            named = value(style.find(w("name"))).lower()
             outline = _outline(style)
             if outline is not None:
                 return outline
@@ -129,15 +169,15 @@ class Looks:
 
     def _behind(self, run: etree._Element) -> str:
         """The colour of the nearest thing that is painted behind a run, from its paragraph to the page."""
-        for around in run.iterancestors(qn("w:p"), qn("w:tc"), qn("w:tbl"), qn("w:txbxContent")):
+        for around in run.iterancestors(w("p"), w("tc"), w("tbl"), w("txbxContent")):
             found: str | None = None
-            if around.tag == qn("w:txbxContent"):
+            if around.tag == w("txbxContent"):
                 found = _fill_of_box(around)
-            elif around.tag == qn("w:tbl") and self._shades(value(around.find(f"{qn('w:tblPr')}/{qn('w:tblStyle')}"))):
+            elif around.tag == w("tbl") and self._shades(value(stated(around, "tbl", "tblStyle"))):
                 return UNKNOWN
             else:
                 kind = str(around.tag).rpartition("}")[2]
-                found = shading(around.find(f"{qn(f'w:{kind}Pr')}/{qn('w:shd')}"))
+                found = shading(stated(around, kind, "shd"))
             if found is not None:
                 return found
         return self._page
@@ -149,7 +189,7 @@ class Looks:
 
 
 def _shades(style: etree._Element) -> Iterator[str]:
-    for one in style.iter(qn("w:shd")):
+    for one in style.iter(w("shd")):
         found = shading(one)
         if found is not None:
             yield found
@@ -158,14 +198,15 @@ def _shades(style: etree._Element) -> Iterator[str]:
 def _look(properties: etree._Element | None) -> _Look:
     if properties is None:
         return _Look()
-    vanish, bold = properties.find(qn("w:vanish")), properties.find(qn("w:b"))
-    size = re.match(r"\d{1,6}(?:\.\d{1,6})?", value(properties.find(qn("w:sz"))))
-    points = float(size.group()) / (1 if value(properties.find(qn("w:sz"))).endswith("pt") else 2) if size else None
+    of = {child.tag: child for child in properties}
+    size = value(of.get(w("sz")))
+    points = re.match(r"\d{1,6}(?:\.\d{1,6})?", size)
+    vanish, bold = of.get(w("vanish")), of.get(w("b"))
     return _Look(
         None if vanish is None else is_on(vanish),
-        _color(properties.find(qn("w:color"))),
-        points,
-        _behind_run(properties),
+        _color(of.get(w("color"))),
+        float(points.group()) / (1 if size.endswith("pt") else 2) if points else None,
+        _behind_run(of.get(w("highlight")), of.get(w("shd"))),
         None if bold is None else is_on(bold),
     )
 
@@ -173,26 +214,26 @@ def _look(properties: etree._Element | None) -> _Look:
 def _color(color: etree._Element | None) -> str | None:
     if color is None:
         return None
-    given = value(color)
-    light = color.get(qn("w:themeColor")) in ("background1", "light1")
-    shaded = color.get(qn("w:themeShade")) is not None or color.get(qn("w:themeTint")) is not None
-    return WHITE if light and not shaded and given in ("", "auto") else given
+    shown = value(color)
+    light = color.get(w("themeColor")) in ("background1", "light1")
+    shaded = color.get(w("themeShade")) is not None or color.get(w("themeTint")) is not None
+    return WHITE if light and not shaded and shown in ("", "auto") else shown
 
 
-def _behind_run(properties: etree._Element) -> str | None:
-    highlight = value(properties.find(qn("w:highlight")))
-    if highlight and highlight != "none":
-        return {"white": WHITE, "black": BLACK}.get(highlight, UNKNOWN)
-    return shading(properties.find(qn("w:shd")))
+def _behind_run(highlight: etree._Element | None, shade: etree._Element | None) -> str | None:
+    marked = value(highlight)
+    if marked and marked != "none":
+        return {"white": WHITE, "black": BLACK}.get(marked, UNKNOWN)
+    return shading(shade)
 
 
 def shading(shade: etree._Element | None) -> str | None:
     """The colour that a shading paints; None where it paints nothing."""
     if shade is None:
         return None
-    fill, pattern = str(shade.get(qn("w:fill"), UNKNOWN)), value(shade, "clear")
+    fill, pattern = str(shade.get(w("fill"), UNKNOWN)), value(shade, "clear")
     if pattern == "solid":
-        return str(shade.get(qn("w:color"), UNKNOWN)).replace("auto", BLACK)
+        return str(shade.get(w("color"), UNKNOWN)).replace("auto", BLACK)
     if pattern not in ("clear", "nil"):
         return UNKNOWN
     return None if fill == "auto" else fill
@@ -200,7 +241,8 @@ def shading(shade: etree._Element | None) -> str | None:
 
 def _fill_of_box(box: etree._Element) -> str | None:
     shape = next(box.iterancestors(f"{_SHAPE}wsp"), None)
-    properties = None if shape is None else shape.find(f"{_SHAPE}spPr")
+    first = () if shape is None else islice(shape, _FIRST)
+    properties = next((child for child in first if child.tag == f"{_SHAPE}spPr"), None)
     if properties is None:
         return UNKNOWN
     if properties.find(_NO_FILL) is not None:
@@ -211,7 +253,7 @@ def _fill_of_box(box: etree._Element) -> str | None:
 
 def _outline(owner: etree._Element) -> int | None:
     """The outline level that a paragraph or a style states: 0 for body text."""
-    stated = value(owner.find(f"{qn('w:pPr')}/{qn('w:outlineLvl')}"))
-    if not re.fullmatch(r"\d", stated):
+    level = value(owner.find(f"{w('pPr')}/{w('outlineLvl')}"))
+    if not re.fullmatch(r"\d", level):
         return None
-    return 0 if stated == "9" else min(6, int(stated) + 1)
+    return 0 if level == "9" else min(6, int(level) + 1)

@@ -3,10 +3,9 @@
 import re
 from dataclasses import dataclass, field
 
-from docx.oxml.ns import qn
 from lxml import etree
 
-from ingestion.parse.word_look import Looks, value
+from ingestion.parse.word_look import Looks, value, w
 
 LEVELS = 9
 LABEL_CHARS_MAX = 60
@@ -47,15 +46,15 @@ class Numbers:
         self._of: dict[str, tuple[str, dict[int, int]]] = {}
         self._styled: dict[str, list[tuple[str, etree._Element | None]]] = {}
         self._restarted: set[tuple[str, int]] = set()
-        for one in root.iterchildren(qn("w:abstractNum")) if root is not None else ():
-            self._lists[str(one.get(qn("w:abstractNumId")))] = _list(one)
-        for one in root.iterchildren(qn("w:num")) if root is not None else ():
+        for one in root.iterchildren(w("abstractNum")) if root is not None else ():
+            self._lists[str(one.get(w("abstractNumId")))] = _list(one)
+        for one in root.iterchildren(w("num")) if root is not None else ():
             restarts = {
-                _number(over.get(qn("w:ilvl")), 0): _number(value(start), 1)
-                for over in one.iterchildren(qn("w:lvlOverride"))
-                if (start := over.find(qn("w:startOverride"))) is not None
+                _number(over.get(w("ilvl")), 0): _number(value(start), 1)
+                for over in one.iterchildren(w("lvlOverride"))
+                if (start := over.find(w("startOverride"))) is not None
             }
-            self._of[str(one.get(qn("w:numId")))] = (value(one.find(qn("w:abstractNumId"))), restarts)
+            self._of[str(one.get(w("numId")))] = (value(one.find(w("abstractNumId"))), restarts)
         self._link(root)
 
     def label(self, paragraph: etree._Element) -> str:
@@ -75,7 +74,7 @@ class Numbers:
         style = self._looks.style_of(paragraph)
         if style not in self._styled:
             chain = self._looks.chain(style)
-            self._styled[style] = [(str(one.get(qn("w:styleId"))), _numbering(one)) for one in chain]
+            self._styled[style] = [(str(one.get(w("styleId"))), _numbering(one)) for one in chain]
         given = [(style, _numbering(paragraph)), *self._styled[style]]
         name, of = next(((_child(one, "numId"), of) for of, one in given if _child(one, "numId")), ("", ""))
         stated = next((_child(one, "ilvl") for _, one in given if _child(one, "ilvl")), None)
@@ -86,12 +85,12 @@ class Numbers:
 
     def _link(self, root: etree._Element | None) -> None:
         """Let lists that only name a style be the list of that style."""
-        for one in root.iterchildren(qn("w:abstractNum")) if root is not None else ():
-            linked = value(one.find(qn("w:numStyleLink")))
+        for one in root.iterchildren(w("abstractNum")) if root is not None else ():
+            linked = value(one.find(w("numStyleLink")))
             names = (_child(_numbering(style), "numId") for style in self._looks.chain(linked))
             of, _ = self._of.get(next((name for name in names if name), ""), ("", {}))
             if of in self._lists:
-                self._lists[str(one.get(qn("w:abstractNumId")))] = self._lists[of]
+                self._lists[str(one.get(w("abstractNumId")))] = self._lists[of]
 
     def _count(self, numbered: _List, name: str, level: int, restarts: dict[int, int]) -> None:
         before = numbered.counted[level]
@@ -108,17 +107,17 @@ class Numbers:
 
 def _list(abstract: etree._Element) -> _List:
     made = _List()
-    for one in abstract.iterchildren(qn("w:lvl")):
-        level = _number(one.get(qn("w:ilvl")), 0)
+    for one in abstract.iterchildren(w("lvl")):
+        level = _number(one.get(w("ilvl")), 0)
         if level >= LEVELS:
             continue
         made.levels[level] = _Level(
-            _number(value(one.find(qn("w:start"))), 1),
-            value(one.find(qn("w:numFmt")), "decimal"),
-            value(one.find(qn("w:lvlText")))[:LABEL_CHARS_MAX],
-            one.find(qn("w:isLgl")) is not None,
+            _number(value(one.find(w("start"))), 1),
+            value(one.find(w("numFmt")), "decimal"),
+            value(one.find(w("lvlText")))[:LABEL_CHARS_MAX],
+            one.find(w("isLgl")) is not None,
         )
-        if style := value(one.find(qn("w:pStyle"))):
+        if style := value(one.find(w("pStyle"))):
             made.by_style[style] = level
     return made
 
@@ -167,11 +166,11 @@ def _roman(number: int) -> str:
 
 
 def _numbering(owner: etree._Element) -> etree._Element | None:
-    return owner.find(f"{qn('w:pPr')}/{qn('w:numPr')}")
+    return owner.find(f"{w('pPr')}/{w('numPr')}")
 
 
 def _child(properties: etree._Element | None, name: str) -> str:
-    return "" if properties is None else value(properties.find(qn(f"w:{name}")))
+    return "" if properties is None else value(properties.find(w(name)))
 
 
 def _number(given: str | None, default: int) -> int:

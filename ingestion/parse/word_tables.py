@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from docx.oxml.ns import qn
 from lxml import etree
 
 from ingestion.parse.document import DEPTH_MAX, Reason, Refused
 from ingestion.parse.table import is_value
-from ingestion.parse.word_look import Looks, is_on, shading
+from ingestion.parse.word_look import Looks, is_on, shading, w
 
-WRAPPERS = frozenset(qn(f"w:{name}") for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo"))
+WRAPPERS = frozenset(w(name) for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo"))
 """What may stand around whole paragraphs, tables, rows and cells."""
 _ON = ("1", "true", "on")
 _FIRST_ROW, _FIRST_COLUMN = 0x20, 0x80
@@ -54,19 +53,19 @@ def within(element: etree._Element, *wanted: str) -> Iterator[etree._Element]:
 
 def is_repeated(row: etree._Element) -> bool:
     """Whether it is repeated on each page, as only headers are."""
-    return is_on(row.find(f"{qn('w:trPr')}/{qn('w:tblHeader')}"))
+    return is_on(row.find(f"{w('trPr')}/{w('tblHeader')}"))
 
 
 def span(cell: etree._Element) -> int:
-    given = cell.find(f"{qn('w:tcPr')}/{qn('w:gridSpan')}")
-    width = "1" if given is None else str(given.get(qn("w:val"), "1"))
+    given = cell.find(f"{w('tcPr')}/{w('gridSpan')}")
+    width = "1" if given is None else str(given.get(w("val"), "1"))
     return min(max(int(width), 1), 63)
 
 
 def goes_on(cell: etree._Element) -> bool:
     """Whether it belongs to the cell above it."""
-    merge = cell.find(f"{qn('w:tcPr')}/{qn('w:vMerge')}")
-    return merge is not None and merge.get(qn("w:val"), "continue") != "restart"
+    merge = cell.find(f"{w('tcPr')}/{w('vMerge')}")
+    return merge is not None and merge.get(w("val"), "continue") != "restart"
 
 
 def named(table: etree._Element, rows: list[Row], looks: Looks) -> Named:
@@ -99,18 +98,18 @@ def _says(table: etree._Element, looks: Looks, part: str, bit: int) -> bool:
 
     Word says it of every new table: where it names a style that makes no difference, nothing is said by it.
     """
-    look = table.find(f"{qn('w:tblPr')}/{qn('w:tblLook')}")
+    look = table.find(f"{w('tblPr')}/{w('tblLook')}")
     if look is None:
         return False
-    stated = look.get(qn(f"w:{part}"))
-    bits = str(look.get(qn("w:val"), "0"))
+    stated = look.get(w(part))
+    bits = str(look.get(w("val"), "0"))
     says = stated in _ON if stated is not None else bool(int(bits, 16) & bit)
     return says and looks.formats(table, part.replace("Column", "Col")) is not False
 
 
 def _stands_out(table: etree._Element, looks: Looks) -> bool:
     """Whether the first row, and not the second, is bold or coloured throughout."""
-    rows = [list(within(row, qn("w:tc"))) for row, _ in zip(within(table, qn("w:tr")), range(2), strict=False)]
+    rows = [list(within(row, w("tc"))) for row, _ in zip(within(table, w("tr")), range(2), strict=False)]
     if len(rows) < 2 or not all(rows):
         return False
     first, second = ([_marked(cell, looks) for cell in cells] for cells in rows)
@@ -124,15 +123,15 @@ def _are_pairs(table: etree._Element, rows: list[Row], looks: Looks) -> bool:
     if is_value(first[1]) or sum(key.endswith(":") for key in keys) * 2 > len(keys):
         return True
     bold = [
-        [_marked(cell, looks) for cell in within(row, qn("w:tc"))]
-        for row, _ in zip(within(table, qn("w:tr")), range(3), strict=False)
+        [_marked(cell, looks) for cell in within(row, w("tc"))]
+        for row, _ in zip(within(table, w("tr")), range(3), strict=False)
     ]
     return len(bold) > 1 and all(len(cells) == 2 and cells[0] and not cells[1] for cells in bold)
 
 
 def _marked(cell: etree._Element, looks: Looks) -> bool:
     """Whether all the text of a cell is bold, or the cell is coloured."""
-    if shading(cell.find(f"{qn('w:tcPr')}/{qn('w:shd')}")) not in (None, "FFFFFF", "ffffff"):
+    if shading(cell.find(f"{w('tcPr')}/{w('shd')}")) not in (None, "FFFFFF", "ffffff"):
         return True
-    runs = [run for run in cell.iter(qn("w:r")) if run.find(qn("w:t")) is not None]
+    runs = [run for run in cell.iter(w("r")) if run.find(w("t")) is not None]
     return bool(runs) and all(looks.look(run).bold for run in runs)

@@ -3,23 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from docx.oxml.ns import qn
 from lxml import etree
 
 from ingestion.parse import graphics
 from ingestion.parse.pieces import Pieces
-from ingestion.parse.word_look import Looks
+from ingestion.parse.word_look import Looks, w
 from rag.hidden_content import HiddenKind
 
-DELETED = frozenset((qn("w:del"), qn("w:moveFrom")))
+DELETED = frozenset((w("del"), w("moveFrom")))
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _V = "{urn:schemas-microsoft-com:vml}"
 _DRAWN = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
-_SPACE = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
-_RUNS = (qn("w:r"), f"{_M}r")
-_TEXTS = (qn("w:t"), f"{_M}t")
-_APART = (qn("w:txbxContent"), qn("w:tbl"), graphics.CHART, graphics.DIAGRAM)
+_SPACE = {w("tab"): "\t", w("br"): "\n", w("cr"): "\n", w("noBreakHyphen"): "-"}
+_RUNS = (w("r"), f"{_M}r")
+_TEXTS = (w("t"), f"{_M}t")
+_APART = (w("txbxContent"), w("tbl"), graphics.CHART, graphics.DIAGRAM)
 _PICTURES = ("{http://schemas.openxmlformats.org/drawingml/2006/picture}pic", f"{_V}imagedata")
 _AROUND = {
     f"{_M}num": ("(", ")/"),
@@ -61,6 +60,7 @@ _WINGDINGS = {
     0xA7: "▪",
     0xD8: "➢",
 }
+_SHAPES = frozenset(f"{_V}{name}" for name in ("shape", "rect", "roundrect", "oval", "line", "group", "textbox"))
 _ON = ("1", "true", "on")
 
 
@@ -98,11 +98,11 @@ def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
             parts.append(element.text or "")
         elif element.tag in _SPACE:
             parts.append(_SPACE[element.tag])
-        elif element.tag == qn("w:sym"):
+        elif element.tag == w("sym"):
             parts.append(_symbol(element))
         elif element.tag != _FALLBACK:
             found.pictures += element.tag in _PICTURES
-            before, after = _AROUND.get(element.tag, ("\n" * (element.tag == qn("w:p") and element is not root), ""))
+            before, after = _AROUND.get(element.tag, ("\n" * (element.tag == w("p") and element is not root), ""))
             parts.append(before)
             stack.append(after)
             stack.extend(reversed(element))
@@ -114,8 +114,8 @@ def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
 
 
 def all_text(root: etree._Element) -> Iterator[str]:
-    for element in root.iter(*_TEXTS, qn("w:delText"), qn("w:p")):
-        yield " " if element.tag == qn("w:p") else element.text or ""
+    for element in root.iter(*_TEXTS, w("delText"), w("p")):
+        yield " " if element.tag == w("p") else element.text or ""
 
 
 def _hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:
@@ -127,7 +127,7 @@ def _hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:
         described = element.find(f"{_DRAWN}docPr")
         switched_off = described is not None and described.get("hidden") in _ON
         return HiddenKind.INVISIBLE_TEXT if switched_off else None
-    if str(element.tag).startswith(_V) and "visibility:hidden" in str(element.get("style", "")).replace(" ", ""):
+    if element.tag in _SHAPES and "visibility:hidden" in str(element.get("style", "")).replace(" ", ""):
         return HiddenKind.INVISIBLE_TEXT
     return None
 
@@ -135,10 +135,10 @@ def _hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:
 def _symbol(element: etree._Element) -> str:
     """A sign that is stored as a place in a font; nothing for one that is not known."""
     try:
-        code = int(str(element.get(qn("w:char"), "")), 16)
+        code = int(str(element.get(w("char"), "")), 16)
     except ValueError:
         return ""
-    font = str(element.get(qn("w:font"), "")).lower()
+    font = str(element.get(w("font"), "")).lower()
     if font == "symbol":
         return _SYMBOLS.get(code & 0xFF, chr(code & 0xFF) if 0x20 <= code & 0xFF < 0x7F else "")
     if font.startswith("wingdings"):

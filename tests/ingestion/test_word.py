@@ -133,6 +133,32 @@ def test_styles_that_rest_on_each_other_in_a_circle_are_read() -> None:
     assert lines(word(fill), ".docx") == ["text"]
 
 
+@pytest.mark.parametrize(("styles", "is_refused"), [(20, False), (40, True)])
+def test_styles_that_rest_on_each_other_without_end_are_refused(styles: int, is_refused: bool) -> None:
+    """Cut short instead, a long chain would be a way to hide text."""
+
+    def fill(document: Fill) -> None:
+        above = None
+        for number in range(styles):
+            style = document.styles.add_style(f"S{number}", WD_STYLE_TYPE.PARAGRAPH)
+            style.base_style, above = above, style
+        document.add_paragraph("text", style=above)
+
+    if not is_refused:
+        assert lines(word(fill), ".docx") == ["text"]
+        return
+    with pytest.raises(Refused) as refused:
+        lines(word(fill), ".docx")
+    assert refused.value.reason is Reason.TOO_DEEP
+
+
+def test_a_paragraph_of_many_unseen_runs_costs_what_its_runs_cost(sandbox: Sandbox) -> None:
+    """Looking through the whole paragraph for each of them took minutes."""
+    white = '<w:r><w:rPr><w:color w:val="FFFFFF"/></w:rPr><w:t>x</w:t></w:r>' * 40_000
+    parsed = sandbox.parse(body(paragraph("shown", white)), "x.docx")
+    assert ([block.text for block in parsed.blocks], parsed.hidden) == (["shown"], {HiddenKind.INVISIBLE_TEXT: 1})
+
+
 def test_a_hidden_row_and_a_hidden_box_are_hidden_content() -> None:
     off = '<w:trPr><w:hidden w:val="false"/></w:trPr>'
     data = body(
