@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from lxml import etree
+from openpyxl.utils import range_boundaries
 from openpyxl.worksheet._reader import WorkSheetParser
 
 from ingestion.parse.archive import parse_xml
@@ -21,6 +23,8 @@ from ingestion.parse.sheet_styles import Styles
 
 CELLS_MAX = 2_000_000
 MERGED_MAX = 20_000
+TABLES_MAX = 100
+"""Of one sheet with white cells; among more, nothing is taken for hidden by its colour."""
 _RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _FORMULA, _VALUE = (f"{{http://schemas.openxmlformats.org/spreadsheetml/2006/main}}{name}" for name in "fv")
 
@@ -82,8 +86,10 @@ def read_sheet(book: Any, sheet: Any, cells_left: int) -> Sheet:
             if cells_left < 0:
                 raise Refused(Reason.TOO_MUCH_TEXT, f"more than {CELLS_MAX} cells")
     # A table's own style may colour the paper, which no cell tells.
-    for row, column in white if not parser.tables.tablePart else ():
-        read.invisible.append(read.rows[row].pop(column))
+    colored = list(_tables(book._archive, sheet._worksheet_path)) if white else []
+    for row, column in white if len(colored) <= TABLES_MAX else ():
+        if not any(left <= column <= right and top <= row <= bottom for left, top, right, bottom in colored):
+            read.invisible.append(read.rows[row].pop(column))
     read.unvalued = parser.unvalued
     read.hidden_rows = {int(number) for number, given in parser.row_dimensions.items() if _hides(given, "ht")}
     read.hidden_columns = [
@@ -112,7 +118,7 @@ def _hides(given: dict[str, str], size: str) -> bool:
 
     `zeroHeight` of a sheet hides none of these: it is the height of rows that the file does not hold.
     """
-    return given.get("hidden") in ("1", "true") or re.fullmatch(r"0*(?:\.0*)?", given.get(size, "1")) is not None
+    return given.get("hidden") in ("1", "true") or re.fullmatch(r"0+(?:\.0*)?", given.get(size, "1")) is not None
 
 
 def _fill_merged(read: Sheet, ranges: list[Any]) -> None:
@@ -138,17 +144,29 @@ def _fill_merged(read: Sheet, ranges: list[Any]) -> None:
                 raise Refused(Reason.TOO_MUCH_TEXT, f"more than {CELLS_MAX} cells")
 
 
+def _tables(archive: zipfile.ZipFile, sheet: str) -> Iterator[tuple[int, int, int, int]]:
+    """The first column and row, and the last, of each table on a sheet."""
+    for root in _related(archive, sheet, "/table"):
+        bounds = range_boundaries(str(root.get("ref", "")))
+        if None not in bounds:
+            yield bounds
+
+
 def _comments(archive: zipfile.ZipFile, sheet: str) -> Iterator[str]:
+    for root in _related(archive, sheet, "/comments", "/threadedComment"):
+        for comment in root.iter("{*}comment", "{*}threadedComment"):
+            yield "".join(str(one.text or "") for one in comment.iter("{*}t", "{*}text"))
+
+
+def _related(archive: zipfile.ZipFile, sheet: str, *kinds: str) -> Iterator[etree._Element]:
+    """The parts of a sheet that are of these kinds."""
     folder, name = posixpath.split(sheet)
     relations = posixpath.join(folder, "_rels", f"{name}.rels")
     if relations not in archive.namelist():
         return
     for relation in parse_xml(archive.read(relations)).iter(_RELATIONS):
-        if not relation.get("Type", "").endswith(("/comments", "/threadedComment")):
+        if not relation.get("Type", "").endswith(kinds):
             continue
         target = posixpath.normpath(posixpath.join(folder, relation.get("Target", ""))).lstrip("/")
-        if target not in archive.namelist():
-            continue
-        root = parse_xml(archive.read(target))
-        for comment in root.iter("{*}comment", "{*}threadedComment"):
-            yield "".join(str(one.text or "") for one in comment.iter("{*}t", "{*}text"))
+        if target in archive.namelist():
+            yield parse_xml(archive.read(target))

@@ -4,6 +4,7 @@ import pytest
 from openpyxl.comments import Comment
 from openpyxl.styles import Font, PatternFill
 from openpyxl.styles.colors import Color
+from openpyxl.worksheet.table import Table
 
 from evals.hostile.samples import MAIN_PARTS, workbook
 from ingestion.parse.document import Reason, Refused
@@ -145,6 +146,19 @@ def test_cells_of_the_colour_of_their_paper_are_hidden_content(font: Font, fill:
     data = workbook(made)
     assert ("WORDS" not in lines(data, ".xlsx")) is hidden
     assert extracted(data, ".xlsx").hidden == ({HiddenKind.INVISIBLE_TEXT: 1} if hidden else {})
+
+
+def test_white_cells_are_read_inside_a_table_whose_style_may_colour_them_and_not_beside_it() -> None:
+    def made(book: Fill) -> None:
+        for row in (("Name", "Room", ""), ("Ann", "12", ""), ("", "", "WORDS")):
+            book.active.append(row)
+        for place in ("A1", "B1", "C3"):
+            book.active[place].font = Font(color="FFFFFFFF")
+        book.active.add_table(Table(displayName="T", ref="A1:B2"))
+
+    data = workbook(made)
+    assert lines(data, ".xlsx") == ["Name: Ann; Room: 12"]
+    assert extracted(data, ".xlsx").hidden == {HiddenKind.INVISIBLE_TEXT: 1}
 
 
 @pytest.mark.parametrize("kind", [HiddenKind.COMMENT, HiddenKind.HIDDEN_ROW, HiddenKind.INVISIBLE_TEXT])
