@@ -6,7 +6,8 @@ from itertools import islice
 from lxml import etree
 
 from ingestion.parse.archive import parse_xml
-from ingestion.parse.pieces import Pieces, one_line
+from ingestion.parse.cleaning import one_line
+from ingestion.parse.pieces import Pieces
 
 POINTS_MAX = 10_000
 """Of one chart, all its series together; a chart with more is a picture of a table that stands elsewhere."""

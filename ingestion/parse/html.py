@@ -7,10 +7,11 @@ from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from ingestion.parse import html_table
+from ingestion.parse.cleaning import MARKER, one_line, refuse_markers
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
 from ingestion.parse.html_flow import BLOCKS, flowed, tags, walk
 from ingestion.parse.html_looks import Look, Looks
-from ingestion.parse.pieces import MARKER, Pieces, one_line, refuse_markers
+from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode, decode_declared
 from rag.hidden_content import HiddenKind
 

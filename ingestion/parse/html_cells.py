@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from lxml.html import HtmlElement
 
+from ingestion.parse.cleaning import one_line
 from ingestion.parse.html_flow import BLOCKS, NEVER_SHOWN, texts, walk
 from ingestion.parse.html_looks import Look, Looks
-from ingestion.parse.pieces import Pieces, one_line
+from ingestion.parse.pieces import Pieces
 from rag.hidden_content import HiddenKind
 
 _SPAN_DIGITS_MAX = 5

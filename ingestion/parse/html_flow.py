@@ -9,9 +9,9 @@ from typing import Protocol
 
 from lxml.html import HtmlElement
 
+from ingestion.parse.cleaning import refuse_markers
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.html_looks import Look, Looks
-from ingestion.parse.pieces import refuse_markers
 
 
 def tags(*lines: str) -> frozenset[str]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from lxml.html import HtmlElement
 
+from ingestion.parse.cleaning import column_name, marker_in, one_line
 from ingestion.parse.html_cells import EMPTY, Cell, cells_of
 from ingestion.parse.html_flow import NEVER_SHOWN
 from ingestion.parse.html_looks import Look, Looks
-from ingestion.parse.pieces import Names, Pieces, column_name, marker_in
+from ingestion.parse.naming import Names
+from ingestion.parse.pieces import Pieces
 
 _STRUCTURE = frozenset(("table", "thead", "tbody", "tfoot", "tr", "form", "colgroup", "col"))
 _PLACED = NEVER_SHOWN | {"td", "th", "caption"}
@@ -93,7 +95,7 @@ def read(table: HtmlElement, around: Look, looks: Looks, pieces: Pieces) -> None
     writer = _Writer(pieces)
     for line in lines:
         writer.write(line)
-    pieces.table_end(writer.names)
+    writer.end()
 
 
 def _is_keyed(lines: list[_Line]) -> bool:
@@ -118,7 +120,7 @@ class _Writer:
         texts = line.texts
         above, self._heads = self._heads, []
         if line.alone:
-            self._pieces.bare_names(self.names.passed(texts))
+            self._bare(self.names.passed(texts))
             self._pieces.add(line.alone)
         elif sum(map(bool, texts)) < 2 and not self.names.now:
             self._pieces.add("".join(texts))
@@ -130,10 +132,17 @@ class _Writer:
             self._pieces.fields(zip(_names(line, self.names.now), texts, strict=True))
             self.names.use(texts)
 
+    def end(self) -> None:
+        """What must follow the last row: names that no row was read under are a row themselves."""
+        self._bare(self.names.left)
+
+    def _bare(self, names: list[str] | None) -> None:
+        self._pieces.add("; ".join(one_line(name) for name in names or () if name.strip()))
+
     def _take_heads(self, texts: list[str], above: list[str]) -> None:
         """Rows of names right below each other name the columns together."""
         if not above:
-            self._pieces.table_end(self.names)
+            self.end()
         self._heads = [
             text if at >= len(above) or above[at] in ("", text) else f"{above[at]} {text}".rstrip()
             for at, text in enumerate(texts)

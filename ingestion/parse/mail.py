@@ -11,9 +11,10 @@ from email.message import EmailMessage
 from pathlib import PurePosixPath
 
 from ingestion.parse import mail_body
+from ingestion.parse.cleaning import one_line, safe_name
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.mailboxes import ENVELOPE, unquoted
-from ingestion.parse.pieces import Pieces, one_line, safe_name
+from ingestion.parse.pieces import Pieces
 
 _SHOWN = ("From", "To", "Cc", "Subject", "Date")
 _SUFFIXES = {

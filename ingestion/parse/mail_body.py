@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 
 from ingestion.parse import html
+from ingestion.parse.cleaning import refuse_markers
 from ingestion.parse.document import DEPTH_MAX, PARTS_MAX, Reason, Refused
-from ingestion.parse.pieces import Pieces, refuse_markers
+from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode, decode_declared, paragraphs
 from rag.hidden_content import HiddenKind
 

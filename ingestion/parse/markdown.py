@@ -9,8 +9,9 @@ import yaml
 from markdown_it import MarkdownIt
 
 from ingestion.parse import html
+from ingestion.parse.cleaning import refuse_markers
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
-from ingestion.parse.pieces import Pieces, refuse_markers
+from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)

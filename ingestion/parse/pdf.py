@@ -7,13 +7,14 @@ from dataclasses import replace
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from ingestion.parse.cleaning import clean
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.pdf_annotations import Laid, page_as_shown
 from ingestion.parse.pdf_attached import Attached
 from ingestion.parse.pdf_glyphs import passages, with_spaces, without, words
 from ingestion.parse.pdf_hidden import Examiner
 from ingestion.parse.pdf_layout import Region, Run, by_lines, is_laid_out, regions
-from ingestion.parse.pieces import Pieces, clean
+from ingestion.parse.pieces import Pieces
 from rag.hidden_content import HiddenKind
 
 PAGES_MAX = 5_000

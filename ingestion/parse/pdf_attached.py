@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from ingestion.parse.cleaning import safe_name
 from ingestion.parse.document import PARTS_MAX, Reason
-from ingestion.parse.pieces import Pieces, safe_name
+from ingestion.parse.pieces import Pieces
 
 _WHAT = "embedded file"
 

@@ -1,13 +1,10 @@
 """Collects text in document order, cleaned and counted: inside confined children, and of what a service recognised."""
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
-from typing import Generic, TypeVar
 
+from ingestion.parse.cleaning import IN_A_NAME, TAGS, clean, column_name, one_line, refuse_markers, verbatim_text
 from ingestion.parse.document import (
     ARCHIVE_BYTES_MAX,
     HEADING_MAX,
@@ -21,99 +18,12 @@ from ingestion.parse.document import (
 )
 from rag.hidden_content import HiddenKind
 
-# Control characters; and what is invisible on paper but not to a model or a recognizer: zero-width and
-# direction marks, soft hyphens, and the tag block, in which whole hidden sentences have been written.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f]"
-)
-# Sentences in the tag block. The few that follow a black flag are the flag of a region.
-_TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007e]{4,}")
-_SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
-_LINES = re.compile(r" ?(?:\r\n|[\n\r\x0c\x85\u2028\u2029]) ?")
-MARKER = re.compile(r"\[\s*/?\s*ringfence", re.I)
 _UNDONE_MAX = 3
 """Texts of the allowed length that may be read in vain: parts that are too long would else be read without end."""
-IN_A_NAME = "in the name of a column"
 _SHOWN_AS = {HiddenKind.SPEAKER_NOTE: "Speaker note: ", HiddenKind.COMMENT: "Comment: "}
-
-T = TypeVar("T")
 
 Read = Callable[[bytes, str, "Pieces"], Head]
 """Reads a document of any format, known by its suffix, into pieces; raises nothing but `Refused` and `MemoryError`."""
-
-
-def clean(text: str) -> str:
-    """One text as people see it: no invisible characters, single spaces, no more than one empty line."""
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
-    text = _LINES.sub("\n", _SPACES.sub(" ", text))
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
-
-
-def one_line(text: str) -> str:
-    return " ".join(clean(text).split())
-
-
-def refuse_markers(texts: Iterable[str], where: str) -> None:
-    """For text that is left out, or may be: a marker there would protect nothing of what its author meant.
-
-    Raises:
-        Refused: bad_marker.
-    """
-    if any("[" in text and MARKER.search(_INVISIBLE.sub("", text)) for text in texts):
-        raise Refused(Reason.BAD_MARKER, where)
-
-
-def marker_in(cells: Iterable[str]) -> str:
-    """The marker of a row that is one and nothing else; else nothing."""
-    filled = [cell for cell in cells if cell.strip()]
-    alone = one_line(filled[0]) if len(filled) == 1 and "[" in filled[0] else ""
-    return alone if MARKER.match(alone) else ""
-
-
-class Names(Generic[T]):
-    """What names the columns of a table, as `now`. Names that a stricter section gave end with it."""
-
-    def __init__(self) -> None:
-        self.now: T | None = None
-        self._used = False
-        self._outside: list[tuple[T | None, bool]] = []
-
-    def passed(self, cells: Iterable[str]) -> T | None:
-        """Take note of a row: one that is a marker and nothing else begins or ends a section.
-
-        Returns the names that end here without a row below them.
-        """
-        marker = marker_in(cells)
-        if not marker:
-            return None
-        if not marker[1:].lstrip().startswith("/"):
-            self._outside.append((self.now, self._used))
-            return None
-        within = self.left
-        self.now, self._used = self._outside.pop() if self._outside else (None, False)
-        return within if within is not self.now else None
-
-    def take(self, names: T, texts: Iterable[str]) -> None:
-        """Let a row name the columns of those below it; `texts` is what stands in it, where no marker may be."""
-        refuse_markers(texts, IN_A_NAME)
-        self.now, self._used = names, False
-
-    def use(self, cells: Iterable[str]) -> None:
-        """Take note that this row stands below the names: they are said with it, if anything is in it."""
-        cells = list(cells)
-        self._used = self._used or (any(cell.strip() for cell in cells) and not marker_in(cells))
-
-    @property
-    def left(self) -> T | None:
-        """The names, where no row with anything in it stands below them: nobody would read them."""
-        return None if self._used else self.now
-
-
-def _verbatim(text: str) -> str:
-    """Like `clean`, for text in which indentation means something."""
-    text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text)).expandtabs(4)
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
 
 class Pieces:
@@ -153,9 +63,9 @@ class Pieces:
         # Counted before cleaning too: cleaning a text that is too large already costs.
         if len(text) > 4 * self._left + 10_000:
             raise Refused(Reason.TOO_MUCH_TEXT)
-        for tags in _TAGS.findall(text):
+        for tags in TAGS.findall(text):
             self.add_hidden(HiddenKind.INVISIBLE_TEXT, "".join(chr(ord(char) - 0xE0000) for char in tags), page=page)
-        text = one_line(text) if heading else _verbatim(text) if verbatim else clean(text)
+        text = one_line(text) if heading else verbatim_text(text) if verbatim else clean(text)
         if not text:
             return
         self._left -= len(text)
@@ -196,22 +106,6 @@ class Pieces:
     def row(self, names: list[str], cells: list[str], *, page: int | None = None) -> None:
         """A table row as `Column: value; ...`, so that a value stands beside the name of what it is."""
         self.fields(((column_name(names, index), cell) for index, cell in enumerate(cells)), page=page)
-
-    def table_row(self, names: Names[list[str]], cells: list[str]) -> None:
-        """The next row of a table, whose first row of several cells names the columns. See `table_end`."""
-        self.bare_names(names.passed(cells))
-        if not names.now and len(cells) > 1:
-            names.take(cells, cells)
-        else:
-            self.row(names.now or [], cells)
-            names.use(cells)
-
-    def table_end(self, names: Names[list[str]]) -> None:
-        """What must follow the last row: names that no row was read under are a row themselves."""
-        self.bare_names(names.left)
-
-    def bare_names(self, names: list[str] | None) -> None:
-        self.add("; ".join(one_line(name) for name in names or () if name.strip()))
 
     def fields(self, pairs: Iterable[tuple[str, str]], *, page: int | None = None) -> None:
         """Named values as `Name: value; ...`, without a name as they are; a marker that stands alone is the marker."""
@@ -337,13 +231,3 @@ class Pieces:
         notes = tuple(dict.fromkeys([*self._notes, *unread]))[:20]
         title = one_line(head.title)[:300]
         return Extracted(head.media_type, title, tuple(self._pieces), notes, dict(self._hidden), self._awaited)
-
-
-def safe_name(name: str, fallback: str) -> str:
-    """The last part of a name that a sender chose: for a heading, never for a file."""
-    return one_line(PurePosixPath(name.replace("\\", "/")).name)[:200] or fallback
-
-
-def column_name(names: list[str], index: int) -> str:
-    name = one_line(names[index]) if index < len(names) else ""
-    return name.rstrip(":") or f"Column {index + 1}"

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ingestion.parse.cleaning import IN_A_NAME, refuse_markers
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
-from ingestion.parse.pieces import IN_A_NAME, Pieces, refuse_markers
+from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode
 
 _HEADINGS = 6

@@ -35,7 +35,7 @@ from ingestion.parse.wire import Heard
 from rag.errors import Unavailable
 from rag.hidden_content import DROP_ALL, HiddenPolicy
 
-PARSER_VERSION = "2"
+PARSER_VERSION = "3"
 """Part of what a stored version was made by: raise it when the same bytes would give other text."""
 START_S = 60.0
 GRACE_S = 5.0

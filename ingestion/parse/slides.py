@@ -12,12 +12,13 @@ from pptx.slide import Slide
 
 from ingestion.parse import graphics
 from ingestion.parse.archive import check_office, parse_xml
+from ingestion.parse.cleaning import refuse_markers
 from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.naming import NamedRows
 from ingestion.parse.office import as_usual
-from ingestion.parse.pieces import Pieces, refuse_markers
+from ingestion.parse.pieces import Pieces
 from ingestion.parse.slide_colors import Colors
 from ingestion.parse.slide_shapes import Shape, placeholder, shapes
-from ingestion.parse.table import NamedRows
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"

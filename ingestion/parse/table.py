@@ -1,107 +1,22 @@
-"""Rows as `Column: value; ...`, so that personal data is found by the name of its field; and CSV, which is rows."""
+"""CSV, and what tells the names of columns from values."""
 
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from itertools import chain, islice, takewhile
 
 from ingestion.parse.document import Head, Reason, Refused
-from ingestion.parse.pieces import Names, Pieces, one_line
+from ingestion.parse.naming import NamedRows
+from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode
 
 COLUMNS_MAX = 1_000
-NAME_CHARS_MAX = 100
-"""Of a column's name beside each of its values: a paragraph that stands in a first row names nothing."""
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 60
 """Rows at the top among which the one that names the columns is looked for."""
 _VALUE = re.compile(r"[^\w]*\d[\d.,:/\s'%€$£-]*\D{0,4}")
-
-
-@dataclass(slots=True)
-class _Header:
-    texts: Mapping[int, str] = field(repr=False)
-    names: Mapping[int, str] = field(repr=False)
-    said: bool = False
-
-
-class NamedRows:
-    """Rows of one table as they come, by column from 0. A row that named nothing below it is text of its own."""
-
-    def __init__(
-        self, pieces: Pieces, *, page: int | None = None, unnamed: Callable[[int], str] = lambda column: str(column + 1)
-    ) -> None:
-        """`unnamed` is what a column without a name is called, after `Column`."""
-        self._pieces = pieces
-        self._page = page
-        self._unnamed = unnamed
-        self._names = Names[_Header]()
-
-    @property
-    def names(self) -> Mapping[int, str] | None:
-        """What names the columns now."""
-        return self._names.now.names if self._names.now else None
-
-    def passed(self, cells: Iterable[str]) -> None:
-        """Take note of a row before anything is done with it; see `Names.passed`."""
-        before = self._names.now
-        self._names.passed(cells)
-        if before is not self._names.now:
-            self._say(before)  # still inside the section that it was read in
-
-    def name(self, cells: Mapping[int, str]) -> None:
-        """Let a row name the columns of those below it, in place of what named them.
-
-        Raises:
-            Refused: bad_marker.
-        """
-        self._say(self._names.now)
-        texts = {column: text for column, text in cells.items() if text.strip()}
-        names = {column: _cut(text) for column, text in texts.items()}
-        header = _Header(texts, names)
-        self._names.take(header, texts.values())
-        if any(len(text) > NAME_CHARS_MAX for text in texts.values()):
-            self._say(header)
-
-    def row(self, cells: Mapping[int, str]) -> None:
-        header = self._names.now
-        names: Mapping[int, str] = header.names if header else {}
-        if header and not _holds_no_record(cells.values()):
-            header.said = True
-        self._pieces.fields(
-            ((names.get(column) or f"Column {self._unnamed(column)}", text) for column, text in cells.items()),
-            page=self._page,
-        )
-
-    def labelled(self, cells: Mapping[int, str]) -> None:
-        """A row whose first cell says what the others are."""
-        filled = [text for _, text in sorted(cells.items()) if text.strip()]
-        # A cell that holds a pair of its own says nothing about the others.
-        if len(filled) > 1 and cells.get(0, "").strip() and ": " not in filled[0].strip():
-            self._pieces.fields([(filled[0], "; ".join(filled[1:]))], page=self._page)
-        else:
-            self.text(cells)
-
-    def text(self, cells: Mapping[int, str]) -> None:
-        """A row that is no record: a title, a remark, a pair."""
-        self._pieces.add("; ".join(text.strip() for text in cells.values() if text.strip()), page=self._page)
-
-    def end(self) -> None:
-        self._say(self._names.now)
-
-    def _say(self, header: _Header | None) -> None:
-        if header and not header.said:
-            self.text(header.texts)
-            header.said = True
-
-
-def _holds_no_record(cells: Iterable[str]) -> bool:
-    """Whether a row is empty, or a marker and nothing else."""
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    return not filled or (len(filled) == 1 and _is_marker(filled))
 
 
 def is_value(text: str) -> bool:
@@ -116,11 +31,6 @@ def names_columns(cells: Mapping[int, str], below: Mapping[int, str]) -> bool:
     if any(is_value(text) for text in filled.values()):
         return False
     return any(is_value(below.get(column, "")) for column in filled)
-
-
-def _cut(name: str) -> str:
-    name = one_line(name)
-    return name if len(name) <= NAME_CHARS_MAX else name[:NAME_CHARS_MAX].rstrip() + "…"
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:

@@ -16,9 +16,9 @@ from lxml import etree
 from ingestion.parse import graphics, word_text
 from ingestion.parse.archive import check_office, parse_xml
 from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.naming import NamedRows
 from ingestion.parse.office import as_usual
 from ingestion.parse.pieces import Pieces
-from ingestion.parse.table import NamedRows
 from ingestion.parse.word_look import Looks, is_on, w
 from ingestion.parse.word_numbers import Numbers
 from ingestion.parse.word_tables import Named, Row, goes_on, is_repeated, joined, named, span, within

@@ -10,9 +10,10 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from ingestion.parse.archive import check_office
 from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.naming import NamedRows
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.sheets import CELLS_MAX, Row, Sheet, read_sheet
-from ingestion.parse.table import NamedRows, is_value, names_columns
+from ingestion.parse.table import is_value, names_columns
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from evals.hostile.samples import word
+from ingestion.parse.cleaning import clean
 from ingestion.parse.document import Block
-from ingestion.parse.pieces import clean
 from ingestion.parse.sandbox import Sandbox
 from rag.hidden_content import HiddenAction, HiddenKind, HiddenPolicy
 from tests.ingestion.outcomes import said

@@ -8,7 +8,7 @@ from openpyxl.worksheet.table import Table
 
 from evals.hostile.samples import MAIN_PARTS, workbook
 from ingestion.parse.document import Reason, Refused
-from ingestion.parse.table import NAME_CHARS_MAX
+from ingestion.parse.naming import NAME_CHARS_MAX
 from rag.hidden_content import HiddenKind
 from tests.ingestion.office_documents import Fill, extracted, lines, rewritten
 

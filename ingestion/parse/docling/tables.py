@@ -1,8 +1,10 @@
 """The rows of a table that docling recognised, with the names of their columns, as tables of other formats are read."""
 
+from ingestion.parse.cleaning import marker_in
 from ingestion.parse.docling.answers import CELLS_MAX, Cell, Grid, Nonsense
 from ingestion.parse.document import Reason, Refused
-from ingestion.parse.pieces import Names, Pieces
+from ingestion.parse.naming import NamedRows
+from ingestion.parse.pieces import Pieces
 
 
 def add_table(grid: Grid, pieces: Pieces) -> None:
@@ -13,13 +15,18 @@ def add_table(grid: Grid, pieces: Pieces) -> None:
         Refused: more text than allowed, or a marker in a name.
     """
     rows, named = _rows(grid, pieces.chars_max), _header_rows(grid)
-    names = Names[list[str]]()
+    out = NamedRows(pieces)
     if named:
         said = [" ".join(dict.fromkeys(filter(None, column))) for column in zip(*rows[:named], strict=True)]
-        names.take(said, said)
+        out.name(dict(enumerate(said)))
     for row in rows[named:]:
-        pieces.table_row(names, row)
-    pieces.table_end(names)
+        cells = dict(enumerate(row))
+        out.passed(row)
+        if out.names is None and len(row) > 1 and not marker_in(row):
+            out.name(cells)
+        else:
+            out.row(cells)
+    out.end()
 
 
 def _rows(grid: Grid, chars_max: int) -> list[list[str]]:
