@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import astuple, dataclass, replace
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,6 +34,9 @@ _BATCH = 256
 
 _GROUP = 2048
 """Points between two flips: a flush and a transaction cost as much as some hundred points."""
+
+_WHOLE: WeakKeyDictionary[VectorStore, int] = WeakKeyDictionary()
+"""How many points a store had when all was in it. As many now, and none is missing: SQL need not count its chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ async def publish_indexes(
             relabelled = await _relabel(place)
             total = total + Published(versions, points, retired, relabelled, 0, restored)
         buried = await _bury(database, list(stores.values()), tenant)
+        for store in stores.values():
+            _WHOLE[store] = await store.points()
     return replace(total, buried=buried)
 
 
@@ -108,9 +114,12 @@ class _Place:
 
 
 async def _restore(place: _Place, progress: Progress | None) -> int:
+    points = await place.store.points()
+    if _WHOLE.get(place.store) == points:
+        return 0
     async with place.database.reading() as session:
         projection = place.projection(session)
-        if await place.store.points() >= await projection.visible_chunks():
+        if points >= await projection.visible_chunks():
             return 0
         visible = await projection.published()
     points = 0

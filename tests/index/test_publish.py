@@ -22,6 +22,7 @@ from rag.domain import SparseVector, content_id, digest_of
 from rag.errors import Damaged
 from rag.index.embedded import EmbeddedStore, open_embedded
 from rag.index.points import chunk_id
+from rag.index.projection import Projection
 from rag.index.publish import Published, publish
 from rag.index.store import Payload, Point, Query
 
@@ -52,7 +53,7 @@ class Fuse:
         self.left -= 1
 
 
-@dataclass
+@dataclass(eq=False)
 class FusedStore:
     """The real store; every write may be the last."""
 
@@ -426,6 +427,31 @@ async def test_another_tenants_documents_stay_out(database: Database, store: Emb
     assert (await publish(database, store, TENANT)).versions == 1
     assert set(await visible(database, store)) == {"ours"}
     assert (await state_of(database, store)).tombstones == 1
+
+
+async def test_chunks_are_counted_in_sql_only_where_the_number_of_points_changed(
+    database: Database, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = 0
+    count = Projection.visible_chunks
+
+    async def counting(projection: Projection) -> int:
+        nonlocal counted
+        counted += 1
+        return await count(projection)
+
+    monkeypatch.setattr(Projection, "visible_chunks", counting)
+    async with database.unit_of_work() as session:
+        await first_ingestion(session)
+    await publish(database, store, TENANT)
+    async with database.unit_of_work() as session:
+        await second_ingestion(session)
+    await publish(database, store, TENANT)
+    assert counted == 1
+    await store.delete([min((await visible(database, store))["steady"])])
+    assert (await publish(database, store, TENANT)).restored > 0
+    assert counted == 2
+    await assert_whole_versions(database, store)
 
 
 async def test_attributes_that_are_not_valid_are_never_published(database: Database, store: EmbeddedStore) -> None:
