@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("document_version", schema=None) as batch_op:
-        batch_op.drop_column("masking_digest")
+    # Not in a batch: that makes the table anew on SQLite, and drops the old one with the chunks that refer to it.
+    op.drop_column("document_version", "masking_digest")
     op.drop_table("masking_directory")
     op.drop_table("masking_configuration")
