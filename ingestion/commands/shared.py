@@ -11,6 +11,7 @@ import typer
 from policies.commands.options import of_tenant
 from policies.rules import InvalidRule, plain_name
 from rag.db.engine import Database, open_database
+from rag.db.refusals import told_if_busy
 from rag.errors import Misuse
 from rag.settings import Settings
 
@@ -32,7 +33,8 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would b
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     database = await open_database(settings.database_url, settings.database)
     try:
-        yield database
+        with told_if_busy():
+            yield database
     finally:
         await database.close()
 

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic_core import from_json
-from sqlalchemy import Executable, Result, Row, make_url, text
+from sqlalchemy import URL, Executable, Result, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from rag.db import postgres
 from rag.db.migrate import upgrade
+from rag.db.refusals import parsed, told_if_busy
 from rag.db.sqlite import READING, SINGLE, Writer, glancing, prepare
-from rag.errors import Unavailable
+from rag.errors import Misuse, Unavailable
 from rag.settings import DatabaseSettings
 
 DEFAULTS = DatabaseSettings()
@@ -136,19 +137,40 @@ async def open_database(url: str, settings: DatabaseSettings = DEFAULTS) -> Data
     """Connect, migrate to the newest schema, and return the database. Its URL is `url`, not that of `settings`.
 
     Raises:
-        Unavailable: no connection, or the schema could not be brought up to date.
+        Misuse: the URL is none of a database that can be used.
+        Damaged: a newer release wrote it.
+        Unavailable: no connection, another process writes, or the schema could not be brought up to date.
     """
-    parsed = make_url(url)
-    sqlite = parsed.get_backend_name() == "sqlite"
-    if sqlite and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place = parsed(url)
+    try:
+        engine = _engine(place, settings)
+        try:
+            with told_if_busy():
+                await upgrade(engine)
+        except BaseException:
+            await engine.dispose()
+            raise
+    except (SQLAlchemyError, OSError) as cause:
+        sqlite = place.get_backend_name() == "sqlite"
+        look = "that this user may write the file and its folder" if sqlite else "that the server runs"
+        raise Unavailable(
+            f"The database {place.render_as_string(hide_password=True)} could not be opened or migrated "
+            f"({type(cause).__name__}). Check RINGFENCE_DATABASE__URL and {look}."
+        ) from cause
+    return Database(engine)
+
+
+def _engine(place: URL, settings: DatabaseSettings) -> AsyncEngine:
     # Labels are JSON columns, six of them in each row that a question reads.
-    if sqlite:
-        engine = create_async_engine(parsed, json_deserializer=from_json)
+    if place.get_backend_name() == "sqlite":
+        if place.database:
+            Path(place.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine = create_async_engine(place, json_deserializer=from_json)
         prepare(engine)
-    else:
+        return engine
+    try:
         engine = create_async_engine(
-            parsed,
+            place,
             json_deserializer=from_json,
             # One that the server has closed meanwhile is replaced before anything is asked through it.
             pool_pre_ping=True,
@@ -156,13 +178,10 @@ async def open_database(url: str, settings: DatabaseSettings = DEFAULTS) -> Data
             max_overflow=0,
             pool_timeout=settings.pool_timeout_s,
         )
-        postgres.prepare(engine, statement_timeout_s=settings.statement_timeout_s)
-    try:
-        await upgrade(engine)
-    except (SQLAlchemyError, OSError) as cause:
-        await engine.dispose()
-        raise Unavailable(
-            f"The database {parsed.render_as_string(hide_password=True)} could not be opened or migrated "
-            f"({type(cause).__name__}). Check RINGFENCE_DATABASE__URL and that the server runs."
+    except ModuleNotFoundError as cause:
+        raise Misuse(
+            f"RINGFENCE_DATABASE__URL names a Postgres server, and the module {cause.name!r} is not installed: "
+            "`pip install ringfence[postgres]` brings it."
         ) from cause
-    return Database(engine)
+    postgres.prepare(engine, statement_timeout_s=settings.statement_timeout_s)
+    return engine

@@ -13,6 +13,7 @@ from rich.console import Console
 from policies.commands.options import of_tenant
 from policies.rules import InvalidRule, plain_name
 from rag.db.engine import Database, open_database
+from rag.db.refusals import told_if_busy
 from rag.errors import Misuse
 from rag.settings import Settings, load_settings
 
@@ -45,7 +46,8 @@ async def opened_database(settings: Settings) -> AsyncIterator[Database]:
     """The database, closed at the end. It is shared: the service may be running on it."""
     database = await open_database(settings.database_url, settings.database)
     try:
-        yield database
+        with told_if_busy():
+            yield database
     finally:
         await database.close()
 
