@@ -1,74 +1,65 @@
-"""Deleting a document: in one transaction its rows, its chunks and what of the vault is its alone; then the index.
+"""Deleting a document: its rows, its chunks and what of the vault is its alone, in one transaction; then the index.
 
-    hold the vault -> its tokens -> keep out -> remove, bury the points -> originals nothing refers to -> record
+    look through all texts -> hold the vault -> keep out -> remove, bury the points -> originals nothing refers to
+    -> record -> count what remains
 
+Everybody who writes, be it an audit record, waits for the transaction: what takes long is done before and after it.
 What cannot be deleted with it is counted and said, place by place.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Text, cast, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.bulk import BulkChanges
-from policies.store import PolicyStore
+from ingestion.originals import Going, destroy, survey, tokens_of
+from ingestion.remaining import Remaining, Traces, remains
 from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody
-from rag.audit.uses import count_records
 from rag.db.documents import Documents
-from rag.db.job_table import JobRow
+from rag.db.engine import Database
+from rag.db.index_versions import IndexVersions
 from rag.db.lineage import KeptOut
-from rag.db.statements import batches
-from rag.db.tables import (
-    ChunkRow,
-    DocumentRow,
-    QuarantineDecisionRow,
-    QuarantinedRow,
-    SourceCursorRow,
-    VersionRow,
-)
-from rag.db.usage import UsedChunkRow
+from rag.db.tables import ChunkRow, DocumentRow, SourceCursorRow, VersionRow
 from rag.errors import NotFound
-from rag.privacy.faces import offline_domains
-from rag.privacy.keys import KeySource, existing_tenant_keys
-from rag.privacy.unmask import tokens_in
-from rag.privacy.unused import UnusedValues
-from rag.privacy.vault import Vault, hold
-
-_FLOAT_BYTES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """What is left of a document, and where. `number` is None where it cannot be counted from here."""
-
-    where: str
-    number: int | None
-    what: str
+from rag.privacy.keys import KeySource
+from rag.privacy.vault import hold
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What a deletion removed. `dim` is the dimension of the tenant's vectors, 0 where there are none.
+    """What a deletion removed. `dim` is the size of the tenant's vectors, 0 where nothing tells it.
 
-    `originals` are sealed values that no other document refers to: they must not be found on disk any more.
+    `originals` were of no other document; `sealed` is what the vault held of them: it must not be found on disk any
+    more.
     """
 
     document: str
     source: str
     versions: int
     chunks: int
+    originals: int
     kept_out: bool
     dim: int
-    originals: tuple[bytes, ...] = field(repr=False)
+    sealed: tuple[bytes, ...] = field(default=(), repr=False)
     remains: tuple[Remaining, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A document as it stood before its deletion, or as that found it."""
+
+    row: DocumentRow
+    versions: int
+    chunks: tuple[str, ...] = field(repr=False)
+
+
 async def delete_document(
-    session: AsyncSession, tenant: str, document: str, keys: KeySource, *, author: str, keep_out: bool = False
+    database: Database, tenant: str, document: str, keys: KeySource, *, author: str, keep_out: bool = False
 ) -> Deleted:
-    """Delete it in the caller's transaction; nobody finds it from then on, and the next publish takes its points away.
+    """Delete it; nobody finds it from then on, and the next publish takes its points away.
 
     With `keep_out`, its source does not bring it back before `let_in`.
 
@@ -76,39 +67,41 @@ async def delete_document(
         NotFound: the tenant has no such document.
         Damaged, Unavailable: the source of keys has not the tenant's, or does not answer.
     """
-    # First, as nobody can store a version of it meanwhile, nor refer to an original that is about to go.
-    await hold(session, tenant, alone=True)
-    row = await Documents(session).find(tenant, document)
-    if row is None:
-        raise NotFound(f"Tenant {tenant!r} has no document {document!r}. `ringfence documents list` shows all.")
-    source, path_digest = row.source, row.path_digest
-    tokens = await _tokens(session, row)
-    versions = await _count(session, VersionRow.document == document)
-    chunks = list(await session.scalars(select(ChunkRow.id).where(ChunkRow.document == document)))
-    dense = await session.scalar(select(ChunkRow.dense).where(ChunkRow.tenant == tenant).limit(1))
-    if keep_out:
-        await KeptOut(session, tenant).add(source, path_digest, document, author, datetime.now(UTC))
-    await BulkChanges(session, tenant, source).remove([path_digest])
-    originals, shared = await _destroyed(session, tenant, tokens, keys)
-    body: AuditBody = {
-        "subject": author,
-        "document": document,
-        "versions": versions,
-        "chunks": len(chunks),
-        "originals": len(originals),
-        "kept_out": keep_out,
-    }
-    await AuditLog().append(session, tenant, "document_deleted", body)
-    return Deleted(
-        document=document,
-        source=source,
-        versions=versions,
-        chunks=len(chunks),
-        kept_out=keep_out,
-        dim=len(dense or b"") // _FLOAT_BYTES,
-        originals=tuple(originals.values()),
-        remains=await _remains(session, tenant, document, chunks, shared=shared),
-    )
+    _, going, dim = await _look(database, tenant, document, keys)
+    async with database.unit_of_work() as session:
+        # First, as nobody can store a version of it meanwhile, nor refer to an original that is about to go.
+        await hold(session, tenant, alone=True)
+        seen, tokens = await _find(session, tenant, document), await tokens_of(session, [document])
+        row = seen.row
+        done = Deleted(document, row.source, seen.versions, len(seen.chunks), 0, keep_out, dim)
+        if keep_out:
+            await KeptOut(session, tenant).add(row.source, row.path_digest, document, author, datetime.now(UTC))
+        await BulkChanges(session, tenant, row.source).remove([row.path_digest])
+        sealed = await destroy(session, tenant, going, tokens, keys)
+        body: AuditBody = {
+            "subject": author,
+            "document": document,
+            "versions": done.versions,
+            "chunks": done.chunks,
+            "originals": len(sealed),
+            "kept_out": keep_out,
+        }
+        await AuditLog().append(session, tenant, "document_deleted", body)
+    async with database.reading() as session:
+        left = await remains(session, tenant, Traces(document, seen.chunks, tokens))
+    return replace(done, originals=len(sealed), sealed=tuple(sealed.values()), remains=left)
+
+
+async def would_delete(
+    database: Database, tenant: str, document: str, keys: KeySource, *, keep_out: bool = False
+) -> Deleted:
+    """What `delete_document` would do, of which nothing is done. Raises alike."""
+    seen, going, dim = await _look(database, tenant, document, keys)
+    unused = frozenset() if going.survey is None else going.survey.unused
+    async with database.reading() as session:
+        left = await remains(session, tenant, Traces(document, seen.chunks, going.tokens - unused, keep_out))
+    chunks = len(seen.chunks)
+    return Deleted(document, seen.row.source, seen.versions, chunks, going.number, keep_out, dim, remains=left)
 
 
 async def let_in(session: AsyncSession, tenant: str, document: str, *, author: str) -> str:
@@ -130,51 +123,20 @@ async def let_in(session: AsyncSession, tenant: str, document: str, *, author: s
     return source
 
 
-async def _tokens(session: AsyncSession, row: DocumentRow) -> frozenset[str]:
-    """The tokens that stand in the document, whatever its versions."""
-    versions = select(VersionRow.id).where(VersionRow.document == row.id)
-    texts = [row.title, row.path]
-    texts += await session.scalars(select(VersionRow.text).where(VersionRow.document == row.id))
-    texts += await session.scalars(select(ChunkRow.heading).where(ChunkRow.document == row.id))
-    texts += await session.scalars(select(QuarantinedRow.title).where(QuarantinedRow.version.in_(versions)))
-    return frozenset(token.text for text in texts for token in tokens_in(text))
+async def _look(database: Database, tenant: str, document: str, keys: KeySource) -> tuple[_Seen, Going, int]:
+    """The document, which originals are its alone, and the size of the tenant's vectors."""
+    async with database.reading() as session:
+        seen = await _find(session, tenant, document)
+        return seen, await survey(session, tenant, [document], keys), await IndexVersions(session, tenant).dim()
 
 
-async def _destroyed(
-    session: AsyncSession, tenant: str, tokens: frozenset[str], source: KeySource
-) -> tuple[dict[str, bytes], int]:
-    """What was sealed of the tokens and words that nothing refers to, and how many of the tokens are held still."""
-    if not tokens:
-        return {}, 0
-    keys = await existing_tenant_keys(session, tenant, source)
-    originals = await UnusedValues(tenant, keys, offline_domains()).destroy(session, tokens)
-    return originals, len(await Vault(tenant, keys.vault).known(session, tokens))
-
-
-async def _remains(
-    session: AsyncSession, tenant: str, document: str, chunks: list[str], *, shared: int
-) -> tuple[Remaining, ...]:
-    decisions = QuarantineDecisionRow.tenant == tenant, QuarantineDecisionRow.document == document
-    jobs = JobRow.tenant == tenant, cast(JobRow.payload, Text).contains(f'"{document}"', autoescape=True)
-    rules = [rule for rule in await PolicyStore(session).rules(tenant) if rule.document == document]
-    used = 0
-    for batch in batches(chunks):
-        used += await _count(session, UsedChunkRow.tenant == tenant, UsedChunkRow.chunk.in_(batch))
-    counted = (
-        Remaining("audit log", await count_records(session, tenant, document), "records with ids, no text"),
-        Remaining("vault", shared, "values that other documents refer to as well"),
-        Remaining("policy", len(rules), "rules that name the document, and the policy's history"),
-        Remaining("quarantine", await _count(session, *decisions), "decisions about its content, which hold"),
-        Remaining("jobs", await _count(session, *jobs), "jobs with its id"),
-        Remaining("budgets", used, "ids of its chunks, until the end of the day"),
-    )
-    elsewhere = (
-        Remaining("source", None, "the document itself: the next ingest brings it back, unless it is kept out"),
-        Remaining("backups", None, "copies of the database, the index and the keys are the operator's"),
-        Remaining("exports", None, "exported audit logs and receipts hold ids and tokens, no text"),
-        Remaining("callers", None, "answers that were given, and prompts in the caches of a model server"),
-    )
-    return (*(one for one in counted if one.number), *elsewhere)
+async def _find(session: AsyncSession, tenant: str, document: str) -> _Seen:
+    row = await Documents(session).find(tenant, document)
+    if row is None:
+        raise NotFound(f"Tenant {tenant!r} has no document {document!r}. `ringfence documents list` shows all.")
+    versions = await _count(session, VersionRow.document == document)
+    chunks = await session.scalars(select(ChunkRow.id).where(ChunkRow.document == document))
+    return _Seen(row, versions, tuple(chunks))
 
 
 async def _count(session: AsyncSession, *where: ColumnElement[bool]) -> int:

@@ -94,8 +94,7 @@ async def _remove_documents(settings: Settings, database: Database, journal: Jou
         dim = await _dim(session, tenant)
     keys = open_keys(settings)
     for document in documents:
-        async with database.unit_of_work() as session:
-            await delete_document(session, tenant, document, keys, author=AUTHOR)
+        await delete_document(database, tenant, document, keys, author=AUTHOR)
     if dim:
         await publish_documents(settings, database, dim, tenant)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ingestion.commands.shared import (
     PARTLY_DONE,
@@ -19,8 +19,9 @@ from ingestion.commands.shared import (
     opened,
     operator_name,
 )
-from ingestion.deleting import Deleted, Remaining, delete_document, let_in
+from ingestion.deleting import Deleted, delete_document, let_in, would_delete
 from ingestion.publishing import publish_documents
+from ingestion.remaining import Remaining
 from rag.db.engine import Database
 from rag.db.lineage import KeptOut
 from rag.db.scrub import scrub
@@ -73,7 +74,7 @@ def kept_out(tenant: TenantOption, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({"kept_out": rows}))
         return
-    table = Table("document", "source", "by", "since")
+    table = Table(Column("document", no_wrap=True), "source", "by", "since")
     for row in rows:
         table.add_row(row["document"], row["source"], row["by"], row["since"])
     Console().print(table)
@@ -90,16 +91,18 @@ def let_in_again(document: DocumentArgument, tenant: TenantOption, as_json: Json
 
 async def _delete(settings: Settings, tenant: str, document: str, *, keep_out: bool, dry_run: bool) -> _Done:
     async with opened(settings) as database:
-        # A dry run does the same in a session that is never committed.
-        async with database.reading() if dry_run else database.unit_of_work() as session:
-            deleted = await delete_document(
-                session, tenant, document, open_keys(settings), author=operator_name(), keep_out=keep_out
-            )
-        deleted = replace(deleted, remains=(*_in_weights(settings, tenant, document), *deleted.remains))
+        keys = open_keys(settings)
         if dry_run:
-            return _Done(deleted)
+            would = await would_delete(database, tenant, document, keys, keep_out=keep_out)
+            return _Done(_with_weights(settings, tenant, would))
+        deleted = await delete_document(database, tenant, document, keys, author=operator_name(), keep_out=keep_out)
         waiting = await _published(settings, database, tenant, deleted.dim)
-    return _Done(deleted, waiting, await scrub(settings.database_url, "vault_entry", deleted.originals))
+    done = _with_weights(settings, tenant, deleted)
+    return _Done(done, waiting, await scrub(settings.database_url, "vault_entry", deleted.sealed))
+
+
+def _with_weights(settings: Settings, tenant: str, deleted: Deleted) -> Deleted:
+    return replace(deleted, remains=(*_in_weights(settings, tenant, deleted.document), *deleted.remains))
 
 
 def _in_weights(settings: Settings, tenant: str, document: str) -> list[Remaining]:
@@ -146,7 +149,7 @@ def _record(done: _Done, *, dry_run: bool) -> dict[str, Any]:
         "dry_run": dry_run,
         "versions": deleted.versions,
         "chunks": deleted.chunks,
-        "originals": len(deleted.originals),
+        "originals": deleted.originals,
         "kept_out": deleted.kept_out,
         "index": None if dry_run else "waiting" if done.waiting else "done",
         "scrubbed": done.scrubbed,
@@ -158,7 +161,7 @@ def _print(done: _Done, *, dry_run: bool) -> None:
     deleted = done.deleted
     typer.echo(
         f"{deleted.document} of source {deleted.source} {'would be' if dry_run else 'is'} deleted: {deleted.versions} "
-        f"versions, {deleted.chunks} chunks, {len(deleted.originals)} originals of the vault."
+        f"versions, {deleted.chunks} chunks, {deleted.originals} originals of the vault."
     )
     table = Table("what remains", "number", "of what")
     for one in deleted.remains:

@@ -61,11 +61,23 @@ async def uses_of(
     return list(found.values())[::-1]
 
 
-async def count_records(session: AsyncSession, tenant: str, name: str) -> int:
-    """How many records name what has this id."""
-    asked = AuditFilter(document=name)
-    records = AuditRecords(session).backwards(tenant, since=None, until=None, kind=None, names=(name,))
-    return sum([asked.admits(record) async for record in records])
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Records that name something: how many, and the answers that they are of."""
+
+    number: int
+    answers: frozenset[str]
+
+
+async def naming(session: AsyncSession, tenant: str, name: str) -> Naming:
+    """The records that name what has this id. Looks through the whole log."""
+    asked, number, answers = AuditFilter(document=name), 0, set[str]()
+    async for record in AuditRecords(session).backwards(tenant, since=None, until=None, kind=None, names=(name,)):
+        if asked.admits(record):
+            number += 1
+            if record.kind in ("question", "answer"):
+                answers.add(json.loads(record.body)["answer"])
+    return Naming(number, frozenset(answers))
 
 
 def _rests_on(body: Mapping[str, Any], name: str) -> bool:

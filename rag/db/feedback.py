@@ -1,15 +1,16 @@
 """What people said about answers, and the evaluation cases that came of it. Texts are masked: the reading face only."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Enum, String, Text, delete, or_, select
+from sqlalchemy import JSON, BigInteger, Enum, String, Text, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from policies.tables import Base, UtcDateTime
+from rag.db.statements import batches
 
 
 class Verdict(StrEnum):
@@ -98,6 +99,22 @@ class Feedbacks:
         statement = select(FeedbackRow).where(self._mine, FeedbackRow.state == FeedbackState.ACCEPTED)
         return list(await self._session.scalars(statement.order_by(FeedbackRow.given_at, FeedbackRow.answer)))
 
+    async def count_about(self, answers: Collection[str]) -> int:
+        """How many hold a text about one of these answers."""
+        held = self._mine, or_(FeedbackRow.comment != "", FeedbackRow.question != "")
+        count = 0
+        for some in batches(sorted(answers)):
+            statement = select(func.count()).select_from(FeedbackRow).where(*held, FeedbackRow.answer.in_(some))
+            count += await self._session.scalar(statement) or 0
+        return count
+
+    async def count_cases_of(self, names: Collection[str]) -> int:
+        """How many cases name one of these documents or chunks."""
+        statement = select(FeedbackRow.expected).where(self._mine, FeedbackRow.state == FeedbackState.ACCEPTED)
+        return sum(
+            [_name_any(expected or {}, names) async for expected in await self._session.stream_scalars(statement)]
+        )
+
     async def with_texts(self) -> Sequence[FeedbackRow]:
         """All that hold a comment or a question."""
         held = or_(FeedbackRow.comment != "", FeedbackRow.question != "")
@@ -120,6 +137,10 @@ class Feedbacks:
         """Remove what is older and has not become a case."""
         old = FeedbackRow.given_at < moment, FeedbackRow.state != FeedbackState.ACCEPTED
         await self._session.execute(delete(FeedbackRow).where(self._mine, *old))
+
+
+def _name_any(expected: Mapping[str, Any], names: Collection[str]) -> bool:
+    return any(name in names for named in expected.values() if isinstance(named, list) for name in named)
 
 
 def clear_texts(row: FeedbackRow) -> None:

@@ -11,6 +11,8 @@ from rag.db.index_table import FIRST_NUMBER, STANDING, IndexState, IndexVersionR
 from rag.db.statements import besides
 from rag.db.tables import IN_INDEX, ChunkRow, DocumentRow, VersionRow
 
+_FLOAT_BYTES = 4
+
 
 @dataclass(frozen=True, slots=True)
 class IndexVersion:
@@ -79,6 +81,18 @@ class IndexVersions:
             .group_by(VersionRow.index_version)
         )
         return {number: count for number, count in await self._session.execute(statement)}
+
+    async def dim(self) -> int:
+        """Numbers in a vector of the live index: as is recorded, or as one of its chunks has them; 0: neither tells."""
+        live = await self.live()
+        # By its version: of chunks alone, no index tells whose they are.
+        one = (
+            select(ChunkRow.dense)
+            .join(VersionRow, VersionRow.id == ChunkRow.version)
+            .where(*self._of(live.number), VersionRow.state.in_((*IN_INDEX, "staged")))
+            .limit(1)
+        )
+        return live.dim or len(await self._session.scalar(one) or b"") // _FLOAT_BYTES
 
     async def missing(self, number: int, limit: int) -> tuple[int, list[DocumentRow]]:
         """Documents that readers see and of which this index holds nothing: how many, and the first of them."""

@@ -46,14 +46,29 @@ class UnusedValues:
         versions = await self._versions(session)
         return Survey(frozenset(await self._unused(session, held)), held, versions)
 
+    async def survey_of(self, session: AsyncSession, tokens: Collection[str], documents: Collection[str]) -> Survey:
+        """What of these tokens, and of the words of the names among them, nothing but the documents refers to.
+
+        Reads all texts: in such a session as `survey`.
+        """
+        held, going = await self._tokens(session), frozenset(documents)
+        asked = held.intersection(await self._words_of(session, frozenset(tokens)) | frozenset(tokens))
+        stand = await find_occurrences(session, self._tenant, asked)
+        alone = {token for token in asked if going.issuperset(stand.documents.get(token, ()))}
+        unused = frozenset(await self._without_words_of_names(session, alone))
+        return Survey(unused, held, await self._versions(session))
+
     async def destroy_surveyed(self, session: AsyncSession, survey: Survey) -> dict[str, bytes]:
         """Destroy what is unused still; what was sealed, by token. Looks through what was written since the survey."""
         await hold(session, self._tenant, alone=True)
+        if not survey.unused:
+            return {}
         written = await self._versions(session) - survey.versions
         stand = await find_occurrences(session, self._tenant, survey.unused, written)
         used = survey.unused.intersection(stand.documents)
-        new = await self._tokens(session) - survey.held
-        words = await self._words_of(session, used | new)
+        words: set[str] = set()
+        if any(one.startswith(_PERSON) for one in survey.unused):
+            words = await self._words_of(session, used | (await self._tokens(session) - survey.held))
         return await self._vault.erase(session, survey.unused - used - words)
 
     async def destroy(self, session: AsyncSession, tokens: Collection[str]) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rag.audit.log import AuditLog
-from rag.audit.uses import count_records, uses_of
+from rag.audit.uses import naming, uses_of
 from rag.db.engine import Database
 
 ANN = {"person": "user:ann", "assistant": None}
@@ -48,7 +48,7 @@ async def test_an_answer_counts_once_and_says_whether_it_showed_the_document(any
     assert await used(any_database, "chk_2") == [("answer", "ans_1", False), ("answer", "ans_3", None)]
     assert await used(any_database, "doc_1", limit=2) == [("search", "", True), ("passage", "", True)]
     async with any_database.reading() as session:
-        assert await count_records(session, "acme", "doc_1") == 7
+        assert (await naming(session, "acme", "doc_1")).number == 7
         assert await uses_of(session, "globex", "doc_1", limit=10) == [], "another tenant's log"
 
 

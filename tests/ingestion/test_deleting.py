@@ -5,13 +5,15 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
-from ingestion.deleting import Deleted, delete_document, let_in
+from ingestion import deleting
+from ingestion.deleting import Deleted, delete_document, let_in, would_delete
 from ingestion.parse.document import ParsedDocument, Reason
 from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts, Parser
@@ -19,10 +21,23 @@ from ingestion.pipeline import ingest
 from ingestion.report import Change, Report
 from ingestion.sources.folder import FolderSource
 from policies.tables import Base
+from rag.audit.log import AuditLog
 from rag.audit.search import AuditFilter, find_records
 from rag.cli import main
 from rag.db.engine import Database, open_database
-from rag.db.tables import ChunkRow, DocumentRow, LineageRow, TombstoneRow, VaultRow, VersionRow
+from rag.db.feedback import FeedbackRow, FeedbackState
+from rag.db.index_table import IndexVersionRow
+from rag.db.index_versions import IndexVersions
+from rag.db.tables import (
+    AuditRow,
+    ChunkRow,
+    DocumentRow,
+    KeptOutRow,
+    LineageRow,
+    TombstoneRow,
+    VaultRow,
+    VersionRow,
+)
 from rag.errors import NotFound
 from rag.hidden_content import DROP_ALL, HiddenPolicy
 from rag.privacy.faces import FaceMaker, offline_domains
@@ -63,8 +78,7 @@ async def document(parts: IngestionParts, path: str) -> str:
 
 async def deleted(parts: IngestionParts, path: str, *, keep_out: bool = False) -> Deleted:
     name = await document(parts, path)
-    async with parts.database.unit_of_work() as session:
-        return await delete_document(session, TENANT, name, MASTER, author="operator:root", keep_out=keep_out)
+    return await delete_document(parts.database, TENANT, name, MASTER, author="operator:root", keep_out=keep_out)
 
 
 async def rows(parts: IngestionParts, table: type[Base]) -> int:
@@ -101,7 +115,7 @@ async def test_it_leaves_no_row_and_only_what_others_refer_to_stays_in_the_vault
             await session.scalars(select(ChunkRow.id).join(DocumentRow).where(DocumentRow.path == "rent.md"))
         ).one()
     done = await deleted(parts, "rent.md")
-    assert (done.versions, done.chunks, len(done.originals), done.dim) == (1, 1, 1, 8)
+    assert (done.versions, done.chunks, done.originals, done.dim) == (1, 1, 1, 8)
     for table in (DocumentRow, VersionRow, LineageRow, ChunkRow):
         assert await rows(parts, table) == 1, "the other document's"
     async with parts.database.reading() as session:
@@ -112,8 +126,7 @@ async def test_it_leaves_no_row_and_only_what_others_refer_to_stays_in_the_vault
     remains = {one.where: one.number for one in done.remains}
     assert remains == {"audit log": 1, "vault": 1} | dict.fromkeys(("source", "backups", "exports", "callers"))
     with pytest.raises(NotFound):
-        async with parts.database.unit_of_work() as session:
-            await delete_document(session, TENANT, done.document, MASTER, author="operator:root")
+        await delete_document(parts.database, TENANT, done.document, MASTER, author="operator:root")
 
 
 async def test_the_last_document_with_a_name_takes_its_words_along_and_a_word_that_another_name_has_stays(
@@ -126,7 +139,7 @@ async def test_the_last_document_with_a_name_takes_its_words_along_and_a_word_th
     await run(folder, parts)
     assert await vault(parts) == {"Ann Lee", "Ann", "Lee", "Bo Chan", "Bo", "Chan", "ann.lee@acme.example"}
     assert not (await deleted(parts, "staff.md")).originals, "Chan stands nowhere now, but Bo Chan does"
-    assert len((await deleted(parts, "team.md")).originals) == 3
+    assert (await deleted(parts, "team.md")).originals == 3
     await deleted(parts, "rent.md")
     assert await vault(parts) == {"Ann Lee", "Ann", "Lee"}
     await deleted(parts, "people.md")
@@ -199,12 +212,140 @@ async def test_a_title_that_changes_while_a_pruning_looks_keeps_what_it_refers_t
     assert {"Bo Chan", "Bo", "Chan"} <= await vault(parts)
 
 
+Meanwhile = Callable[[], Awaitable[None]]
+
+
+def after(name: str, happens: Meanwhile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something else happens when that step of a deletion has ended, with its session still open."""
+    step = getattr(deleting, name)
+
+    async def run_both(*arguments: Any) -> Any:
+        found = await step(*arguments)
+        await happens()
+        return found
+
+    monkeypatch.setattr(deleting, name, run_both)
+
+
+@pytest.mark.parametrize("step", ["survey", "remains"])
+async def test_everybody_writes_while_a_deletion_looks_through_texts_and_the_log(
+    folder: Path, any_parts: IngestionParts, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Each of the two takes seconds for a large tenant, and an answer waits for its audit record."""
+    await run(folder, any_parts)
+    written: list[str] = []
+
+    async def record() -> None:
+        async with asyncio.timeout(5), any_parts.database.unit_of_work() as session:
+            await AuditLog().append(session, TENANT, "search", {"person": "user:ann"})
+        written.append("search")
+
+    after(step, record, monkeypatch)
+    await deleted(any_parts, "rent.md")
+    assert written == ["search"]
+
+
+async def test_what_is_written_while_a_deletion_looks_keeps_what_it_refers_to(
+    folder: Path, any_parts: IngestionParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = any_parts
+    write_folder(folder, FILES | {"staff.md": "# Staff\n\nBo Chan, bo@acme.example.\n"})
+    await run(folder, parts)
+
+    async def write() -> None:
+        (folder / "news.md").write_text("# News\n\nBo Chan.\n")
+        await run(folder, parts)
+
+    after("survey", write, monkeypatch)
+    assert (await deleted(parts, "staff.md")).originals == 1, "the address"
+    assert {"Bo Chan", "Bo", "Chan"} <= await vault(parts)
+
+
+async def test_what_a_run_adds_to_a_document_while_a_deletion_looks_goes_with_it(
+    folder: Path, any_parts: IngestionParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = any_parts
+    await run(folder, parts)
+
+    async def change() -> None:
+        (folder / "rent.md").write_text("# Rent\n\nBo Chan pays 5.\n")
+        await run(folder, parts)
+
+    after("survey", change, monkeypatch)
+    assert (await deleted(parts, "rent.md")).versions == 2
+    assert await vault(parts) == {"Ann Lee", "Ann", "Lee"}
+
+
+async def test_a_dry_run_tells_what_a_deletion_does_and_writes_nothing(folder: Path, any_parts: IngestionParts) -> None:
+    parts = any_parts
+    await run(folder, parts)
+    name = await document(parts, "rent.md")
+    would = await would_delete(parts.database, TENANT, name, MASTER, keep_out=True)
+    assert await rows(parts, AuditRow) == await rows(parts, KeptOutRow) == 0
+    assert "ann.lee@acme.example" in await vault(parts)
+    done = await deleted(parts, "rent.md", keep_out=True)
+    assert (would.versions, would.chunks, would.originals, would.dim) == (1, 1, 1, 8)
+    assert {one.where: one.number for one in would.remains} | {"audit log": 1} == {
+        one.where: one.number for one in done.remains
+    }
+
+
+async def test_who_keeps_it_out_and_what_people_said_about_its_answers_is_told_to_remain(
+    folder: Path, any_parts: IngestionParts
+) -> None:
+    parts = any_parts
+    await run(folder, parts)
+    name = await document(parts, "rent.md")
+    async with parts.database.unit_of_work() as session:
+        (chunk,) = await session.scalars(select(ChunkRow.id).where(ChunkRow.document == name))
+        shown = {"answer": "ans_1", "shown": [{"document": name, "chunk": chunk}]}
+        await AuditLog().append(session, TENANT, "answer", shown)
+        await AuditLog().append(session, TENANT, "answer", {"answer": "ans_2", "shown": []})
+        session.add_all(
+            [
+                said("ans_1", question="What does <PERSON_1> pay?"),
+                said("ans_2", question="Who else?"),
+                said("ans_3", question="What is due?", expected={"positive_documents": [], "negative_chunks": [chunk]}),
+                said("ans_4", question="Who is she?", expected={"positive_documents": ["doc_other"]}),
+            ]
+        )
+    remains = {one.where: one.number for one in (await deleted(parts, "rent.md", keep_out=True)).remains}
+    assert (remains["kept out"], remains["feedback"], remains["cases"]) == (1, 1, 1)
+
+
+def said(answer: str, *, question: str, expected: dict[str, Any] | None = None) -> FeedbackRow:
+    return FeedbackRow(
+        tenant=TENANT, answer=answer, record=1, person="user:ann", verdict="up", reason="", comment="",
+        question=question, state=FeedbackState.ACCEPTED if expected else FeedbackState.NEW, expected=expected,
+        given_at=datetime(2026, 1, 1, tzinfo=UTC), reviewed_by=None, reviewed_at=None,
+    )  # fmt: skip
+
+
+async def test_the_size_of_vectors_is_found_without_looking_through_all_chunks(
+    folder: Path, any_parts: IngestionParts
+) -> None:
+    """Also of an index of a release that did not record it."""
+    await run(folder, any_parts)
+    async with any_parts.database.unit_of_work() as session:
+        await session.execute(update(IndexVersionRow).values(dim=0))
+    async with any_parts.database.reading() as session:
+        assert await IndexVersions(session, TENANT).dim() == 8
+        assert await IndexVersions(session, "globex").dim() == 0
+        if session.get_bind().dialect.name == "sqlite":
+            asked: list[tuple[str, Any]] = []
+            connection = await session.connection()
+            event.listen(connection.sync_connection, "before_cursor_execute", lambda *a: asked.append((a[2], a[3])))
+            await IndexVersions(session, TENANT).dim()
+            statement, parameters = asked[-1]
+            found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            assert not [step for *_, step in found if step.startswith("SCAN")]
+
+
 async def test_another_tenants_document_is_not_found_and_stays(folder: Path, parts: IngestionParts) -> None:
     await run(folder, parts)
     name = await document(parts, "rent.md")
     with pytest.raises(NotFound):
-        async with parts.database.unit_of_work() as session:
-            await delete_document(session, "globex", name, MASTER, author="operator:root")
+        await delete_document(parts.database, "globex", name, MASTER, author="operator:root")
     assert await rows(parts, DocumentRow) == 2
 
 
@@ -281,9 +422,13 @@ def test_the_command_publishes_says_what_remains_and_needs_a_yes(
     assert main([*command, "--yes", "--keep-out", "--json"]) == 0
     done = json.loads(capsys.readouterr().out)
     assert (done["chunks"], done["originals"], done["index"], done["scrubbed"]) == (1, 1, "done", True)
+    assert {one["where"]: one["number"] for one in done["remains"]}["kept out"] == 1
     assert main([*command, "--yes"]) == 1, "it is gone"
     assert main(["documents", "kept-out", "--tenant", TENANT, "--json"]) == 0
     assert [row["document"] for row in json.loads(capsys.readouterr().out)["kept_out"]] == [name]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["documents", "kept-out", "--tenant", TENANT]) == 0
+    assert name in capsys.readouterr().out, "whole, to be copied, on the narrowest terminal"
     assert main(["documents", "let-in", name, "--tenant", TENANT]) == 0
     assert main(["documents", "let-in", name, "--tenant", TENANT]) == 1, "it is in"
 
