@@ -15,11 +15,11 @@ from rag.db.index_versions import IndexVersions
 from rag.embedding.protocol import Embedder
 from rag.errors import Conflict, NotFound
 from rag.index.publish import publishing_of
+from rag.query.index_content import Content, content_of, lacking, refuse_changed
 
 MARGIN = 0.02
 """How much worse than the live index another may be, in hits among the first five and in mean reciprocal rank: one
 document in fifty is within what a sample of a hundred questions can tell."""
-NAMED_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ async def switch(database: Database, tenant: str, wanted: Wanted, embedder: Embe
 
     Raises:
         NotFound: there is no such index beside the live one.
-        Conflict: another embedder made it; documents are missing in it; it was not compared, or is worse.
+        Conflict: another embedder made it; documents are missing in it; it was not compared, has changed
+            since, or is worse.
     """
     # Nobody may be publishing to either index meanwhile: what it took for the live one would no longer be.
     async with database.alone(publishing_of(tenant)), database.unit_of_work() as session:
@@ -52,9 +53,9 @@ async def switch(database: Database, tenant: str, wanted: Wanted, embedder: Embe
         row = await beside_row(session, tenant, wanted.number)
         live = await indexes.live()
         _refuse_other(row, embedder)
-        missing = await _missing(indexes, wanted)
+        missing = await lacking(indexes, wanted.number, wanted.allowed)
         if not wanted.forced and not wanted.back:
-            refuse_worse(row.figures, wanted.number, live.number)
+            refuse_worse(row.figures, wanted.number, live.number, await content_of(indexes, wanted.number))
         await indexes.switch(wanted.number)
         body: AuditBody = {
             "subject": wanted.author,
@@ -94,11 +95,12 @@ async def retired_number(session: AsyncSession, tenant: str) -> int:
     return beside.number
 
 
-def refuse_worse(figures: Mapping[str, Any], number: int, live: int) -> None:
-    """Return if a comparison with the live index was made, and the other is not worse by more than `MARGIN`.
+def refuse_worse(figures: Mapping[str, Any], number: int, live: int, content: Content) -> None:
+    """Return if a comparison of this content with the live index was made, and the other is not worse by more than
+    `MARGIN`.
 
     Raises:
-        Conflict: it was not (`not_compared`), or it is (`worse_index`).
+        Conflict: it was not (`not_compared`, `changed_since`), or it is (`worse_index`).
     """
     if figures.get("live") != live:
         raise Conflict(
@@ -106,6 +108,7 @@ def refuse_worse(figures: Mapping[str, Any], number: int, live: int) -> None:
             "goes without.",
             code="not_compared",
         )
+    refuse_changed(figures, content, number)
     for name in ("hit5_ratio", "mrr_ratio"):
         here, there = float(figures[name]), float(figures[f"live_{name}"])
         if here < there - MARGIN:
@@ -123,17 +126,3 @@ def _refuse_other(row: IndexVersionRow, embedder: Embedder) -> None:
             f"({embedder.name}). Put its files back, or set RINGFENCE_EMBEDDING__MODEL back.",
             code="embedder_mismatch",
         )
-
-
-async def _missing(indexes: IndexVersions, wanted: Wanted) -> int:
-    allowed = frozenset(wanted.allowed or ())
-    count, rows = await indexes.missing(wanted.number, limit=len(allowed) + NAMED_MAX)
-    refused = [row.id for row in rows if row.id not in allowed]
-    if refused and wanted.allowed is not None:
-        named = ", ".join(refused[:NAMED_MAX])
-        raise Conflict(
-            f"{count} documents that people see are not in index {wanted.number}, and would be seen no more: {named}. "
-            "`ringfence index catch-up` reads them; --allow-missing names those that may be left out.",
-            code="documents_missing",
-        )
-    return count

@@ -23,5 +23,6 @@ async def compare(request: Request, bearer: Administrator) -> Response:
         questions=[Asked(one.question, tuple(one.documents)) for one in wanted.questions],
         people=wanted.people,
         sample=wanted.sample,
+        allowed=wanted.allow_missing,
     )
     return JSONResponse(dict(await unless_left(request.receive, comparing)))

@@ -1,6 +1,6 @@
 """What the routes stand on, as values: the composition root makes the real ones, tests may bring their own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -54,7 +54,14 @@ class CompareIndexes(Protocol):
     """Figures of both indexes of a tenant: `rag.query.index_comparison`, as the routes see it."""
 
     async def __call__(
-        self, tenant: str, *, author: str, questions: Sequence[Asked], people: Sequence[str], sample: int
+        self,
+        tenant: str,
+        *,
+        author: str,
+        questions: Sequence[Asked],
+        people: Sequence[str],
+        sample: int,
+        allowed: Collection[str],
     ) -> Mapping[str, Any]: ...
 
 
@@ -72,7 +79,13 @@ async def no_answers(given: Feedback, principal: Principal) -> Kept:
 
 
 async def nothing_to_compare(
-    tenant: str, *, author: str, questions: Sequence[Asked], people: Sequence[str], sample: int
+    tenant: str,
+    *,
+    author: str,
+    questions: Sequence[Asked],
+    people: Sequence[str],
+    sample: int,
+    allowed: Collection[str],
 ) -> Mapping[str, Any]:
     """The comparison of an application that has one index of each tenant only."""
     raise NotFound("No index stands beside the live one here.")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from rag.db.index_table import FIRST_NUMBER, IndexState, IndexVersionRow
 from rag.db.index_versions import IndexVersion, IndexVersions
 from rag.db.statements import insert_if_absent, table_of
-from rag.db.tables import IN_INDEX, DocumentRow, LineageRow, VersionRow
+from rag.db.tables import IN_INDEX, NEVER_LIVE, DocumentRow, LineageRow, VersionRow
 
 
 class IndexChanges(IndexVersions):
@@ -163,7 +163,7 @@ class IndexChanges(IndexVersions):
         """
         await self._session.execute(
             delete(VersionRow)
-            .where(*self._of(number), VersionRow.state.in_(("staged", "quarantined", "rejected", "ready")))
+            .where(*self._of(number), VersionRow.state.in_(NEVER_LIVE))
             .execution_options(synchronize_session=False)
         )
         await self._session.execute(

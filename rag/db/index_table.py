@@ -47,6 +47,8 @@ class IndexVersionRow(Base):
         JSON(none_as_null=True), doc="Settings that load this embedder; null: those of the installation do."
     )
     chunk_tokens: Mapped[int | None] = mapped_column(doc="Longest chunk; null: as the installation is set.")
-    figures: Mapped[dict[str, Any]] = mapped_column(JSON, doc="The last comparison with the live one; numbers only.")
+    figures: Mapped[dict[str, Any]] = mapped_column(
+        JSON, doc="The last comparison with the live one: numbers, and a digest of what the index held."
+    )
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     promoted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, doc="When it last became the live one.")

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, literal, select
+from sqlalchemy import ColumnElement, bindparam, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.index_table import FIRST_NUMBER, STANDING, IndexState, IndexVersionRow
 from rag.db.statements import besides
-from rag.db.tables import IN_INDEX, ChunkRow, DocumentRow, VersionRow
+from rag.db.tables import IN_INDEX, NEVER_LIVE, ChunkRow, DocumentRow, VersionRow
 
 _FLOAT_BYTES = 4
 
@@ -114,6 +114,11 @@ class IndexVersions:
         )
         return frozenset(await self._session.scalars(statement))
 
+    async def held(self, number: int) -> list[str]:
+        """The versions that this index shows, or would show if it were the live one, in order."""
+        statement = select(VersionRow.id).where(*self._of(number), VersionRow.state.in_(IN_INDEX))
+        return sorted(await self._session.scalars(statement))
+
     async def some_documents(self, number: int, limit: int) -> list[DocumentRow]:
         """Documents that readers see and that this index holds as well, in an order that says nothing of them."""
         held = select(VersionRow.document).where(*self._of(number), VersionRow.state.in_(IN_INDEX))
@@ -122,6 +127,24 @@ class IndexVersions:
         )
         # Ids are keyed digests: their order is a draw that comes out the same every time.
         return list(await self._session.scalars(statement.order_by(DocumentRow.id).limit(limit)))
+
+    async def sources_of(self, number: int) -> list[str]:
+        """The names of the sources of which this index holds a version, whatever its state."""
+        held = select(literal(1)).where(VersionRow.document == DocumentRow.id, VersionRow.index_version == number)
+        statement = select(DocumentRow.source).where(DocumentRow.tenant == self._tenant, held.exists()).distinct()
+        return list(await self._session.scalars(statement.order_by(DocumentRow.source)))
+
+    async def only_in(self, number: int) -> list[str]:
+        """Documents that would be without any version if this index were dropped: what it alone holds of them was
+        never shown. Those that are without one already count as well."""
+        kept = select(literal(1)).where(
+            VersionRow.document == DocumentRow.id,
+            or_(VersionRow.index_version != number, VersionRow.state.not_in(NEVER_LIVE)),
+        )
+        statement = select(DocumentRow.id).where(
+            DocumentRow.tenant == self._tenant, DocumentRow.current_version.is_(None), ~kept.exists()
+        )
+        return list(await self._session.scalars(statement.order_by(DocumentRow.id)))
 
     async def sources(self) -> list[str]:
         """The names of the sources that the tenant's documents came from."""

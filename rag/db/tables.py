@@ -47,6 +47,8 @@ class DocumentRow(Base):
 EVER_VISIBLE = ("published", "standby", "superseded", "retired")
 """States of versions that were shown under labels that still hold: a citation may lead to one. The others were never
 shown, or are withdrawn, and have no text that anybody may be given."""
+NEVER_LIVE = ("staged", "quarantined", "rejected", "ready")
+"""States of versions that were never shown: they go with their index."""
 IN_INDEX = ("published", "ready", "standby")
 """States of versions whose points their index is to have: a document has at most one of each index."""
 

@@ -6,7 +6,7 @@ not read counts as not found. What leaves are numbers.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import fmean, median
@@ -21,6 +21,7 @@ from rag.db.index_versions import IndexVersions
 from rag.domain import Principal, PrincipalSource
 from rag.errors import Misuse, NotFound
 from rag.query.decide import as_readable, check_all, load_chunks, plan_of, read_policy
+from rag.query.index_content import content_of, lacking
 from rag.query.known import known_values
 from rag.query.live import OpenIndex, open_index
 from rag.query.parts import QueryParts
@@ -59,24 +60,29 @@ async def compare_indexes(
     questions: Sequence[Asked] = (),
     people: Sequence[str] = (),
     sample: int,
+    allowed: Collection[str] = (),
 ) -> dict[str, Any]:
     """Ask both indexes, keep the figures with the one beside, record that it was done, and return them.
 
     Without `questions`, titles of a sample of the tenant's documents ask for their document. `people` are subjects for
-    whom is asked; without, those whom the policy names.
+    whom is asked; without, those whom the policy names. `allowed` are ids of documents that may be missing in it.
 
     Raises:
         NotFound: no index stands beside the live one.
+        Conflict: documents are missing in it, so that the figures would be of a part.
         Misuse: none of the questions has a document that one of the people may read.
         PolicyUnreadable, IndexUnavailable: it cannot be told.
     """
     async with parts.database.reading() as session:
         snapshot = await read_policy(parts, session, tenant)
         privacy = await parts.privacy.for_tenant(session, tenant)
-        live, *beside = await IndexVersions(session, tenant).standing()
+        indexes = IndexVersions(session, tenant)
+        live, *beside = await indexes.standing()
         if not beside:
             raise NotFound(f"No index of tenant {tenant!r} stands beside the live one. `ringfence index build` does.")
-        asked = list(questions) or await sampled(session, tenant, beside[0].number, sample)
+        number = beside[0].number
+        missing, content = await lacking(indexes, number, allowed), await content_of(indexes, number)
+        asked = list(questions) or await sampled(session, tenant, number, sample)
         wanted = await wanted_documents(session, tenant, privacy, asked)
         ids = sorted({one for documents in wanted for one in documents})
         labels = await Documents(session).labels_of_documents(tenant, ids)
@@ -88,10 +94,12 @@ async def compare_indexes(
             "documents in the file of questions.",
             code="nothing_to_compare",
         )
-    indexes = [await open_index(index, tenant, parts) for index in (live, beside[0])]
-    ranked = [await _both(question, indexes, snapshot, parts) for question in chosen]
+    both = [await open_index(index, tenant, parts) for index in (live, beside[0])]
+    ranked = [await _both(question, both, snapshot, parts) for question in chosen]
     figures = _figures(chosen, ranked) | {
-        "index": beside[0].number,
+        **content.figures,
+        "missing": missing,
+        "index": number,
         "live": live.number,
         "questions": len(chosen),
         "left_out": len(asked) - len(chosen),
@@ -99,7 +107,7 @@ async def compare_indexes(
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     async with parts.database.unit_of_work() as session:
-        await IndexChanges(session, tenant).keep_figures(beside[0].number, figures)
+        await IndexChanges(session, tenant).keep_figures(number, figures)
         body: AuditBody = {"subject": author, **figures}
         await parts.audit.append(session, tenant, "index_compared", body)
     return figures

@@ -193,6 +193,53 @@ async def test_a_comparison_asks_as_people_do_and_decides_about_the_switch(two: 
     assert '"before":1' in (await two.records("index_switched"))[0]
 
 
+async def lose(two: Company, document: str) -> None:
+    """The index beside the live one lacks it from now on."""
+    async with two.parts.database.unit_of_work() as session:
+        beside = VersionRow.document == document, VersionRow.index_version == 2
+        await session.delete((await session.scalars(select(VersionRow).where(*beside))).one())
+
+
+async def test_a_part_of_an_index_is_not_compared_unless_what_it_lacks_may_be_missing(two: Company) -> None:
+    """Its figures would say nothing of the whole that is promoted later."""
+    planted = two.ids["planted"]
+    await lose(two, planted)
+    with pytest.raises(Conflict, match=planted) as refusal:
+        await compared(two.parts)
+    assert refusal.value.code == "documents_missing"
+    figures = await compared(two.parts, allowed=[planted])
+    assert (figures["missing"], figures["versions"]) == (1, len(PAPERS) - 1)
+    async with two.parts.database.unit_of_work() as session:
+        await IndexChanges(session, TENANT).keep_figures(2, {**figures, **_as_good(figures)})
+    assert (await switched(two.parts, 2, allowed=[planted]))["missing"] == 1
+
+
+async def test_an_index_that_has_changed_since_it_was_compared_is_compared_again(two: Company) -> None:
+    figures = await compared(two.parts)
+    async with two.parts.database.unit_of_work() as session:
+        await IndexChanges(session, TENANT).keep_figures(2, {**figures, **_as_good(figures)})
+    await lose(two, two.ids["planted"])
+    allowed = {"allowed": [two.ids["planted"]]}
+    with pytest.raises(Conflict, match="index compare") as refusal:
+        await switched(two.parts, 2, **allowed)
+    assert refusal.value.code == "changed_since"
+    again = await compared(two.parts, **allowed)
+    async with two.parts.database.unit_of_work() as session:
+        await IndexChanges(session, TENANT).keep_figures(2, {**again, **_as_good(again)})
+    assert (await switched(two.parts, 2, **allowed))["live"] == 2
+
+
+async def test_figures_of_a_release_that_did_not_say_what_they_are_of_do_not_count(two: Company) -> None:
+    figures = await compared(two.parts)
+    older = {name: value for name, value in figures.items() if name not in ("versions", "content_digest", "missing")}
+    async with two.parts.database.unit_of_work() as session:
+        await IndexChanges(session, TENANT).keep_figures(2, {**older, **_as_good(figures)})
+    with pytest.raises(Conflict) as refusal:
+        await switched(two.parts, 2)
+    assert refusal.value.code == "changed_since"
+    assert (await switched(two.parts, 2, forced=True))["live"] == 2
+
+
 def _as_good(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: figures[f"live_{name}"] for name in ("hit5_ratio", "mrr_ratio")}
 

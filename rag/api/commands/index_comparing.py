@@ -37,11 +37,15 @@ def compare(
         list[str] | None, typer.Option("--as", help="For whom is asked. Default: people whom the policy names.")
     ] = None,
     sample: Annotated[int, typer.Option(min=1, max=QUESTIONS_MAX, help="Documents whose titles ask.")] = SAMPLE,
+    allow_missing: Annotated[
+        list[str] | None, typer.Option(help="Id of a document that the index lacks and that may be seen no more.")
+    ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Ask the live index and the one beside it the same questions. The figures decide whether it may be promoted.
 
+    They are of a whole index, and count for as long as nothing of it changes: it must lack no document that people see.
     Each question is asked for a person and finds what she may read; numbers are printed, no text and no title.
     """
     settings, name = settings_for(data_dir), checked_tenant(tenant)
@@ -49,6 +53,7 @@ def compare(
         "questions": [] if questions is None else read_questions(questions),
         "people": [one if ":" in one else f"user:{one}" for one in people or ()],
         "sample": sample,
+        "allow_missing": allow_missing or [],
         "author": operator(),
     }
     figures = compared(settings, name, body)
@@ -63,6 +68,8 @@ def compare(
         f"{figures['questions']} questions for {figures['people']} people, {figures['left_out']} left out; of the "
         f"first five documents, {figures['overlap5_ratio']:.0%} are the same."
     )
+    if figures["missing"]:
+        out().print(f"{figures['missing']} documents that people see are not in index {figures['index']}.")
 
 
 def compared(settings: Settings, tenant: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,6 +134,7 @@ async def _here(settings: Settings, folder: DataFolder, tenant: str, body: Mappi
                     questions=questions,
                     people=body["people"],
                     sample=body["sample"],
+                    allowed=body.get("allow_missing", ()),
                 )
             )
     finally:

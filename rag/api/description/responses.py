@@ -172,6 +172,9 @@ class Comparison(Shape):
 
     live: int
     index: int
+    versions: int
+    content_digest: str
+    missing: int
     questions: int
     left_out: int
     live_hit5_ratio: float
