@@ -137,6 +137,15 @@ def test_a_key_is_shown_once_listed_and_revoked(data_dir: Path, capsys: pytest.C
     assert [record["kind"] for record in recorded] == ["key_created", "key_created", "key_revoked"]
 
 
+def test_the_id_of_a_key_stands_whole_in_the_list_on_a_narrow_terminal(
+    data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there to be copied: `keys revoke` takes no part of one."""
+    made = json.loads(run(capsys, "keys", "create", "--tenant", "acme", "--subject", "user:ann", "--json"))
+    monkeypatch.setenv("COLUMNS", "50")
+    assert made["id"] in run(capsys, "keys", "list")
+
+
 async def _tamper(data_dir: Path, statement: str) -> None:
     database = await open_database(f"sqlite+aiosqlite:///{data_dir / 'ringfence.db'}")
     async with database.unit_of_work() as session:

@@ -59,8 +59,10 @@ def data_dir(tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("data_dir")
 def test_accepted_feedback_leaves_as_a_case_that_the_evals_read(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    assert "ans_good" in run(capsys, "feedback", "list", *TENANT), "whole, to be copied"
     listed = run(capsys, "feedback", "list", *TENANT, "--json")
     assert {one["answer"]: one["has_question"] for one in json.loads(listed)} == {"ans_good": True, "ans_mute": False}
     assert "leave" not in listed

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 Json = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ def _plan(plan: Json, console: Console) -> None:
 
 
 def _candidates(candidates: list[Json]) -> Table:
-    table = Table("chunk", "document", *_SCORES, "given", "allowed by", title="Found", title_justify="left")
+    table = Table(*_ids(), *_SCORES, "given", "allowed by", title="Found", title_justify="left")
     for one in candidates:
         given = "yes" if one["given"] else "no"
         why = given if one["why"] is None else f"{given}: {one['why']}"
@@ -52,12 +52,17 @@ def _candidates(candidates: list[Json]) -> Table:
 
 
 def _dropped(dropped: list[Json]) -> Table:
-    table = Table("chunk", "document", *_SCORES, "reason", "decided by", title="Dropped", title_justify="left")
+    table = Table(*_ids(), *_SCORES, "reason", "decided by", title="Dropped", title_justify="left")
     for one in dropped:
         decision = one["decision"]
         said = "" if decision is None else escape(decision["reason"])
         table.add_row(one["chunk"], one["document"], *_scores(one), one["reason"], said)
     return table
+
+
+def _ids() -> tuple[Column, ...]:
+    """Whole on any terminal, in several lines where it must be: they are there to be copied."""
+    return tuple(Column(name, overflow="fold") for name in ("chunk", "document"))
 
 
 def _claims(claims: list[Json]) -> Table:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.commands.options import named
@@ -63,7 +63,7 @@ def list_feedback(
     if as_json:
         print_json(rows)
         return
-    table = Table("answer", "given", "verdict", "reason", "comment", "question", "state")
+    table = Table(Column("answer", no_wrap=True), "given", "verdict", "reason", "comment", "question", "state")
     for row in rows:
         kept = ["kept" if row[text] else "" for text in ("has_comment", "has_question")]
         table.add_row(row["answer"], row["given_at"], row["verdict"], row["reason"], *kept, row["state"])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from policies.tenancy import every_tenant
 from rag.api.commands.options import (
@@ -92,7 +92,7 @@ def list_keys(
         print_json([_record(key) for key in found])
         return
     now = datetime.now(UTC)
-    table = Table("id", "tenant", "subject", "label", "rights", "created", "last used", "state")
+    table = Table(Column("id", no_wrap=True), "tenant", "subject", "label", "rights", "created", "last used", "state")
     for key in found:
         rights = [name for name, held in _rights(key).items() if held]
         if key.scopes != USUAL:

@@ -5,7 +5,7 @@ import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from rag.api.commands.options import (
     AsJson,
@@ -61,7 +61,7 @@ def list_receipts(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir = N
     if as_json:
         print_json(found)
         return
-    table = Table("id", "at", "by", "values", "documents")
+    table = Table(Column("id", no_wrap=True), "at", "by", "values", "documents")
     for one in found:
         table.add_row(one["id"], one["at"], one["by"], str(len(one["tokens"])), str(one["documents"]))
     out().print(table)
