@@ -5,23 +5,27 @@ context it is embedded with depend on the embedder's tokenizer, and of an erased
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingestion.originals import destroy, survey, tokens_of
 from ingestion.parts import IngestionParts
+from policies.store import PolicyStore
 from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody
 from rag.db.engine import Database
 from rag.db.index_changes import IndexChanges
 from rag.db.index_table import BESIDE, IndexState
-from rag.db.index_versions import IndexVersion
+from rag.db.index_versions import IndexVersion, IndexVersions
 from rag.db.tables import DocumentRow
 from rag.embedding.protocol import Embedder
 from rag.errors import Conflict, Misuse, NotFound
 from rag.index.publish import publishing_of
+from rag.privacy.keys import KeySource
+from rag.privacy.vault import hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ async def begin(
     # Two builds that begin at once are of one index.
     async with parts.database.alone(publishing_of(tenant)), parts.database.unit_of_work() as session:
         if await session.scalar(select(DocumentRow.id).where(DocumentRow.tenant == tenant).limit(1)) is None:
-            raise Misuse(f"Tenant {tenant!r} has no document: `ringfence ingest` makes her first index.")
+            raise _no_document(tenant)
         indexes = IndexChanges(session, tenant)
         beside = await indexes.beside()
         if beside is not None:
@@ -102,20 +106,75 @@ async def complete(database: Database, tenant: str, number: int) -> int:
     return missing
 
 
-async def drop(database: Database, tenant: str, number: int, *, author: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What went with an index: documents that no other one knows, and what the vault held of them alone."""
+
+    documents: int
+    sealed: tuple[bytes, ...] = field(repr=False)
+
+
+async def drop(database: Database, tenant: str, number: int, keys: KeySource, *, author: str) -> Dropped:
     """Remove the rows of the index beside the live one, and record it; the next publish removes its points.
+
+    Documents go with it that no other index has a version of and that were never live, with their originals: nobody
+    else would remember them.
 
     Raises:
         NotFound: no index of this number stands beside the live one.
+        Conflict: it is the live one.
+        Damaged, Unavailable: the source of keys has not the tenant's, or does not answer.
     """
+    async with database.reading() as session:
+        await _require_beside(session, tenant, number)
+        going = await survey(session, tenant, await IndexVersions(session, tenant).only_in(number), keys)
     async with database.alone(publishing_of(tenant)), database.unit_of_work() as session:
-        await _forget(session, tenant, number)
-        await AuditLog().append(session, tenant, "index_dropped", {"subject": author, "index": number})
+        await hold(session, tenant, alone=True)
+        await _require_beside(session, tenant, number)
+        indexes = IndexChanges(session, tenant)
+        documents = await indexes.only_in(number)
+        tokens = await tokens_of(session, documents)
+        await indexes.forget(number)
+        await indexes.remove_documents(documents)
+        sealed = await destroy(session, tenant, going, tokens, keys)
+        if documents:
+            await PolicyStore(session).raise_epoch(tenant)
+        body: AuditBody = {
+            "subject": author,
+            "index": number,
+            "documents": len(documents),
+            "originals": len(sealed),
+        }
+        await AuditLog().append(session, tenant, "index_dropped", body)
+    return Dropped(len(documents), tuple(sealed.values()))
 
 
-async def _forget(session: AsyncSession, tenant: str, number: int) -> None:
-    indexes = IndexChanges(session, tenant)
-    row = await indexes.find(number)
+async def require_source(database: Database, tenant: str, source: str) -> None:
+    """Return if the tenant's documents come from this source, among others.
+
+    Raises:
+        Misuse: they do not: its documents would be in no index but the one beside the live one, under a name that a
+            later ingest does not know.
+    """
+    async with database.reading() as session:
+        indexes = IndexVersions(session, tenant)
+        sources = await indexes.sources_of((await indexes.live()).number)
+    if not sources:
+        raise _no_document(tenant)
+    if source not in sources:
+        raise Misuse(
+            f"No document of tenant {tenant!r} comes from a source {source!r}. They come from: {', '.join(sources)}. "
+            "Name the one that is meant, or `ringfence ingest` the new one first.",
+            code="unknown_source",
+        )
+
+
+def _no_document(tenant: str) -> Misuse:
+    return Misuse(f"Tenant {tenant!r} has no document: `ringfence ingest` makes her first index.")
+
+
+async def _require_beside(session: AsyncSession, tenant: str, number: int) -> None:
+    row = await IndexVersions(session, tenant).find(number)
     if row is not None and row.state is IndexState.LIVE:
         raise Conflict(
             f"Index {number} of tenant {tenant!r} is the live one: promote another first.", code="index_live"
@@ -124,7 +183,6 @@ async def _forget(session: AsyncSession, tenant: str, number: int) -> None:
         raise NotFound(
             f"No index {number} of tenant {tenant!r} stands beside the live one. `ringfence index list` shows all."
         )
-    await indexes.forget(number)
 
 
 def _refuse_other(beside: IndexVersion, plan: Plan, embedder: Embedder) -> None:

@@ -11,10 +11,10 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 
 import typer
 
-from rag.errors import Misuse, RingfenceError
+from rag.errors import Interrupted, Misuse, RingfenceError
 
 GROUP = "ringfence.commands"
-INTERRUPTED = 130
+INTERRUPTED = Interrupted.exit_code
 
 SUMMARIES: Mapping[str, str] = {
     "serve": "Run the service: the HTTP API, in front of one data folder.",
@@ -101,6 +101,8 @@ def _call(name: str, found: EntryPoint, rest: list[str]) -> int:
     try:
         command(args=rest, prog_name=f"ringfence {name}")
     except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            raise KeyboardInterrupt from None  # What the framework makes of one leaves without a word.
         return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     return 0
 

@@ -12,7 +12,8 @@
     │   ├── IndexUnavailable
     │   ├── GeneratorUnavailable
     │   └── AuditUnavailable   the record could not be written: the answer is not given
-    └── Damaged                stored data or a model file is not what it must be        (exit 1)
+    ├── Damaged                stored data or a model file is not what it must be        (exit 1)
+    └── Interrupted            whoever ran the command stopped it: what was kept         (exit 130)
 
 Every class has a stable `code`. Messages name identifiers, never document text or personal values.
 `rag.api.errors` maps codes to HTTP, `rag.cli` to exit codes.
@@ -92,3 +93,8 @@ class AuditUnavailable(Unavailable):
 
 class Damaged(RingfenceError):
     code = "damaged"
+
+
+class Interrupted(RingfenceError):
+    code = "interrupted"
+    exit_code = 130

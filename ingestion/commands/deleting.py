@@ -74,7 +74,9 @@ def kept_out(tenant: TenantOption, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({"kept_out": rows}))
         return
-    table = Table(Column("document", no_wrap=True), "source", "by", "since")
+    table = Table(
+        Column("document", no_wrap=True), *(Column(name, overflow="fold") for name in ("source", "by", "since"))
+    )
     for row in rows:
         table.add_row(row["document"], row["source"], row["by"], row["since"])
     Console().print(table)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.console import Console
 from ingestion.commands.ingesting import open_parts
 from ingestion.commands.printing import print_report, progress
 from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened, operator_name
-from ingestion.index_building import Plan, begin, complete, drop
+from ingestion.index_building import Dropped, Plan, begin, complete, drop, require_source
 from ingestion.indexes import parts_for
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
@@ -25,9 +25,11 @@ from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Source
 from ingestion.spans import DocumentSpans
 from rag.db.index_versions import IndexVersions
+from rag.db.scrub import scrub
 from rag.embedding.minilm import load_embedder
 from rag.embedding.others import chosen, named_in
-from rag.errors import Conflict, IndexUnavailable, Misuse, NotFound
+from rag.errors import Conflict, IndexUnavailable, Interrupted, Misuse, NotFound
+from rag.privacy.key_sources import open_keys
 from rag.settings import Settings, load_settings
 from rag.telemetry.tracing import NO_TRACING
 
@@ -82,8 +84,9 @@ def build_index(
 ) -> None:
     """Build an index beside the live one from a source, which goes on answering meanwhile.
 
-    Run it for each source of the tenant, and again after an interruption: what is done is not done again. Until it is
-    promoted or dropped, whatever is ingested reaches both. Exit code 3: documents failed, or some are not in it yet.
+    Run it for each source of the tenant, and again after an interruption: what is done is not done again. A source that
+    was never ingested is refused. Until it is promoted or dropped, whatever is ingested reaches both. Exit code 3:
+    documents failed, or some are not in it yet.
     """
     plan = Plan(model, sha256, None if precision is None else precision.value, chunk_tokens)
     _run(_place(path, source, sources), checked_name(tenant, "tenant"), plan, as_json=as_json)
@@ -107,16 +110,28 @@ def drop_index(
 ) -> None:
     """Remove the index beside the live one, with its chunks and points. There is no going back to it.
 
-    Exit code 3: it is gone for everybody, but its points are still on disk; the next ingest removes them.
+    Documents that it alone knows go with it. Exit code 3: it is gone for everybody, but its points are still on disk,
+    which the next ingest removes, or a file still holds older pages of the database.
     """
     settings, name = load_settings(), checked_name(tenant, "tenant")
-    waiting = asyncio.run(_drop(settings, name, number))
+    done, waiting, scrubbed = asyncio.run(_drop(settings, name, number))
+    talk = Console(stderr=True, highlight=False)
     if as_json:
-        typer.echo(json.dumps({"dropped": number, "points": "waiting" if waiting else "removed"}))
+        points = "waiting" if waiting else "removed"
+        record = {"dropped": number, "points": points, "documents": done.documents, "originals": len(done.sealed)}
+        typer.echo(json.dumps(record | {"scrubbed": scrubbed}))
     else:
         typer.echo(f"Index {number} is dropped.")
+        if done.documents:
+            typer.echo(
+                f"{done.documents} documents went with it that no other index knows, and {len(done.sealed)} originals "
+                "of the vault."
+            )
     if waiting:
-        Console(stderr=True, highlight=False).print(f"note: its points are not removed yet: {waiting}", markup=False)
+        talk.print(f"note: its points are not removed yet: {waiting}", markup=False)
+    if scrubbed is False:
+        talk.print("note: the database was busy, so its files still hold older pages; they go as the service works on")
+    if waiting or scrubbed is False:
         raise typer.Exit(PARTLY_DONE)
 
 
@@ -129,9 +144,12 @@ def _place(path: Path, source: str | None, sources: Path | None) -> Source:
 
 
 def _run(source: Source, tenant: str, plan: Plan | None, *, as_json: bool) -> None:
-    talk = Console(stderr=True)
-    with progress(talk) as observe:
-        done = asyncio.run(_filled(load_settings(), source, tenant, plan, observe))
+    begun: list[int] = []
+    try:
+        with progress(Console(stderr=True)) as observe:
+            done = asyncio.run(_filled(load_settings(), source, tenant, plan, observe, begun.append))
+    except KeyboardInterrupt:
+        raise _interrupted(begun) from None
     if as_json:
         typer.echo(json.dumps(done.as_json(), ensure_ascii=False))
     else:
@@ -142,10 +160,30 @@ def _run(source: Source, tenant: str, plan: Plan | None, *, as_json: bool) -> No
         raise typer.Exit(PARTLY_DONE)
 
 
-async def _filled(settings: Settings, source: Source, tenant: str, plan: Plan | None, observe: Observer) -> _Done:
+def _interrupted(begun: Sequence[int]) -> Interrupted:
+    if not begun:
+        return Interrupted("Interrupted before anything was written.")
+    return Interrupted(
+        f"Interrupted. What was written of index {begun[-1]} is kept, and people see none of it: run the same command "
+        f"again to go on where it ended, or `ringfence index drop {begun[-1]}` to remove it."
+    )
+
+
+async def _filled(
+    settings: Settings,
+    source: Source,
+    tenant: str,
+    plan: Plan | None,
+    observe: Observer,
+    tell_begun: Callable[[int], None],
+) -> _Done:
+    # Before the models are loaded, and before anything is begun.
+    async with opened(settings) as database:
+        await require_source(database, tenant, source.name)
     async with open_parts(settings) as parts:
         filling = await _beside(settings, parts, tenant, plan)
         number = filling.index.number
+        tell_begun(number)
         spans = DocumentSpans(NO_TRACING, observe)
         report = await ingest(source, tenant, filling, made_by="index", observe=spans, tell=spans.tell)
         published = await publish_documents(settings, parts.database, parts.embedder.dim, tenant)
@@ -171,12 +209,14 @@ async def _beside(settings: Settings, parts: IngestionParts, tenant: str, plan: 
     return await parts_for(begun, parts, tenant)
 
 
-async def _drop(settings: Settings, tenant: str, number: int) -> str | None:
-    """Why the points are still there, where they are."""
+async def _drop(settings: Settings, tenant: str, number: int) -> tuple[Dropped, str | None, bool | None]:
+    """What went with it; why its points are still there, where they are; and whether the files of the database hold
+    nothing of what the vault held, None where that was nothing."""
+    waiting = None
     async with opened(settings) as database:
-        await drop(database, tenant, number, author=operator_name())
+        done = await drop(database, tenant, number, open_keys(settings), author=operator_name())
         try:
             await publish_documents(settings, database, 1, tenant)
         except (Conflict, IndexUnavailable) as cause:
-            return cause.message
-    return None
+            waiting = cause.message
+    return done, waiting, await scrub(settings.database_url, "vault_entry", done.sealed) if done.sealed else None

@@ -1,6 +1,6 @@
 """Changes of which indexes a tenant has and which one answers. Takes a session; never commits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from rag.db.index_table import FIRST_NUMBER, IndexState, IndexVersionRow
 from rag.db.index_versions import IndexVersion, IndexVersions
-from rag.db.statements import insert_if_absent, table_of
+from rag.db.statements import batches, insert_if_absent, table_of
 from rag.db.tables import IN_INDEX, NEVER_LIVE, DocumentRow, LineageRow, VersionRow
 
 
@@ -173,4 +173,14 @@ class IndexChanges(IndexVersions):
             .execution_options(synchronize_session=False)
         )
         await self.move(number, IndexState.DROPPING)
+        self._session.expire_all()
+
+    async def remove_documents(self, documents: Sequence[str]) -> None:
+        """Remove documents with all that is theirs; no index has a point of them."""
+        for some in batches(documents):
+            await self._session.execute(
+                delete(DocumentRow)
+                .where(DocumentRow.tenant == self._tenant, DocumentRow.id.in_(some))
+                .execution_options(synchronize_session=False)
+            )
         self._session.expire_all()

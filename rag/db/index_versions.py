@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rag.db.index_table import FIRST_NUMBER, STANDING, IndexState, IndexVersionRow
@@ -135,11 +135,14 @@ class IndexVersions:
         return list(await self._session.scalars(statement.order_by(DocumentRow.source)))
 
     async def only_in(self, number: int) -> list[str]:
-        """Documents that would be without any version if this index were dropped: what it alone holds of them was
-        never shown. Those that are without one already count as well."""
+        """Documents that were never live and of which no other index holds a version: dropping this one leaves nothing
+        of them. Those that are without any version already are among them."""
+        never = or_(
+            VersionRow.state.in_(NEVER_LIVE),
+            and_(VersionRow.state == "withdrawn", VersionRow.published_at.is_(None)),
+        )
         kept = select(literal(1)).where(
-            VersionRow.document == DocumentRow.id,
-            or_(VersionRow.index_version != number, VersionRow.state.not_in(NEVER_LIVE)),
+            VersionRow.document == DocumentRow.id, or_(VersionRow.index_version != number, ~never)
         )
         statement = select(DocumentRow.id).where(
             DocumentRow.tenant == self._tenant, DocumentRow.current_version.is_(None), ~kept.exists()

@@ -77,7 +77,7 @@ def test_every_command_of_this_room_explains_itself(name: str, capsys: pytest.Ca
         ("denied", 4, "error: The policy says no."),
         ("missing", 1, "error: There is no such thing."),
         ("unavailable", 1, "error: The index did not answer."),
-        ("interrupted", 130, ""),
+        ("interrupted", 130, "error: Interrupted."),
     ],
 )
 def test_a_failure_is_one_line_and_an_exit_code(

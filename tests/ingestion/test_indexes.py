@@ -31,7 +31,7 @@ from rag.db.tables import AuditRow, ChunkRow, DocumentRow, LineageRow, SourceCur
 from rag.embedding.protocol import Embedder
 from rag.errors import Conflict, Misuse, NotFound
 from tests.ingestion.stand_ins import CountingEmbedder
-from tests.ingestion.worlds import TENANT, parts_on, write_folder
+from tests.ingestion.worlds import MASTER, TENANT, parts_on, write_folder
 
 BEFORE = {
     "ringfence.yaml": "department: company\nlevel: internal\n",
@@ -217,7 +217,7 @@ async def test_a_build_that_is_stopped_before_any_of_its_commits_goes_on_where_i
     whole = await texts(both, number)
     assert len(whole) == 2
     for stop in count(1):
-        await drop(both.database, TENANT, number, author="operator:test")
+        await drop(both.database, TENANT, number, MASTER, author="operator:test")
         with stopped_before(stop) as tried, suppress(Stopped, BaseExceptionGroup):
             await build(root, both)
         ended = len(tried) < stop
@@ -251,11 +251,11 @@ async def test_there_is_one_index_beside_the_live_one(both: IngestionParts, tmp_
     await build(root, both)
     with pytest.raises(Conflict, match="another model or chunk size"):
         await build(root, both, Plan(chunk_tokens=33))
-    await drop(both.database, TENANT, 2, author="operator:test")
+    await drop(both.database, TENANT, 2, MASTER, author="operator:test")
     with pytest.raises(NotFound):
-        await drop(both.database, TENANT, 2, author="operator:test")
+        await drop(both.database, TENANT, 2, MASTER, author="operator:test")
     with pytest.raises(Conflict, match="is the live one"):
-        await drop(both.database, TENANT, 1, author="operator:test")
+        await drop(both.database, TENANT, 1, MASTER, author="operator:test")
     assert (await build(root, both, Plan("a-folder", "sha", chunk_tokens=33)))[0] == 3, "no number is used again"
     async with both.database.reading() as session:
         kinds = (await session.scalars(select(AuditRow.kind).order_by(AuditRow.sequence))).all()
@@ -268,7 +268,7 @@ async def test_a_dropped_index_is_written_by_nobody(both: IngestionParts, tmp_pa
     await bring(root, BEFORE, both)
     begun = await begin(both, TENANT, Plan("a-folder", "sha"), Shorter(), {"model": "a-folder"}, author="operator:test")
     filling = await parts_for(begun, both, TENANT)
-    await drop(both.database, TENANT, 2, author="operator:test")
+    await drop(both.database, TENANT, 2, MASTER, author="operator:test")
     with pytest.raises(Conflict) as refusal:
         await ingest(FolderSource(root, "docs"), TENANT, filling)
     assert refusal.value.code == "index_gone"

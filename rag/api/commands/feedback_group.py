@@ -63,7 +63,8 @@ def list_feedback(
     if as_json:
         print_json(rows)
         return
-    table = Table(Column("answer", no_wrap=True), "given", "verdict", "reason", "comment", "question", "state")
+    others = (Column(name, overflow="fold") for name in ("given", "verdict", "reason", "comment", "question", "state"))
+    table = Table(Column("answer", no_wrap=True), *others)
     for row in rows:
         kept = ["kept" if row[text] else "" for text in ("has_comment", "has_question")]
         table.add_row(row["answer"], row["given_at"], row["verdict"], row["reason"], *kept, row["state"])

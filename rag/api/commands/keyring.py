@@ -92,7 +92,10 @@ def list_keys(
         print_json([_record(key) for key in found])
         return
     now = datetime.now(UTC)
-    table = Table(Column("id", no_wrap=True), "tenant", "subject", "label", "rights", "created", "last used", "state")
+    others = (
+        Column(name, overflow="fold") for name in ("tenant", "subject", "label", "rights", "created", "last used")
+    )
+    table = Table(Column("id", no_wrap=True), *others, Column("state", no_wrap=True))
     for key in found:
         rights = [name for name, held in _rights(key).items() if held]
         if key.scopes != USUAL:

@@ -61,7 +61,9 @@ def list_receipts(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir = N
     if as_json:
         print_json(found)
         return
-    table = Table(Column("id", no_wrap=True), "at", "by", "values", "documents")
+    table = Table(
+        Column("id", no_wrap=True), *(Column(name, overflow="fold") for name in ("at", "by", "values", "documents"))
+    )
     for one in found:
         table.add_row(one["id"], one["at"], one["by"], str(len(one["tokens"])), str(one["documents"]))
     out().print(table)
