@@ -35,7 +35,7 @@ def list_jobs(
     as_json: JsonOption = False,
 ) -> None:
     """The tenant's jobs, newest first."""
-    found = _run(lambda jobs, name: jobs.listed(name, states=state or (), limit=limit), tenant)
+    found = _run(lambda jobs, name: jobs.listed(name, states=state or (), limit=limit), tenant, reading=True)
     if as_json:
         typer.echo(json.dumps({"jobs": [view.as_json() for view in found]}, ensure_ascii=False))
         return
@@ -51,7 +51,7 @@ def list_jobs(
 @jobs.command("show")
 def show_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
     """One job: how far it is, its parts by state, and what became of its documents, in numbers."""
-    _show(_run(lambda jobs, name: jobs.get(name, job), tenant), as_json=as_json)
+    _show(_run(lambda jobs, name: jobs.get(name, job), tenant, reading=True), as_json=as_json)
 
 
 @jobs.command("retry")
@@ -101,9 +101,14 @@ async def _queued(settings: Settings, new: NewJob, talk: Console, *, wait: bool)
         return await follow(database, new.tenant, row.id, talk) if wait else view
 
 
-def _run(act: Callable[[Jobs, str], Awaitable[Any]], tenant: str) -> Any:
+def _run(act: Callable[[Jobs, str], Awaitable[Any]], tenant: str, *, reading: bool = False) -> Any:
+    """What `act` returns; one that is `reading` waits for nobody who writes."""
+
     async def run() -> Any:
-        async with opened(load_settings()) as database, database.unit_of_work() as session:
+        async with (
+            opened(load_settings()) as database,
+            database.reading() if reading else database.unit_of_work() as session,
+        ):
             return await act(Jobs(session), checked_name(tenant, "tenant"))
 
     return asyncio.run(run())

@@ -1,5 +1,6 @@
 """Opening a database: what is up to date is only looked at, and what cannot be used is one sentence for an operator."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -43,10 +44,16 @@ def refused(capsys: pytest.CaptureFixture[str], *command: str, expect: int) -> s
     return line
 
 
-def test_a_command_that_only_reads_does_not_wait_for_a_writer(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [(("documents", "kept-out"), {"kept_out": []}), (("documents", "jobs", "list"), {"jobs": []})],
+)
+def test_a_command_that_only_reads_does_not_wait_for_a_writer(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], printed: object
+) -> None:
     with written_to(folder / "ringfence.db"):
-        assert main(("documents", "kept-out", "--tenant", "acme", "--json")) == 0
-    assert capsys.readouterr().out == '{"kept_out": []}\n'
+        assert main((*command, "--tenant", "acme", "--json")) == 0
+    assert json.loads(capsys.readouterr().out) == printed
 
 
 def test_a_busy_database_says_that_it_is_busy_and_blames_no_server(
