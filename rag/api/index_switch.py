@@ -15,7 +15,7 @@ from rag.db.index_versions import IndexVersions
 from rag.embedding.protocol import Embedder
 from rag.errors import Conflict, NotFound
 from rag.index.publish import publishing_of
-from rag.query.index_content import Content, content_of, lacking, refuse_changed
+from rag.query.index_content import lacking, refuse_changed
 
 MARGIN = 0.02
 """How much worse than the live index another may be, in hits among the first five and in mean reciprocal rank: one
@@ -55,7 +55,8 @@ async def switch(database: Database, tenant: str, wanted: Wanted, embedder: Embe
         _refuse_other(row, embedder)
         missing = await lacking(indexes, wanted.number, wanted.allowed)
         if not wanted.forced and not wanted.back:
-            refuse_worse(row.figures, wanted.number, live.number, await content_of(indexes, wanted.number))
+            refuse_worse(row.figures, wanted.number, live.number)
+            await refuse_changed(row.figures, indexes, wanted.number)
         await indexes.switch(wanted.number)
         body: AuditBody = {
             "subject": wanted.author,
@@ -95,12 +96,11 @@ async def retired_number(session: AsyncSession, tenant: str) -> int:
     return beside.number
 
 
-def refuse_worse(figures: Mapping[str, Any], number: int, live: int, content: Content) -> None:
-    """Return if a comparison of this content with the live index was made, and the other is not worse by more than
-    `MARGIN`.
+def refuse_worse(figures: Mapping[str, Any], number: int, live: int) -> None:
+    """Return if a comparison with the live index was made, and the other is not worse by more than `MARGIN`.
 
     Raises:
-        Conflict: it was not (`not_compared`, `changed_since`), or it is (`worse_index`).
+        Conflict: it was not (`not_compared`), or it is (`worse_index`).
     """
     if figures.get("live") != live:
         raise Conflict(
@@ -108,7 +108,6 @@ def refuse_worse(figures: Mapping[str, Any], number: int, live: int, content: Co
             "goes without.",
             code="not_compared",
         )
-    refuse_changed(figures, content, number)
     for name in ("hit5_ratio", "mrr_ratio"):
         here, there = float(figures[name]), float(figures[f"live_{name}"])
         if here < there - MARGIN:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, literal, or_, select
@@ -114,10 +115,12 @@ class IndexVersions:
         )
         return frozenset(await self._session.scalars(statement))
 
-    async def held(self, number: int) -> list[str]:
-        """The versions that this index shows, or would show if it were the live one, in order."""
-        statement = select(VersionRow.id).where(*self._of(number), VersionRow.state.in_(IN_INDEX))
-        return sorted(await self._session.scalars(statement))
+    async def held(self, number: int, since: datetime | None = None) -> int:
+        """How many versions this index shows, or would show if it were the live one; of those written `since` then."""
+        statement = select(func.count()).where(*self._of(number), VersionRow.state.in_(IN_INDEX))
+        if since is not None:
+            statement = statement.where(VersionRow.created_at > since)
+        return await self._session.scalar(statement) or 0
 
     async def some_documents(self, number: int, limit: int) -> list[DocumentRow]:
         """Documents that readers see and that this index holds as well, in an order that says nothing of them."""

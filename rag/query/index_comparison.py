@@ -97,7 +97,7 @@ async def compare_indexes(
     both = [await open_index(index, tenant, parts) for index in (live, beside[0])]
     ranked = [await _both(question, both, snapshot, parts) for question in chosen]
     figures = _figures(chosen, ranked) | {
-        **content.figures,
+        **content,
         "missing": missing,
         "index": number,
         "live": live.number,

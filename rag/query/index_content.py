@@ -1,32 +1,20 @@
-"""What an index holds: which documents it lacks, and whether it is what it was when it was compared."""
+"""What an index holds: which documents it lacks, and whether it is still what was compared."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from rag.db.index_versions import IndexVersions
-from rag.domain import digest_of
 from rag.errors import Conflict
 
 NAMED_MAX = 20
+CHANGED_SHARE = 0.05
+"""Of the versions that were compared, so many may be new or gone: it moves a figure by less than a sample does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """How many versions an index holds, and a digest of their ids: it changes with whatever is written or removed."""
-
-    versions: int
-    digest: str
-
-    @property
-    def figures(self) -> Mapping[str, Any]:
-        """As it is kept with a comparison."""
-        return {"versions": self.versions, "content_digest": self.digest}
-
-
-async def content_of(indexes: IndexVersions, number: int) -> Content:
-    held = await indexes.held(number)
-    return Content(len(held), digest_of(held).hex())
+async def content_of(indexes: IndexVersions, number: int) -> Mapping[str, Any]:
+    """What a comparison keeps of what it is of: how many versions the index holds at this moment."""
+    return {"versions": await indexes.held(number), "content_at": datetime.now(UTC).isoformat()}
 
 
 async def lacking(indexes: IndexVersions, number: int, allowed: Collection[str] | None) -> int:
@@ -48,16 +36,18 @@ async def lacking(indexes: IndexVersions, number: int, allowed: Collection[str] 
     return count
 
 
-def refuse_changed(figures: Mapping[str, Any], content: Content, number: int) -> None:
-    """Return if the index holds what it held when these figures were taken.
+async def refuse_changed(figures: Mapping[str, Any], indexes: IndexVersions, number: int) -> None:
+    """Return if the index holds nearly what it held when these figures were taken: ingestion need not stand still.
 
     Raises:
         Conflict: it does not (`changed_since`): what they say is of another content.
     """
-    if {name: figures.get(name) for name in content.figures} != content.figures:
+    then, now = int(figures.get("versions", 0)), await indexes.held(number)
+    new = await indexes.held(number, datetime.fromisoformat(figures["content_at"])) if then else now
+    gone = then + new - now
+    if max(new, gone) > CHANGED_SHARE * then:
         raise Conflict(
-            f"Index {number} has changed since it was compared, when it held {figures.get('versions', 'other')} "
-            f"versions; it holds {content.versions} now. `ringfence index compare` again, while nothing is ingested; "
-            "--force goes without.",
+            f"Index {number} has changed since it was compared: it held {then or 'other'} versions, and holds {now} "
+            f"now, of which {new} are newer. `ringfence index compare` again; --force goes without.",
             code="changed_since",
         )

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from policies.plan import Conditions
 from rag.api.index_switch import Wanted, switch
@@ -229,9 +230,24 @@ async def test_an_index_that_has_changed_since_it_was_compared_is_compared_again
     assert (await switched(two.parts, 2, **allowed))["live"] == 2
 
 
+async def test_ingestion_need_not_stand_still_between_a_comparison_and_the_switch(
+    two: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.query.index_content.CHANGED_SHARE", 2.5 / len(PAPERS))
+    figures = await compared(two.parts)
+    async with two.parts.database.unit_of_work() as session:
+        await IndexChanges(session, TENANT).keep_figures(2, {**figures, **_as_good(figures)})
+    first, second = list(two.ids.values())[:2]
+    await lose(two, first)
+    async with two.parts.database.unit_of_work() as session:
+        beside = VersionRow.document == second, VersionRow.index_version == 2
+        await session.execute(update(VersionRow).where(*beside).values(created_at=datetime.now(UTC)))
+    assert (await switched(two.parts, 2, allowed=[first]))["live"] == 2
+
+
 async def test_figures_of_a_release_that_did_not_say_what_they_are_of_do_not_count(two: Company) -> None:
     figures = await compared(two.parts)
-    older = {name: value for name, value in figures.items() if name not in ("versions", "content_digest", "missing")}
+    older = {name: value for name, value in figures.items() if name not in ("versions", "content_at", "missing")}
     async with two.parts.database.unit_of_work() as session:
         await IndexChanges(session, TENANT).keep_figures(2, {**older, **_as_good(figures)})
     with pytest.raises(Conflict) as refusal:
