@@ -15,9 +15,9 @@ from rag.domain import SparseVector
 from rag.embedding.others import EmbedderSource, NoOthers
 from rag.embedding.protocol import Embedder
 from rag.hidden_content import HiddenPolicy
+from rag.ingestion_settings import IngestionSettings
 from rag.privacy.masked import MaskedText
 from rag.privacy.vault import Vault
-from rag.settings import IngestionSettings
 
 
 class Masker(Protocol):

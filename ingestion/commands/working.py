@@ -22,7 +22,8 @@ from ingestion.queue import JobQueue
 from ingestion.worker import End, Worker
 from ingestion.worker_door import WorkerMetrics, new_registry, open_door
 from rag.db.engine import Database
-from rag.settings import IngestionSettings, Settings, load_settings
+from rag.ingestion_settings import IngestionSettings
+from rag.settings import Settings, load_settings
 from rag.telemetry.export import open_tracing
 
 _ENDS: Mapping[End, str] = {

@@ -23,8 +23,8 @@ from ingestion.parse.sandbox import Isolation, Program, Sandbox, weakest
 from ingestion.parse.structure import build
 from rag.errors import Misuse
 from rag.hidden_content import DROP_ALL, HiddenPolicy
+from rag.ingestion_settings import IngestionSettings
 from rag.privacy.model import verify
-from rag.settings import IngestionSettings
 
 MANIFESTS = Path(__file__).parent / "manifests"
 VERSIONS: Mapping[str, str] = {"rapidocr": "1", "docling": "1"}

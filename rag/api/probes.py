@@ -6,7 +6,8 @@ import httpx
 
 from rag.errors import IndexUnavailable, Unavailable
 from rag.index.connection import trusted
-from rag.settings import GeneratorSettings, IndexSettings, IngestionSettings
+from rag.ingestion_settings import IngestionSettings
+from rag.settings import GeneratorSettings, IndexSettings
 
 REACH_S = 3.0
 """Longer than this is not answering."""

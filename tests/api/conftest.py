@@ -35,6 +35,7 @@ from rag.identity.authenticate import IdentityParts
 from rag.identity.keys import USUAL, Scope
 from rag.identity.store import ApiKeys
 from rag.identity.tokens import TokenVerifier
+from rag.ingestion_settings import IngestionSettings, SourceSettings
 from rag.limit_settings import LimitSettings
 from rag.query.account import Account
 from rag.query.feedback import Feedback, Kept
@@ -42,7 +43,7 @@ from rag.query.found import Found
 from rag.query.parts import Options
 from rag.query.passages import OpenedPassage
 from rag.query.unmasking import GivenBack
-from rag.settings import IngestionSettings, ServiceSettings, Settings, SourceSettings
+from rag.settings import ServiceSettings, Settings
 from tests.api import administered
 from tests.api.administered import Speaker
 from tests.models import loaded_once

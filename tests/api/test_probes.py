@@ -4,7 +4,8 @@ import pytest
 
 from rag.api.probes import reach_model_server, reach_page_service
 from rag.errors import Unavailable
-from rag.settings import GeneratorSettings, IngestionSettings
+from rag.ingestion_settings import IngestionSettings
+from rag.settings import GeneratorSettings
 from tests.generation.stand_in import StandIn, stand_in
 from tests.ingestion.docling_stand_in import KEY
 from tests.ingestion.docling_stand_in import StandIn as DoclingStandIn

@@ -14,7 +14,7 @@ from ingestion.parse.ocr import CODE, OcrParser, open_parser
 from ingestion.parse.pages import ConfinedPages
 from ingestion.parse.sandbox import Program, Sandbox
 from policies.rules import Level
-from rag.settings import IngestionSettings
+from rag.ingestion_settings import IngestionSettings
 from tests.ingestion import page_reader
 from tests.ingestion.docling_stand_in import KEY, StandIn, running
 from tests.ingestion.page_reader import MARKER, NOTHING, TABLE, TEXT

@@ -17,8 +17,8 @@ from ingestion.parse.members import Members
 from ingestion.parse.sandbox import Isolation, Sandbox
 from ingestion.parts import Tools
 from rag.hidden_content import DROP_ALL, HiddenPolicy
+from rag.ingestion_settings import IngestionSettings
 from rag.privacy.faces import offline_domains
-from rag.settings import IngestionSettings
 from tests.ingestion.stand_ins import CountedPairs, CountingEmbedder
 from tests.ingestion.worlds import MASTER
 

@@ -21,8 +21,8 @@ from ingestion.prepare import Prepared, Raw, prepare
 from rag.cli import main
 from rag.errors import Damaged
 from rag.hidden_content import HiddenPolicy
+from rag.ingestion_settings import IngestionSettings
 from rag.privacy.keys import MasterKey
-from rag.settings import IngestionSettings
 from tests.ingestion.kill_every_step import ParsedHere
 from tests.ingestion.places import GIVEN
 from tests.ingestion.stand_ins import CountedPairs, CountingEmbedder

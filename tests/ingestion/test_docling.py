@@ -34,7 +34,8 @@ from ingestion.sources.folder import FolderSource
 from rag.db.engine import Database
 from rag.db.tables import ChunkRow, VersionRow
 from rag.errors import Misuse
-from rag.settings import IngestionSettings, load_settings
+from rag.ingestion_settings import IngestionSettings
+from rag.settings import load_settings
 from tests.ingestion.docling_stand_in import KEY, StandIn, answer_of, document_of, lease, recorded, running
 from tests.ingestion.page_reader import NOTHING, TEXT
 from tests.ingestion.scans import lease as lease_page

@@ -13,7 +13,7 @@ from ingestion.parse.document import Reason, Refused
 from ingestion.parse.ocr import OcrParser, open_parser
 from rag.api.probes import reach_page_service
 from rag.errors import Unavailable
-from rag.settings import IngestionSettings
+from rag.ingestion_settings import IngestionSettings
 from tests.ingestion.docling_server import KEY, PYTHON, running_docling
 from tests.ingestion.docling_stand_in import recorded
 from tests.ingestion.scans import lease, pdf, scan, shown

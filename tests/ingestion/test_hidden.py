@@ -15,7 +15,7 @@ from ingestion.report import Change, Report
 from ingestion.sources.folder import FolderSource
 from rag.db.engine import Database
 from rag.hidden_content import HiddenAction, HiddenKind, HiddenPolicy
-from rag.settings import IngestionSettings
+from rag.ingestion_settings import IngestionSettings
 from tests.ingestion.worlds import TENANT, parts_on, state, write_folder
 
 LABELS = "department: company\nlevel: internal\n"

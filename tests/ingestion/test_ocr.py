@@ -25,7 +25,7 @@ from ingestion.sources.folder import FolderSource
 from rag.db.engine import Database
 from rag.db.tables import ChunkRow, VersionRow
 from rag.errors import Damaged, Misuse
-from rag.settings import IngestionSettings
+from rag.ingestion_settings import IngestionSettings
 from tests.ingestion import page_reader
 from tests.ingestion.page_reader import BREAKING, ENDLESS, HUNGRY, PRYING, TEXT
 from tests.ingestion.scans import page_of, pdf, scan, shown

@@ -35,7 +35,8 @@ from rag.db.jobs import Jobs, JobView, NewJob
 from rag.db.tables import SourceCursorRow, TenantKeyRow
 from rag.errors import IndexUnavailable, Misuse
 from rag.hidden_content import DROP_ALL, HiddenPolicy
-from rag.settings import IngestionSettings, Settings, SourceSettings
+from rag.ingestion_settings import IngestionSettings, SourceSettings
+from rag.settings import Settings
 from tests.ingestion.kill_every_step import ParsedHere
 from tests.ingestion.worlds import AFTER, BEFORE, TENANT, make_visible, parts_on, state, write_folder
 

@@ -14,8 +14,8 @@ from ingestion.parts import IngestionParts, Parser
 from policies.tables import Base, EpochRow
 from rag.db.engine import Database, open_database
 from rag.db.tables import ChunkRow, DocumentRow, TenantKeyRow, TombstoneRow, VaultRow, VersionRow
+from rag.ingestion_settings import IngestionSettings
 from rag.privacy.keys import MasterKey
-from rag.settings import IngestionSettings
 from tests.ingestion.stand_ins import CountedPairs, CountingEmbedder, ListedNames
 
 TENANT = "acme"

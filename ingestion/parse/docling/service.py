@@ -7,7 +7,7 @@ from types import TracebackType
 import httpx
 
 from ingestion.parse.document import Reason, Refused
-from rag.settings import IngestionSettings
+from rag.ingestion_settings import IngestionSettings
 
 ANSWER_BYTES_MAX = 32 * 2**20
 """A page with a full table of 5,000 cells takes some 4 MB."""
