@@ -29,7 +29,7 @@ from ingestion.spans import DocumentSpans
 from rag.db.engine import Database
 from rag.db.job_table import SYNC
 from rag.db.jobs import NewJob
-from rag.errors import Misuse, Unavailable
+from rag.errors import Misuse, RingfenceError, Unavailable
 from rag.settings import Settings
 from rag.telemetry.tracing import NO_TRACING, Tracing
 
@@ -52,10 +52,14 @@ Publish = Callable[[Database, str], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What is kept of a job that was done: counts, and what it hands out."""
+    """What is kept of a job that was done: counts, and what it hands out.
+
+    `again`: why it is tried again, once what it wrote is visible.
+    """
 
     result: Mapping[str, Any]
     parts: tuple[NewJob, ...] = ()
+    again: RingfenceError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class JobParts:
 
 
 async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[Progress], None]) -> Done:
-    """The work of a job; all that it writes goes through `database`.
+    """The work of a job but for publishing; all that it writes goes through `database`.
 
     Raises:
         LeaseLost: somebody else has the job now.
@@ -96,19 +100,19 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
         report = await and_beside(await watched(live), watched, beside)
         listed = cursor_of(lease)
         otherwise = {MADE_OTHERWISE: True} if listed is not None and listed.made_by != pipeline else {}
-        done = Done({**_counts(report), **otherwise})
+        done = Done({**counts_of(report), **otherwise})
     else:
         watched = partial(watched, postpone=True, allow_empty=bool(lease.payload.get("allow_empty", False)))
         report = await watched(live)
         # Of the live index's listing: the other one's is a later listing of everything.
         cursor = Cursor("" if report.failures else source.cursor, pipeline)
         report = await and_beside(report, watched, beside)
-        done = Done(_counts(report), tuple(_handed_out(lease, report, cursor)))
-    await parts.publish(database, lease.tenant)
+        done = Done(counts_of(report), tuple(_handed_out(lease, report, cursor)))
     if any(outcome.reason is WAITED_FOR for outcome in report.failures):
-        raise Unavailable(
+        again = Unavailable(
             "The service that recognises pages did not answer; the job is tried again.", code=WAITED_FOR.value
         )
+        return replace(done, again=again)
     return done
 
 
@@ -184,7 +188,7 @@ def _handed_out(lease: Lease, report: Report, cursor: Cursor) -> Iterator[NewJob
         )
 
 
-def _counts(report: Report) -> dict[str, Any]:
+def counts_of(report: Report) -> dict[str, Any]:
     """Numbers of documents by what became of them, and of those that failed by reason. No name of any."""
     counts = {change.value: number for change, number in report.counts.items() if number}
     reasons = Counter(_reason(outcome) for outcome in report.failures)

@@ -1,6 +1,7 @@
 """Taking jobs, keeping them, and reporting on them, so that no work is lost, done twice, or half visible.
 
     claim      the next job, with a fencing token that is greater than every one before it
+    begin      the same for a sync that a command does by itself
     heartbeat  keeps the lease while the worker lives; without it, another worker takes the job
     fenced     the database for the job's own writes: none commits once somebody else has the job
     finish, fail, give_back
@@ -13,7 +14,7 @@ longest lease or wait there is.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CursorResult, Update, case, func, select, update
@@ -31,31 +32,29 @@ from ingestion.leases import (
     held,
     lease_of,
     listed_again,
+    lost_for_good,
     mine,
     next_due,
+    overtaken,
+    still_due,
+    supersede,
+    superseded_at,
     take_turn,
 )
 from policies.tenancy import every_tenant
 from rag.db.engine import Database
 from rag.db.job_table import ACTIVE, SYNC, JobRow, JobState
-from rag.db.jobs import Clock, Jobs, NewJob, database_now
+from rag.db.jobs import ATTEMPTS_MAX, Clock, Jobs, NewJob, database_now
 
 LEASE_S = 60.0
 """A worker that is not heard of for so long has lost its job."""
+KEEP = timedelta(days=30)
 WAIT_S_FIRST = 10.0
 """Before the second attempt; doubled each time, up to `WAIT_S_MAX`. Without jitter: workers take jobs one by one."""
-
-
-async def overtake(database: Database, tenant: str, source: str, clock: Clock = database_now) -> None:
-    """A run that is no job is about to list the source: nothing that an older listing said is written any more.
-
-    It stands in the table as a sync that is done. Call it before the listing is made.
-    """
-    async with database.unit_of_work() as session:
-        row, _ = await Jobs(session, clock).enqueue(NewJob(tenant, SYNC, source, {"direct": True}))
-        row.turn = await take_turn(session, tenant)
-        await session.execute(at_work(row))
-        row.state, row.started_at, row.finished_at = JobState.DONE, row.created_at, row.created_at
+_DIRECT = "direct"
+"""In the payload of a sync that a command does by itself."""
+_ASKED = frozenset({"folder", "file", "allow_empty", "verify"})
+"""What the payload of a sync says, without what its parts have besides."""
 
 
 class JobQueue:
@@ -78,20 +77,30 @@ class JobQueue:
 
     async def claim(self) -> Lease | None:
         """The next job, if any is due. Workers that ask at the same time get different ones."""
+        passed_over: set[int] = set()
         with every_tenant():
-            async with self._database.unit_of_work() as session:
-                return await self._take(session)
+            while True:
+                async with self._database.unit_of_work() as session:
+                    now = await self._clock(session)
+                    lost = await session.scalar(lost_for_good(now)) is not None
+                    due = None if lost else (await session.execute(next_due(now, passed_over))).one_or_none()
+                    lease = None if due is None else await self._take(session, *due, now)
+                if lost:
+                    # By itself: with these locked, taking a turn could wait for somebody who waits for them.
+                    async with self._database.unit_of_work() as session:
+                        await session.execute(bury_lost(now))
+                elif due is None or lease is not None:
+                    return lease
+                else:
+                    passed_over.add(due[0])
 
-    async def _take(self, session: AsyncSession) -> Lease | None:
-        now = await self._clock(session)
-        await session.execute(bury_lost(now))
-        number = await session.scalar(next_due(now))
-        if number is None:
+    async def _take(self, session: AsyncSession, number: int, tenant: str, now: datetime) -> Lease | None:
+        # The turn before any job is locked, as whoever begins a sync does: else the two could wait for each other.
+        turn = await take_turn(session, tenant)
+        if await session.scalar(still_due(number, now)) is None:
             return None
-        tenant = select(JobRow.tenant).where(JobRow.number == number)
-        turn = await take_turn(session, (await session.scalars(tenant)).one())
-        taking = update(JobRow).where(JobRow.number == number)
-        taken = taking.values(
+        taken = update(JobRow).where(JobRow.number == number)
+        taken = taken.values(
             state=JobState.RUNNING,
             attempts=JobRow.attempts + 1,
             fencing_token=JobRow.fencing_token + 1,
@@ -103,7 +112,30 @@ class JobQueue:
         row = (await session.scalars(taken.returning(JobRow))).one()
         if row.kind == SYNC:
             await session.execute(at_work(row))
+            await session.execute(supersede(row, now))
         return lease_of(row)
+
+    async def begin(self, tenant: str, source: str, payload: Mapping[str, Any]) -> Lease:
+        """A sync that a command is about to do itself. Call it before the source is listed.
+
+        It overtakes what an older listing handed out. If a worker was to do some of that, this job answers for it: left
+        alone or failed, it is taken up by a worker, who does what was queued. Else nobody but the command does it.
+        """
+        async with self._database.unit_of_work() as session:
+            now = await self._clock(session)
+            turn = await take_turn(session, tenant)
+            new = NewJob(tenant, SYNC, source, {**payload, _DIRECT: True}, attempts_max=1)
+            row, _ = await Jobs(session, self._clock).enqueue(new)
+            await session.execute(at_work(row))
+            queued = select(JobRow.payload).where(*overtaken(row), JobRow.payload[_DIRECT].as_boolean().is_not(True))
+            left = await session.scalar(queued.order_by(JobRow.number.desc()).limit(1))
+            if left is not None:
+                row.payload = {name: left[name] for name in _ASKED & left.keys()}
+                row.attempts_max = ATTEMPTS_MAX
+            await session.execute(supersede(row, now))
+            row.state, row.turn, row.attempts, row.fencing_token = JobState.RUNNING, turn, 1, 1
+            row.started_at, row.lease_owner, row.lease_until = now, self._owner, now + self._lease
+            return lease_of(row)
 
     async def heartbeat(self, lease: Lease, progress: Progress) -> bool:
         """Keep the lease and tell how far the job is. False: it is lost."""
@@ -130,9 +162,13 @@ class JobQueue:
         return self._database.guarded(require_lease)
 
     async def superseded(self, lease: Lease) -> bool:
-        """Whether a later listing of its source sees to all of it."""
+        """Whether a later listing of its source sees to all of it; then it has ended."""
         async with self._database.reading() as session:
-            return await session.scalar(listed_again(lease)) is not None
+            again = await session.scalar(listed_again(lease)) is not None
+        if again:
+            async with self._database.unit_of_work() as session:
+                await session.execute(mine(lease).values(superseded_at(await self._clock(session))))
+        return again
 
     async def finish(
         self, lease: Lease, progress: Progress, result: Mapping[str, Any], parts: Sequence[NewJob] = ()
@@ -154,15 +190,15 @@ class JobQueue:
             if cursor is not None:
                 await advance(session, lease, cursor)
 
-    async def fail(self, lease: Lease, reason: str) -> JobState | None:
-        """It is tried again later, or dead; None where it was lost meanwhile. `reason` is a code."""
+    async def fail(self, lease: Lease, reason: str, last: JobState = JobState.DEAD) -> JobState | None:
+        """It is tried again later, or for the `last` time was; None where it was lost meanwhile. `reason` is a code."""
         wait = timedelta(seconds=min(WAIT_S_MAX, WAIT_S_FIRST * 2 ** (lease.attempt - 1)))
-        last = JobRow.attempts >= JobRow.attempts_max
+        exhausted = JobRow.attempts >= JobRow.attempts_max
         async with self._database.unit_of_work() as session:
             now = await self._clock(session)
             failed = mine(lease).values(
-                state=case((last, JobState.DEAD.value), else_=JobState.QUEUED.value),
-                finished_at=case((last, now), else_=None),
+                state=case((exhausted, last.value), else_=JobState.QUEUED.value),
+                finished_at=case((exhausted, now), else_=None),
                 run_after=now + wait,
                 lease_owner=None,
                 lease_until=None,
@@ -182,11 +218,16 @@ class JobQueue:
             async with self._database.reading() as session:
                 return await session.scalar(select(JobRow.number).where(JobRow.state.in_(ACTIVE)).limit(1)) is None
 
-    async def forget(self, age: timedelta) -> int:
-        """Remove what ended long ago."""
+    async def forget(self, age: timedelta = KEEP) -> int:
+        """Remove what ended long ago, some at a time: others write in between. How many jobs that were."""
+        number = 0
         with every_tenant():
-            async with self._database.unit_of_work() as session:
-                return await Jobs(session).forget(await self._clock(session) - age)
+            while True:
+                async with self._database.unit_of_work() as session:
+                    some = await Jobs(session).forget(await self._clock(session) - age)
+                if not some:
+                    return number
+                number += some
 
     async def _ended(self, session: AsyncSession, state: JobState) -> dict[str, Any]:
         now = await self._clock(session)

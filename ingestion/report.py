@@ -40,6 +40,16 @@ Observer = Callable[[Step, str, int, int], None]
 """Called with (step, path in the source, documents done, documents in all)."""
 
 
+def both(*observers: Observer) -> Observer:
+    """One that tells each of them."""
+
+    def observe(step: Step, path: str, done: int, total: int) -> None:
+        for told in observers:
+            told(step, path, done, total)
+
+    return observe
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`path` is the source's own, unmasked: for the operator's eyes, never for a log. Empty for removed ones."""

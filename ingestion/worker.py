@@ -11,16 +11,16 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Literal, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.jobs import Done, JobParts, do
+from ingestion.joint_publishing import JointPublishing
 from ingestion.leases import Lease, LeaseLost, Progress
 from ingestion.queue import LEASE_S, JobQueue
 from policies.tenancy import bind
-from rag.db.job_table import JobState
+from rag.db.job_table import SYNC, JobState
 from rag.errors import RingfenceError
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ GRACE_S = 20.0
 """What is worked on when the worker is told to stop may take so long to end."""
 KEEP_S = LEASE_S / 6
 """The lease is kept so often where nothing is to be told. By it a worker learns that its job was cancelled."""
-KEEP = timedelta(days=30)
+WAITING_MAX = 32
+"""Jobs that are done but for becoming visible, and do not count as worked on."""
 FORGET_S = 3600.0
 
 End = Literal["done", "failed", "dead", "lost", "given_back"]
@@ -73,9 +74,13 @@ class Worker:
     """Jobs that ended dead here."""
     heard_at: float = field(default_factory=time.monotonic)
     """When the job table last answered."""
+    publishing: JointPublishing = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _hurried: asyncio.Event = field(default_factory=asyncio.Event)
     _working: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.publishing = JointPublishing(self._publish)
 
     @property
     def in_hand(self) -> int:
@@ -98,7 +103,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 if time.monotonic() - forgotten >= FORGET_S:
-                    await self.queue.forget(KEEP)
+                    await self.queue.forget()
                     forgotten = time.monotonic()
                 if await self._taken():
                     continue
@@ -113,7 +118,8 @@ class Worker:
 
     async def _taken(self) -> bool:
         """Whether there is more to be taken at once."""
-        if len(self._working) >= self.jobs:
+        # Those that wait to be visible keep their leases, and nobody from going on.
+        if len(self._working) - min(self.publishing.waiting, WAITING_MAX) >= self.jobs:
             return False
         lease = await self.queue.claim()
         self.heard_at = time.monotonic()
@@ -124,20 +130,28 @@ class Worker:
         return True
 
     async def _something_happens(self) -> None:
-        """A job ends, the worker is told to stop, or it is time to look at the queue again."""
-        stopping = asyncio.create_task(self._stopping.wait())
-        waiting = {stopping, *self._working}
+        """A job ends or is about to, the worker is told to stop, or it is time to look at the queue again."""
+        if self.publishing.waiting >= len(self._working):
+            self.publishing.now()
+        self.publishing.joined.clear()
+        events = {asyncio.create_task(event.wait()) for event in (self._stopping, self.publishing.joined)}
+        waiting = {*events, *self._working}
         await asyncio.wait(waiting, timeout=self.pace.poll_s, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        for event in events:
+            event.cancel()
         self._forget_ended()
 
     def _forget_ended(self) -> None:
         for task in [task for task in self._working if task.done()]:
             self._working.discard(task)
-            task.result()  # What a job raises is told by `_work`: anything here is a mistake of ours.
+            if not task.cancelled() and (error := task.exception()) is not None:
+                # What a job raises is told by `_work`: this is a mistake of ours. The others go on, and this one is
+                # taken again when its lease ends.
+                _log.error("the end of the job %s could not be written down", task.get_name(), exc_info=error)
 
     async def _end(self) -> None:
         """Let what is worked on end, for a while; then stop it, which gives it back."""
+        self.publishing.hurry()
         if self._working:
             hurried = asyncio.create_task(self._hurried.wait())
             ending = asyncio.create_task(asyncio.wait(self._working))
@@ -174,17 +188,27 @@ class Worker:
             progress.step, progress.done, progress.total = now.step, now.done, now.total
             self.progressed(lease, now)
 
-        return await do(lease, self.queue.fenced(lease), self.parts, told)
+        if await self.queue.superseded(lease):
+            raise LeaseLost(lease.job)
+        done = await do(lease, self.queue.fenced(lease), self.parts, told)
+        # A listing takes rights away, which waits for nothing.
+        await self.publishing.visible(lease.tenant, at_once=lease.kind == SYNC)
+        if done.again is not None:
+            raise done.again
+        return done
+
+    async def _publish(self, tenant: str) -> None:
+        await self.parts.publish(self.parts.ingestion.database, tenant)
 
     async def _report(self, lease: Lease, progress: Progress, doing: asyncio.Task[Done]) -> None:
         if doing.cancelled():
-            await self._lost(lease, progress)
+            await self._lost(lease)
             return
         try:
             done = doing.result()
             await self.queue.finish(lease, progress, done.result, done.parts)
         except LeaseLost:
-            await self._lost(lease, progress)
+            await self._lost(lease)
         except RingfenceError as error:
             await self._failed(lease, error.code)
         except SQLAlchemyError:
@@ -194,11 +218,11 @@ class Worker:
         else:
             self.tell(lease, "done", "")
 
-    async def _lost(self, lease: Lease, progress: Progress) -> None:
-        if await self.queue.superseded(lease):
-            # A later listing sees to all of it: nobody needs to try again.
-            with contextlib.suppress(LeaseLost):
-                await self.queue.finish(lease, progress, {"superseded": True})
+    async def _lost(self, lease: Lease) -> None:
+        # If a later listing sees to all of it, nobody needs to try again. Where that cannot be written down now,
+        # the lease ends, and whoever takes the job finds the same.
+        with contextlib.suppress(SQLAlchemyError):
+            await self.queue.superseded(lease)
         self.tell(lease, "lost", LeaseLost.code)
 
     async def _failed(self, lease: Lease, reason: str) -> None:

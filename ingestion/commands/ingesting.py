@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,17 @@ from ingestion.cluster.engine import on_ray
 from ingestion.cluster.fleet import import_ray
 from ingestion.commands.jobs import queue_up
 from ingestion.commands.printing import print_report, progress
-from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened
+from ingestion.commands.shared import INTERRUPTED, PARTLY_DONE, JsonOption, TenantOption, checked_name, opened, owner
+from ingestion.direct import direct_run
 from ingestion.engine import this_process
 from ingestion.indexes import in_each
+from ingestion.jobs import counts_of
+from ingestion.leases import Progress
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest as bring_up_to_date
 from ingestion.publishing import publish_documents
-from ingestion.queue import overtake
-from ingestion.report import Observer, Report
+from ingestion.queue import JobQueue
+from ingestion.report import Observer, Report, both
 from ingestion.sources.configuration import open_source
 from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Source
@@ -74,7 +78,9 @@ def ingest(
     enqueue: Annotated[
         bool, typer.Option("--enqueue", help="Let `ringfence worker` do it; print the job's id.")
     ] = False,
-    priority: Annotated[int, typer.Option(min=-9, max=9, help="With --enqueue: before all jobs of lower ones.")] = 0,
+    priority: Annotated[
+        int | None, typer.Option(min=-9, max=9, help="With --enqueue: before all jobs of lower ones. Default: 0.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="With --enqueue: until all of it has ended.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -92,25 +98,41 @@ def ingest(
     else:
         place = FolderSource(path, checked_name(source, "source") if source else None)
     talk = Console(stderr=True)
-    if enqueue or wait:
+    where = {"file": str(sources.resolve())} if sources else {"folder": str(path.resolve())}
+    new = NewJob(
+        checked_name(tenant, "tenant"),
+        SYNC,
+        place.name,
+        {**where, "allow_empty": allow_empty, "verify": verify},
+        priority or 0,
+    )
+    if enqueue or wait or priority is not None:
         if dry_run or not enqueue or engine is not EngineName.LOCAL:
-            raise Misuse("--wait goes with --enqueue, and --enqueue goes with neither --dry-run nor --engine.")
-        where = {"file": str(sources.resolve())} if sources else {"folder": str(path.resolve())}
-        payload = {**where, "allow_empty": allow_empty, "verify": verify}
-        new = NewJob(checked_name(tenant, "tenant"), SYNC, place.name, payload, priority)
+            raise Misuse(
+                "--wait and --priority go with --enqueue, and --enqueue goes with neither --dry-run nor --engine."
+            )
         raise typer.Exit(queue_up(settings, new, talk, wait=wait, as_json=as_json))
     if engine is EngineName.RAY:
         import_ray()  # Before any model is loaded.
-    options = {"dry_run": dry_run, "allow_empty": allow_empty, "verify": verify}
+    reached = Progress()
     with progress(talk) as observe:
-        ingesting = _ingest(settings, place, checked_name(tenant, "tenant"), observe, engine, **options)
-        report, published = asyncio.run(ingesting)
+        try:
+            report, published = asyncio.run(_ingest(settings, place, new, observe, reached, engine, dry_run=dry_run))
+        except KeyboardInterrupt:
+            _say_interrupted(talk, reached, dry_run=dry_run)
+            raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "published": dict(published)}, ensure_ascii=False))
     else:
         print_report(report, Console())
     if report.failures or report.quarantined:
         raise typer.Exit(PARTLY_DONE)
+
+
+def _say_interrupted(talk: Console, reached: Progress, *, dry_run: bool) -> None:
+    kept = f"{reached.done} of {reached.total} documents were gone through; what was written of them is kept."
+    said = "Nothing was changed." if dry_run else f"{kept} Run the same command again: it goes on from there."
+    talk.print(f"Interrupted. {said}", soft_wrap=True)
 
 
 @asynccontextmanager
@@ -134,31 +156,44 @@ async def open_parts(settings: Settings) -> AsyncIterator[IngestionParts]:
 async def _ingest(
     settings: Settings,
     source: Source,
-    tenant: str,
+    asked: NewJob,
     observe: Observer,
+    reached: Progress,
     engine: EngineName,
     *,
     dry_run: bool,
-    allow_empty: bool,
-    verify: bool,
 ) -> tuple[Report, Mapping[str, int]]:
+    observed = both(observe, reached.observe)
     async with open_parts(settings) as parts:
+        run = partial(
+            bring_up_to_date,
+            source,
+            asked.tenant,
+            dry_run=dry_run,
+            allow_empty=bool(asked.payload["allow_empty"]),
+            verify=bool(asked.payload["verify"]),
+            engine=on_ray(open_keys(settings), parts) if engine is EngineName.RAY else this_process,
+        )
         with open_tracing(settings.telemetry) as tracing:
-            spans = DocumentSpans(tracing, observe)
-            if not dry_run:
-                await overtake(parts.database, tenant, source.name)
-            run = partial(
-                bring_up_to_date,
-                source,
-                tenant,
-                dry_run=dry_run,
-                allow_empty=allow_empty,
-                verify=verify,
-                observe=spans,
-                tell=spans.tell,
-                engine=on_ray(open_keys(settings), parts) if engine is EngineName.RAY else this_process,
-            )
-            report = await in_each(parts, tenant, run, dry_run=dry_run)
-        if dry_run:
-            return report, {}
-        return report, await publish_documents(settings, parts.database, parts.embedder.dim, tenant)
+            if dry_run:
+                return await _reported(run, parts, asked.tenant, DocumentSpans(tracing, observed), dry_run=True), {}
+            queue = JobQueue(parts.database, owner())
+            async with direct_run(queue, asked.tenant, source.name, asked.payload, reached) as direct:
+                spans = DocumentSpans(tracing, observed)
+                fenced = replace(parts, database=direct.database)
+                report = await _reported(run, fenced, asked.tenant, spans)
+                direct.result = counts_of(report)
+                published = await publish_documents(settings, direct.database, parts.embedder.dim, asked.tenant)
+        await queue.forget()
+        return report, published
+
+
+async def _reported(
+    run: Callable[..., Awaitable[Report]],
+    parts: IngestionParts,
+    tenant: str,
+    spans: DocumentSpans,
+    *,
+    dry_run: bool = False,
+) -> Report:
+    return await in_each(parts, tenant, partial(run, observe=spans, tell=spans.tell), dry_run=dry_run)

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -16,7 +17,8 @@ from rag.errors import Misuse
 from rag.settings import Settings
 
 PARTLY_DONE = 3
-"""Exit code."""
+INTERRUPTED = 130
+"""Exit codes."""
 
 TenantOption = Annotated[
     str,
@@ -37,6 +39,11 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
             yield database
     finally:
         await database.close()
+
+
+def owner() -> str:
+    """Who works on a job, for people: this process."""
+    return f"{socket.gethostname()}:{os.getpid()}"[:160]
 
 
 def operator_name() -> str:

@@ -1,9 +1,7 @@
 """`ringfence worker`: works on queued jobs until it is told to stop."""
 
 import asyncio
-import os
 import signal
-import socket
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
@@ -14,7 +12,7 @@ from rich.console import Console
 
 from ingestion.commands.ingesting import open_parts
 from ingestion.commands.printing import plain
-from ingestion.commands.shared import PARTLY_DONE
+from ingestion.commands.shared import PARTLY_DONE, owner
 from ingestion.jobs import JobParts, open_configured
 from ingestion.leases import Lease
 from ingestion.publishing import publish_documents
@@ -30,7 +28,7 @@ _ENDS: Mapping[End, str] = {
     "done": "done",
     "failed": "failed ({}), will be tried again",
     "dead": "failed ({}) for the last time: `ringfence documents jobs retry` queues it again",
-    "lost": "stopped: it was cancelled, or is somebody else's now",
+    "lost": "stopped: it was cancelled, a later sync sees to it, or it is somebody else's now",
     "given_back": "given back",
 }
 
@@ -68,7 +66,7 @@ async def _work(settings: Settings, jobs: int, *, once: bool) -> int:
 
         with open_tracing(settings.telemetry) as tracing:
             working = Worker(
-                JobQueue(parts.database, f"{socket.gethostname()}:{os.getpid()}"[:160]),
+                JobQueue(parts.database, owner()),
                 JobParts(parts, open_configured(settings), publish, tracing),
                 jobs,
                 tell,

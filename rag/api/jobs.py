@@ -64,7 +64,7 @@ async def create_job(request: Request, bearer: Administrator) -> Response:
 async def list_jobs(
     request: Request,
     bearer: Administrator,
-    state: Annotated[list[JobState] | None, Query(max_length=5)] = None,
+    state: Annotated[list[JobState] | None, Query(max_length=len(JobState))] = None,
     cursor: Annotated[str | None, Query(max_length=CURSOR_CHARS_MAX)] = None,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = 20,
 ) -> Response:

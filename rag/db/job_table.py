@@ -18,13 +18,15 @@ SYNC = "sync"
 
 
 class JobState(StrEnum):
-    """`DEAD` was tried as often as it may be; the reason says what went wrong last."""
+    """`DEAD` was tried as often as it may be; the reason says what went wrong last. Of what is `SUPERSEDED`, a later
+    listing of the source sees to all."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     DEAD = "dead"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
 
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
@@ -67,7 +69,7 @@ class JobRow(Base):
 
     __table_args__ = (
         UniqueConstraint("tenant", "idempotency_key"),
-        Index("ix_job_state", "state", "priority", "number"),
+        Index("ix_job_state", "state", "tenant", "priority", "number"),
         Index("ix_job_parent", "parent"),
         Index("ix_job_source", "tenant", "source", "kind"),
     )

@@ -57,9 +57,14 @@ class JobView:
 
     @property
     def incomplete(self) -> bool:
-        """Whether parts of it were given up, or documents failed or are held back."""
-        documents = self.result.get("documents", {})
-        return any(self.parts.get(state) for state in RETRYABLE) or bool({"failed", "quarantined"} & set(documents))
+        """Whether parts of it were given up or left to another, or documents failed or are held back."""
+        undone = any(self.parts.get(state) for state in (*RETRYABLE, JobState.SUPERSEDED))
+        return self.superseded or undone or bool({"failed", "quarantined"} & set(self.result.get("documents", {})))
+
+    @property
+    def superseded(self) -> bool:
+        """Whether a later listing of its source sees to it, or to parts of it."""
+        return self.row.state == JobState.SUPERSEDED or bool(self.parts.get(JobState.SUPERSEDED))
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the payload: a folder's place is not for whoever administers a tenant."""
@@ -167,12 +172,12 @@ class Jobs:
         return await self.get(tenant, job)
 
     async def forget(self, before: datetime) -> int:
-        """Remove jobs that were done or cancelled before a time, with all their parts; dead ones stay."""
+        """Remove some of the jobs that ended before a time, however they did, with all their parts. How many."""
         part = aliased(JobRow)
         kept = select(part.number).where(
-            part.parent == JobRow.id, part.state.in_((*ACTIVE, JobState.DEAD)) | (part.finished_at >= before)
+            part.parent == JobRow.id, part.state.in_(ACTIVE) | (part.finished_at >= before)
         )
-        whole = JobRow.parent.is_(None), JobRow.state.in_((JobState.DONE, JobState.CANCELLED))
+        whole = JobRow.parent.is_(None), JobRow.state.not_in(ACTIVE)
         old = select(JobRow.id).where(*whole, JobRow.finished_at < before, ~kept.exists()).limit(_BATCH)
         ids = (await self._session.scalars(old)).all()
         for column in (JobRow.parent, JobRow.id):

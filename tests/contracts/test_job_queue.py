@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.dialects.sqlite.aiosqlite import dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingestion.leases import LEASE_S_MAX, LOST, Lease, LeaseLost, Progress
+from ingestion.leases import LEASE_S_MAX, LOST, Lease, LeaseLost, Progress, next_due
 from ingestion.queue import LEASE_S, WAIT_S_FIRST, JobQueue
+from rag.db import jobs
 from rag.db.engine import Database
 from rag.db.job_table import SYNC, JobState
 from rag.db.jobs import Jobs, JobView, NewJob
@@ -286,21 +289,138 @@ async def test_jobs_of_another_tenant_are_not_found(queue: JobQueue, any_databas
         assert [view.row.id for view in await Jobs(session).listed("a")] == [own]
 
 
-async def test_what_ended_long_ago_is_forgotten_with_its_parts_and_what_is_dead_is_not(
-    queue: JobQueue, clock: Hands, any_database: Database
+async def test_what_ended_long_ago_is_forgotten_however_it_ended_with_its_parts(
+    queue: JobQueue, clock: Hands, any_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await queue.enqueue(NewJob("a", SYNC, "docs"))
-    sync = await taken(queue)
-    await queue.finish(sync, NOTHING, {}, [job(parent=sync.job, attempts_max=1, payload={"listed": sync.turn})])
-    part = await taken(queue)
-    await queue.fail(part, "broken")
+    monkeypatch.setattr(jobs, "_BATCH", 2)
+    syncs: list[str] = []
+    for source in "12345":
+        syncs.append(await queue.enqueue(NewJob("a", SYNC, source, attempts_max=1)))
+        sync = await taken(queue)
+        if source == "5":
+            await queue.fail(sync, "broken")
+            continue
+        await queue.finish(sync, NOTHING, {}, [job(parent=sync.job, attempts_max=1, payload={"listed": sync.turn})])
+        part = await taken(queue)
+        await queue.fail(part, "broken")
     clock.move(10**5)
-    assert await queue.forget(timedelta(days=1)) == 0
     async with any_database.unit_of_work() as session:
-        await Jobs(session, clock).retry("a", sync.job)
+        await Jobs(session, clock).retry("a", syncs[0])
+    assert await queue.forget(timedelta(days=1)) == 4, "in three batches; of one a part waits"
     await queue.finish(await taken(queue), NOTHING, {})
     assert await queue.forget(timedelta(days=1)) == 0
     clock.move(10**5)
     assert await queue.forget(timedelta(days=1)) == 1
-    with pytest.raises(NotFound):
-        await view(any_database, part)
+    async with any_database.reading() as session:
+        assert await Jobs(session).listed("a", states=tuple(JobState)) == []
+
+
+async def test_a_commands_sync_overtakes_what_was_handed_out_and_nobody_else_does_it(
+    queue: JobQueue, clock: Hands, any_database: Database
+) -> None:
+    late = await begun(queue)
+    first = await begun(queue)
+    with pytest.raises(LeaseLost):
+        await write(queue.fenced(late))
+    assert (await view(any_database, late)).row.state is JobState.SUPERSEDED
+    assert await queue.claim() is None
+    await write(queue.fenced(first))
+    clock.move(LEASE_S - 1)
+    assert await queue.heartbeat(first, Progress("parsed", 1, 2))
+    clock.move(LEASE_S)
+    assert await queue.claim() is None
+    lost = await view(any_database, first)
+    assert (lost.row.state, lost.row.reason, lost.done) == (JobState.DEAD, LOST, 1)
+    stopped = await begun(queue)
+    assert await queue.fail(stopped, "interrupted", JobState.CANCELLED) is JobState.CANCELLED
+    assert await queue.claim() is None
+
+
+async def handed_out(queue: JobQueue) -> tuple[str, Lease]:
+    """A sync of which a part is worked on and another waits."""
+    await queue.enqueue(NewJob("a", SYNC, "docs", {"folder": "/docs", "verify": True}))
+    sync = await taken(queue)
+    payload = {**sync.payload, "listed": sync.turn, "documents": ["d"]}
+    await queue.finish(sync, NOTHING, {}, [job(parent=sync.job, payload=payload) for _ in range(2)])
+    return sync.job, await taken(queue)
+
+
+async def begun(queue: JobQueue, source: str = "docs") -> Lease:
+    return await queue.begin("a", source, {"folder": "/elsewhere"})
+
+
+@pytest.mark.parametrize("end", ["killed", "failed", "interrupted", "again"])
+async def test_queued_work_that_a_commands_sync_overtook_is_done_by_a_worker_if_the_command_does_not_end_well(
+    queue: JobQueue, clock: Hands, any_database: Database, end: str
+) -> None:
+    """What it overtook says so, and is not what was done."""
+    sync, part = await handed_out(queue)
+    other = await begun(queue, "other")
+    await write(queue.fenced(part))
+    direct = await begun(queue)
+    old = await view(any_database, sync)
+    assert (old.settled, old.parts, old.incomplete, old.superseded) == (True, {"superseded": 2}, True, True)
+    with pytest.raises(LeaseLost):
+        await write(queue.fenced(part))
+    assert await queue.claim() is None
+    if end in ("killed", "again"):
+        clock.move(LEASE_S)
+    if end == "again":
+        direct = await begun(queue)
+        clock.move(LEASE_S)
+    if end in ("failed", "interrupted"):
+        assert await queue.fail(direct, end, JobState.CANCELLED) is JobState.QUEUED
+        clock.move(WAIT_S_FIRST)
+    resumed = await taken(queue)
+    assert (resumed.job, resumed.kind) == (direct.job, SYNC)
+    assert resumed.payload == {"folder": "/docs", "verify": True}, "what was queued, not what the command was told"
+    with pytest.raises(LeaseLost):
+        await write(queue.fenced(direct))
+    await write(queue.fenced(resumed))
+    assert other.source == "other"
+
+
+async def test_a_commands_sync_that_ends_well_leaves_nothing_to_a_worker(
+    queue: JobQueue, any_database: Database
+) -> None:
+    sync, part = await handed_out(queue)
+    direct = await begun(queue)
+    await queue.finish(direct, Progress("finished", 2, 2), {"documents": {"new": 2}})
+    assert await queue.claim() is None
+    done = await view(any_database, direct)
+    assert (done.row.state, done.incomplete, done.done) == (JobState.DONE, False, 2)
+    assert (await view(any_database, sync)).incomplete
+    with pytest.raises(LeaseLost):
+        await queue.finish(part, NOTHING, {})
+
+
+async def test_a_sync_that_waits_is_not_overtaken(queue: JobQueue) -> None:
+    """It lists the source when it is taken, later than the command did."""
+    waiting = await queue.enqueue(NewJob("a", SYNC, "docs"))
+    direct = await begun(queue)
+    later = await taken(queue)
+    assert later.job == waiting
+    with pytest.raises(LeaseLost):
+        await write(queue.fenced(direct))
+
+
+async def test_many_workers_and_a_sync_that_begins_do_not_wait_for_each_other(
+    queue: JobQueue, any_database: Database
+) -> None:
+    """Each takes a turn and locks jobs: in one order, or two of them wait until the server ends one."""
+    for _ in range(3):
+        await handed_out(queue)
+        await asyncio.gather(*(queue.claim() for _ in range(4)), begun(queue), *(queue.claim() for _ in range(4)))
+
+
+async def test_the_next_job_is_found_without_looking_through_all_that_wait(database: Database) -> None:
+    """On SQLite, which waits meanwhile with everything that is to be written."""
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    statement = next_due(now).compile(dialect=dialect(), compile_kwargs={"literal_binds": True})
+    async with database.reading() as session:
+        plan = [row.detail for row in await session.execute(text(f"EXPLAIN QUERY PLAN {statement}"))]
+    assert [step for step in plan if "SCAN job" in step] == []
+    looked = [step for step in plan if "SEARCH job " in step]
+    assert any("ix_job_state (state=? AND tenant=? AND priority=?)" in step for step in looked)
+    assert all("ix_job_state" in step or "INTEGER PRIMARY KEY" in step for step in looked)
+    assert sum("FOR ORDER BY" in step for step in plan) == 1, "of the best of each tenant, and of no others"

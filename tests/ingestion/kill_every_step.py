@@ -1,8 +1,8 @@
 """Ingests the same folder again and again, each time killed at another step and then run to the end.
 
-Usage: kill_every_step.py DATABASE FOLDER direct|jobs. Prints, as JSON, at how many steps it was killed, and those
-after which the tables did not hold what they hold after an uninterrupted run. Each run is a process of its own (a
-fork), ended by SIGKILL: nothing of it can clean up.
+Usage: kill_every_step.py DATABASE FOLDER direct|jobs|overtaking. Prints, as JSON, at how many steps it was killed, and
+those after which the tables did not hold what they hold after an uninterrupted run. Each run is a process of its own
+(a fork), ended by SIGKILL: nothing of it can clean up.
 """
 
 import asyncio
@@ -22,7 +22,9 @@ from sqlalchemy import Engine, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ingestion import jobs
+from ingestion.direct import direct_run
 from ingestion.jobs import JobParts
+from ingestion.leases import Progress
 from ingestion.parse.document import ParsedDocument
 from ingestion.parse.formats import read
 from ingestion.parse.members import Members
@@ -109,6 +111,29 @@ async def by_job(folder: Path, parts: IngestionParts, step: Steps) -> object:
     return shown.row.state, shown.settled, shown.parts, cursors
 
 
+async def overtaking(folder: Path, parts: IngestionParts, step: Steps) -> object:
+    """`ringfence ingest` over a source of which parts are queued, killed before each of its commits; then a worker, for
+    whom an hour has gone by."""
+    killed = not int(os.environ.get("HOURS", "0"))
+    jobs.PART = 1
+    if killed:
+        event.listen(Engine, "commit", step)
+        queue = JobQueue(parts.database, "command")
+        async with direct_run(queue, TENANT, "docs", {"folder": "elsewhere"}, Progress()) as run:
+            await ingest(FolderSource(folder, "docs"), TENANT, replace(parts, database=run.database))
+            await make_visible(run.database, TENANT)
+        event.remove(Engine, "commit", step)
+    queue = JobQueue(parts.database, "worker", clock=an_hour_later)
+    work = JobParts(parts, lambda lease: FolderSource(folder, "docs"), make_visible)
+    await Worker(queue, work, pace=Pace(poll_s=0.01)).run(once=True)
+    async with parts.database.reading() as session:
+        return [view.settled for view in await Jobs(session).listed(TENANT)][-1]
+
+
+async def an_hour_later(session: AsyncSession) -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
+
+
 async def run(database: Path, folder: Path, way: Way, kill_at: int) -> None:
     async with opened_parts(database) as parts:
         told = await way(folder, replace(parts, parser=ParsedHere()), Steps(kill_at))
@@ -161,4 +186,6 @@ def main(start: Path, folder: Path, way: Way) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), {"direct": direct, "jobs": by_job}[sys.argv[3]])
+    main(
+        Path(sys.argv[1]), Path(sys.argv[2]), {"direct": direct, "jobs": by_job, "overtaking": overtaking}[sys.argv[3]]
+    )

@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion import jobs
 from ingestion.jobs import JobParts, Listings, open_configured
-from ingestion.leases import WAIT_S_MAX, Lease
+from ingestion.leases import WAIT_S_MAX, Lease, LeaseLost, Progress
 from ingestion.parse.document import ParsedDocument, Reason, Refused
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
-from ingestion.queue import LEASE_S, JobQueue, overtake
+from ingestion.queue import LEASE_S, JobQueue
 from ingestion.sources.folder import SETTLED_NS, FileItem, FolderSource
 from ingestion.sources.protocol import Listing, Source
 from ingestion.worker import End, Pace, Worker
@@ -320,23 +321,6 @@ async def test_a_newer_listing_ends_the_parts_of_an_older_one(database: Database
     assert ("documents", "lost", "lease_lost") in crew.ends
 
 
-async def test_a_direct_run_ends_the_parts_of_an_older_listing_too(
-    database: Database, crew: Crew, folder: Path
-) -> None:
-    first = await sync(database)
-    async with held_up(crew, database) as (_, parser, running):
-        (folder / "ringfence.yaml").write_text("department: company\nlevel: secret\n")
-        await overtake(database, TENANT, "docs")
-        await ingest(FolderSource(folder, "docs"), TENANT, parts_for(database))
-        await make_visible(database, TENANT)
-        parser.go.set()
-        await running
-    assert (await seen(database, first)).settled
-    async with database.reading() as session:
-        rows = await Documents(session).of_tenant(TENANT)
-    assert {row.level for row in rows if "later" not in row.path} == {int(Level.SECRET)}
-
-
 async def _is_done(database: Database, job: str) -> bool:
     return (await seen(database, job)).row.state is JobState.DONE
 
@@ -395,10 +379,43 @@ async def test_parts_that_a_later_listing_sees_to_keep_no_cursor(
         worker.stop()
         parser.go.set()
         await running
-    await overtake(database, TENANT, "docs")
+    queue = JobQueue(database, "command")
+    await queue.finish(await queue.begin(TENANT, "docs", {}), Progress(), {})
     await crew.worker(database).run(once=True)
     assert (await seen(database, first)).settled
     assert await cursor(database) is None
+
+
+async def test_a_database_that_fails_while_a_job_is_lost_ends_no_worker(
+    database: Database, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself, and where not even that can be told; the others go on, and the lost job is taken again."""
+    first, second = await sync(database), await sync(database)
+    lost: list[str] = []
+    looking, telling = JobQueue.superseded, crew.tell
+
+    async def failing(queue: JobQueue, lease: Lease) -> bool:
+        if lease.job == first and len(lost) < 2:
+            lost.append(lease.job)
+            if len(lost) == 1:
+                raise LeaseLost(lease.job)
+            raise OperationalError("SELECT", {}, Exception("server closed the connection"))
+        return await looking(queue, lease)
+
+    def tell(lease: Lease, end: End, reason: str) -> None:
+        telling(lease, end, reason)
+        crew.later.seconds += LEASE_S
+        if len(crew.ends) == 1:
+            raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr(JobQueue, "superseded", failing)
+    worker = crew.worker(database)
+    worker.tell = tell
+    await worker.run(once=True)
+    assert crew.ends[0] == ("sync", "lost", "lease_lost")
+    assert lost == [first, first]
+    for job in (first, second):
+        assert (await seen(database, job)).settled
 
 
 async def test_a_job_reads_every_document_where_it_was_asked_to(

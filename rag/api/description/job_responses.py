@@ -20,7 +20,7 @@ class Job(Shape):
     kind: str
     source: str
     parent: str | None
-    state: Literal["queued", "running", "done", "dead", "cancelled"]
+    state: Literal["queued", "running", "done", "dead", "cancelled", "superseded"]
     settled: bool
     priority: int
     attempts: int
