@@ -39,7 +39,8 @@ def list_jobs(
     if as_json:
         typer.echo(json.dumps({"jobs": [view.as_json() for view in found]}, ensure_ascii=False))
         return
-    table = Table(Column("job", no_wrap=True), "kind", "source", "state", "documents", "attempts", "reason")
+    state_shown = Column("state", no_wrap=True, min_width=max(map(len, JobState)))
+    table = Table(Column("job", no_wrap=True), "kind", "source", state_shown, "documents", "attempts", "reason")
     for view in found:
         row = view.row
         counts = f"{view.done}/{view.total}"
@@ -87,7 +88,14 @@ def queue_up(settings: Settings, new: NewJob, talk: Console, *, wait: bool, as_j
         typer.echo(json.dumps(view.as_json(), ensure_ascii=False) if as_json else view.row.id)
         return 0
     _show(view, as_json=as_json)
-    if view.row.state != JobState.DONE:
+    return ended(view, talk)
+
+
+def ended(view: JobView, talk: Console) -> int:
+    """The exit code of a job all of which has ended."""
+    if view.superseded:
+        talk.print("A later sync of this source has begun: it sees to what was left of this one.", soft_wrap=True)
+    if view.row.state not in (JobState.DONE, JobState.SUPERSEDED):
         return 1
     return PARTLY_DONE if view.incomplete else 0
 
@@ -98,6 +106,9 @@ async def _queued(settings: Settings, new: NewJob, talk: Console, *, wait: bool)
             jobs = Jobs(session)
             row, _ = await jobs.enqueue(new)
             view = await jobs.get(new.tenant, row.id)
+        if wait:
+            # At once: who is interrupted must be able to look at it and to cancel it.
+            talk.print(plain(f"Queued as {row.id}."), soft_wrap=True)
         return await follow(database, new.tenant, row.id, talk) if wait else view
 
 
@@ -127,5 +138,7 @@ def _show(view: JobView, *, as_json: bool) -> None:
 
 
 def _state(view: JobView) -> str:
-    """A job whose parts are not all done is not done yet, for people."""
-    return view.row.state if view.settled or view.row.state != JobState.DONE else JobState.RUNNING
+    """A job whose parts are not all done is not done yet, for people, and one with superseded parts was not done."""
+    if not view.settled and view.row.state == JobState.DONE:
+        return JobState.RUNNING
+    return JobState.SUPERSEDED if view.superseded and view.row.state == JobState.DONE else view.row.state

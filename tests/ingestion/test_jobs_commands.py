@@ -9,12 +9,19 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from sqlalchemy import Engine, event
 
-from ingestion.commands.jobs import follow
+from ingestion.commands.jobs import ended, follow
+from ingestion.commands.shared import PARTLY_DONE, opened
+from ingestion.leases import Progress
+from ingestion.queue import JobQueue
+from ingestion.report import Step
+from policies.tenancy import every_tenant
 from rag import cli
 from rag.db.engine import Database
-from rag.db.job_table import JobState
-from rag.db.jobs import Jobs, NewJob
+from rag.db.job_table import SYNC, JobState
+from rag.db.jobs import Jobs, JobView, NewJob
+from rag.settings import load_settings
 from tests.ingestion.test_worker import Crew
 from tests.ingestion.worlds import BEFORE, TENANT, write_folder
 
@@ -68,9 +75,102 @@ def test_jobs_are_cancelled_and_retried_and_anothers_are_not_found(
     assert answer(capsys, "documents", "jobs", "list", "--state", "dead", *TENANT_OPTION) == (0, {"jobs": []})
 
 
-@pytest.mark.parametrize("options", [("--wait",), ("--enqueue", "--dry-run")])
+@pytest.mark.parametrize("options", [("--wait",), ("--enqueue", "--dry-run"), ("--priority", "0")])
 def test_options_that_do_not_go_together_are_refused(folder: Path, options: tuple[str, ...]) -> None:
     assert cli.main(["ingest", str(folder), *options, *TENANT_OPTION], COMMANDS) == 2
+
+
+def test_looking_at_jobs_does_not_wait_for_who_writes(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite there is one writer at a time. Changing them does."""
+    cli.main(["ingest", str(folder), "--enqueue", *TENANT_OPTION], COMMANDS)
+    job = capsys.readouterr().out.strip()
+    writing: list[str] = []
+
+    def keep(connection: Any, cursor: Any, statement: str, *_: object) -> None:
+        writing.extend([statement] if statement == "BEGIN IMMEDIATE" else [])
+
+    event.listen(Engine, "before_cursor_execute", keep)
+    numbers = []
+    for arguments in (["list"], ["show", job], ["cancel", job]):
+        writing.clear()
+        assert cli.main(["documents", "jobs", *arguments, *TENANT_OPTION], COMMANDS) == 0
+        numbers.append(len(writing))
+    event.remove(Engine, "before_cursor_execute", keep)
+    assert numbers == [0, 0, 1]
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_who_waits_for_a_job_is_told_its_id_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, as_json: tuple[str, ...]
+) -> None:
+    async def interrupted(database: Database, tenant: str, job: str, talk: Console) -> JobView:
+        raise KeyboardInterrupt(job)
+
+    monkeypatch.setattr("ingestion.commands.jobs.follow", interrupted)
+    command = ["ingest", str(folder), "--enqueue", "--wait", *TENANT_OPTION, *as_json]
+    assert cli.main(command, COMMANDS) == cli.INTERRUPTED
+    told = capsys.readouterr()
+    (queued,) = answer(capsys, "documents", "jobs", "list", *TENANT_OPTION)[1]["jobs"]
+    assert (told.out, f"Queued as {queued['id']}." in told.err) == ("", True)
+
+
+@pytest.mark.parametrize(("dry_run", "said"), [((), "2 of 5 documents"), (("--dry-run",), "Nothing was changed")])
+def test_who_interrupts_a_run_is_told_what_is_kept_and_that_it_goes_on(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    dry_run: tuple[str, ...],
+    said: str,
+) -> None:
+    async def interrupted(*arguments: Any, **options: Any) -> None:
+        (reached,) = (argument for argument in arguments if isinstance(argument, Progress))
+        reached.observe(Step.FINISHED, "a.txt", 2, 5)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ingestion.commands.ingesting._ingest", interrupted)
+    assert cli.main(["ingest", str(folder), *TENANT_OPTION, *dry_run], COMMANDS) == cli.INTERRUPTED
+    assert said in capsys.readouterr().err
+
+
+def test_a_job_that_a_direct_run_overtook_is_not_shown_as_done(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def listed_only() -> str:
+        async with opened(load_settings()) as database:
+            queue = JobQueue(database, "worker")
+            with every_tenant():
+                job = await queue.enqueue(NewJob(TENANT, SYNC, "docs"))
+                lease = await queue.claim()
+                assert lease is not None
+                part = NewJob(TENANT, "documents", "docs", {"listed": lease.turn}, parent=job, total=2)
+                await queue.finish(lease, Progress(), {}, [part])
+            return job
+
+    job = asyncio.run(listed_only())
+    assert cli.main(["ingest", str(folder), "--source", "docs", *TENANT_OPTION], COMMANDS) == 0
+    capsys.readouterr()
+    code, shown = answer(capsys, "documents", "jobs", "show", job, *TENANT_OPTION)
+    assert (code, shown["settled"], shown["parts"]) == (0, True, {"superseded": 1})
+    assert cli.main(["documents", "jobs", "list", *TENANT_OPTION], COMMANDS) == 0
+    assert "superseded" in capsys.readouterr().out
+    direct = answer(capsys, "documents", "jobs", "list", *TENANT_OPTION)[1]["jobs"][0]
+    assert (direct["state"], direct["result"]) == ("done", {"documents": {"new": 1}})
+    assert (direct["progress"]["done"], direct["progress"]["total"]) == (1, 1)
+
+
+async def test_who_waited_for_a_superseded_job_is_told_so_and_that_not_all_was_done(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue = JobQueue(database, "worker")
+    job = await queue.enqueue(NewJob(TENANT, SYNC, "docs"))
+    assert await queue.claim() is not None
+    await queue.begin(TENANT, "docs", {})
+    async with database.reading() as session:
+        view = await Jobs(session).get(TENANT, job)
+    assert ended(view, Console(stderr=True)) == PARTLY_DONE
+    assert "A later sync of this source" in capsys.readouterr().err
 
 
 async def test_a_job_is_followed_until_all_its_parts_have_ended(database: Database, tmp_path: Path) -> None:
