@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from policies.tables import Base, EpochRow
 from policies.tenancy import every_tenant
 from rag.db.engine import open_database
+from rag.db.job_table import JobRow, JobState
 from rag.db.migrate import alembic_config, upgrade
 
 
@@ -28,10 +30,10 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata))
 
 
-def downgrade(connection: Connection) -> None:
+def downgrade(connection: Connection, revision: str = "base") -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
-    command.downgrade(config, "base")
+    command.downgrade(config, revision)
 
 
 async def test_the_newest_schema_is_the_one_the_code_declares(engine: AsyncEngine) -> None:
@@ -76,6 +78,26 @@ async def test_stricter_chunks_of_the_first_release_are_marked(engine: AsyncEngi
         await connection.run_sync(upgrade_to("head"))
         marked = set(await connection.scalars(text("SELECT id FROM chunk WHERE stricter")))
     assert marked == {"level", "wall"}
+
+
+async def test_a_job_that_was_superseded_is_kept_for_a_release_that_calls_it_done(engine: AsyncEngine) -> None:
+    """The earlier release cannot read a state that it does not know."""
+    values = {"tenant": "t", "kind": "sync", "source": "s", "payload": {}, "priority": 0, "attempts": 1, "result": {}}
+    values |= {"attempts_max": 5, "fencing_token": 1, "turn": 1, "step": "", "done": 0, "total": 0}
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    states = {"one": JobState.SUPERSEDED, "two": JobState.QUEUED, "three": JobState.DEAD}
+    with every_tenant():
+        await upgrade(engine)
+        async with engine.begin() as connection:
+            for job, state in states.items():
+                row = {**values, "id": job, "state": state, "run_after": now, "created_at": now}
+                await connection.execute(insert(JobRow), row)
+            await connection.run_sync(downgrade, "0016")
+            kept = dict((await connection.execute(text("SELECT id, state FROM job"))).all())
+            await connection.run_sync(upgrade_to("head"))
+            assert await connection.run_sync(differences) == []
+            again = dict((await connection.execute(text("SELECT id, state FROM job"))).all())
+    assert kept == again == {"one": "done", "two": "queued", "three": "dead"}
 
 
 def test_there_is_one_newest_revision() -> None:

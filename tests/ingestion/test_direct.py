@@ -138,11 +138,12 @@ async def test_a_direct_run_that_a_later_sync_overtakes_writes_nothing_more_and_
         async with direct_run(queue, TENANT, "docs", {}, Progress()) as run:
             await sync(database)
             await crew.worker(database).run(once=True)
+            (crew.folder / "ringfence.yaml").write_text(SECRET)
             await ingest(FolderSource(crew.folder, "docs"), TENANT, parts_for(run.database))
 
     with pytest.raises(Conflict, match="a later sync of 'docs' has begun"):
         await overtaken()
-    assert len(await levels(database)) == 1
+    assert await levels(database) == {int(Level.INTERNAL)}
 
 
 async def test_a_direct_run_keeps_its_job_however_long_it_takes_and_tells_how_far_it_is(

@@ -45,7 +45,10 @@ async def test_a_sync_of_ten_parts_is_published_when_it_is_listed_and_when_it_en
 ) -> None:
     published = Published()
     job = await sync(database)
-    await crew.worker(database, publish=published).run(once=True)
+    worker = crew.worker(database, publish=published)
+    worker.publishing = JointPublishing(worker._publish, pause_s=1000)
+    async with asyncio.timeout(100):
+        await worker.run(once=True)
     assert (await seen(database, job)).parts == {"done": 10}
     assert published.done == [0, 1], "nothing is called done before it is visible"
 
