@@ -9,11 +9,12 @@ from ingestion import jobs
 from ingestion.joint_publishing import PAUSE_S, JointPublishing
 from ingestion.queue import LEASE_S
 from ingestion.worker import Pace
+from rag.db.documents import Documents
 from rag.db.engine import Database
 from rag.db.job_table import JobState
 from rag.db.jobs import Jobs
 from rag.errors import IndexUnavailable
-from tests.ingestion.test_worker import Crew, seen, sync, until
+from tests.ingestion.test_worker import Crew, Waiting, seen, sync, until
 from tests.ingestion.worlds import TENANT, make_visible, write_folder
 
 LABELS = {"ringfence.yaml": "department: company\nlevel: internal\n"}
@@ -121,6 +122,19 @@ async def test_parts_that_were_not_published_are_published_by_whoever_takes_them
     go.set()
     await running
     assert crew.ends[-10:] == [("documents", "lost", "lease_lost")] * 10
+
+
+async def test_what_was_read_beside_a_document_that_waits_for_a_service_is_visible_before_the_job_is_tried_again(
+    database: Database, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PART", 16)
+    await sync(database)
+    worker = crew.worker(database, parser=Waiting("3.txt", 1))
+    worker.tell = lambda lease, end, reason: worker.stop() if end == "failed" else None
+    await worker.run()
+    async with database.reading() as session:
+        rows = await Documents(session).of_tenant(TENANT)
+    assert [row.current_version is None for row in rows] == [False] * 9
 
 
 async def test_what_cannot_be_published_is_told_to_each_that_waits_and_tried_again_by_those_that_come_later() -> None:
