@@ -56,7 +56,7 @@ class BulkChanges:
         Where the newest version is of other content or pipeline by now, another run has written since: these labels
         were not read for that. `look_only` changes none.
         """
-        rows = await self._rows([new.document for new in given])
+        rows = await self._rows([new.document for new in given], lock=not look_only)
         versions = await self._versions(list(rows))
         relabelled: list[str] = []
         for new in given:
@@ -80,11 +80,17 @@ class BulkChanges:
 
         By path digest, the id and the path of each that was there.
         """
-        statement = select(DocumentRow.path_digest, DocumentRow.id, DocumentRow.path).where(
-            DocumentRow.tenant == self._tenant,
-            DocumentRow.source == self._source,
-            DocumentRow.path_digest.in_(path_digests),
+        statement = (
+            select(DocumentRow.path_digest, DocumentRow.id, DocumentRow.path)
+            .where(
+                DocumentRow.tenant == self._tenant,
+                DocumentRow.source == self._source,
+                DocumentRow.path_digest.in_(path_digests),
+            )
+            .order_by(DocumentRow.id)
         )
+        if not look_only:
+            statement = statement.with_for_update()
         found = {digest: (document, path) for digest, document, path in await self._session.execute(statement)}
         documents = [document for document, _ in found.values()]
         if found and not look_only:
@@ -95,12 +101,19 @@ class BulkChanges:
             await self._session.flush()
         return found
 
-    async def _rows(self, documents: Sequence[str]) -> dict[str, DocumentRow]:
-        statement = select(DocumentRow).where(
-            DocumentRow.id.in_(documents),
-            besides(DocumentRow.tenant) == self._tenant,
-            besides(DocumentRow.source) == self._source,
+    async def _rows(self, documents: Sequence[str], *, lock: bool) -> dict[str, DocumentRow]:
+        # Locked before their versions are read, always in one order: what is decided on them stays true.
+        statement = (
+            select(DocumentRow)
+            .where(
+                DocumentRow.id.in_(documents),
+                besides(DocumentRow.tenant) == self._tenant,
+                besides(DocumentRow.source) == self._source,
+            )
+            .order_by(DocumentRow.id)
         )
+        if lock:
+            statement = statement.with_for_update()
         return {row.id: row for row in await self._session.scalars(statement)}
 
     async def _versions(self, documents: Sequence[str]) -> defaultdict[str, list[VersionRow]]:

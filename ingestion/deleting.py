@@ -10,10 +10,11 @@ What cannot be deleted with it is counted and said, place by place.
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.bulk import BulkChanges
+from ingestion.cursors import list_all_again
 from ingestion.originals import Going, destroy, survey, tokens_of
 from ingestion.remaining import Remaining, Traces, remains
 from rag.audit.log import AuditLog
@@ -22,7 +23,7 @@ from rag.db.documents import Documents
 from rag.db.engine import Database
 from rag.db.index_versions import IndexVersions
 from rag.db.lineage import KeptOut
-from rag.db.tables import ChunkRow, DocumentRow, SourceCursorRow, VersionRow
+from rag.db.tables import ChunkRow, DocumentRow, VersionRow
 from rag.errors import NotFound
 from rag.privacy.keys import KeySource
 from rag.privacy.vault import hold
@@ -116,9 +117,7 @@ async def let_in(session: AsyncSession, tenant: str, document: str, *, author: s
             f"Tenant {tenant!r} keeps no document {document!r} out. `ringfence documents kept-out` lists those it does."
         )
     # A source that tells only what is new would not name it again.
-    await session.execute(
-        delete(SourceCursorRow).where(SourceCursorRow.tenant == tenant, SourceCursorRow.source == source)
-    )
+    await list_all_again(session, tenant, source)
     await AuditLog().append(session, tenant, "document_let_in", {"subject": author, "document": document})
     return source
 

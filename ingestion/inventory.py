@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.archives import MemberItem, RefusedItem, unpacked
-from ingestion.cursors import Cursor, keep
+from ingestion.cursors import Cursor, keep, kept, mark_of
 from ingestion.digests import document_id, identity_digest, pipeline_digest
 from ingestion.parse.document import Reason
 from ingestion.parts import IngestionParts, TenantMasking
@@ -16,7 +16,6 @@ from ingestion.store import DocumentStore
 from rag.db.index_table import FIRST_NUMBER
 from rag.db.index_versions import IndexVersions
 from rag.db.lineage import KeptOut
-from rag.db.tables import SourceCursorRow
 from rag.errors import Misuse
 from rag.hidden_content import HiddenPolicy
 
@@ -37,6 +36,8 @@ class Inventory:
     kept_out: frozenset[str] = frozenset()
     index: int = FIRST_NUMBER
     """Number of the index that the run is for."""
+    since: str = ""
+    """Mark of the cursor that was kept when the source was listed."""
 
     def items(self, only: Collection[str] | None = None) -> Sequence[SourceItem]:
         """What the source lists, without what is kept out; with `only`, of these documents alone, by their ids."""
@@ -98,7 +99,7 @@ async def take_inventory(
         Misuse: the source cannot be read, or is empty although documents came from it (see `allow_empty`).
     """
     async with parts.database.reading() as session:
-        last = await session.get(SourceCursorRow, (tenant, source.name))
+        last = await kept(session, tenant, source.name)
     # A cursor is the live index's: the other may lack what came before it.
     since = "" if last is None or verify or not parts.index.live else last.cursor
     inventory = await _taken(source, since, tenant, parts, dry_run=dry_run, part=part)
@@ -112,7 +113,7 @@ async def take_inventory(
             "removed, say so with --allow-empty; nothing was changed.",
             code="source_empty",
         )
-    return inventory
+    return replace(inventory, since=mark_of(last))
 
 
 async def _taken(
@@ -148,4 +149,4 @@ async def keep_cursor(session: AsyncSession, tenant: str, inventory: Inventory) 
     """
     if (await IndexVersions(session, tenant).live()).number != inventory.index:
         return
-    await keep(session, tenant, inventory.source, Cursor(inventory.listing.cursor, inventory.made_by))
+    await keep(session, tenant, inventory.source, Cursor(inventory.listing.cursor, inventory.made_by, inventory.since))

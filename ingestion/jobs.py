@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.archives import UnpackedSource
-from ingestion.cursors import MADE_OTHERWISE, Cursor, cursor_of
+from ingestion.cursors import MADE_OTHERWISE, Cursor, cursor_of, kept, mark_of
 from ingestion.indexes import and_beside, indexes_of
 from ingestion.inventory import pipeline_now
 from ingestion.leases import Lease, Progress
@@ -95,6 +95,8 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
     live, *beside = await indexes_of(ingestion, lease.tenant)
     # Before the work: what is changed meanwhile makes the digest an old one, and then all is read again.
     pipeline = await pipeline_now(lease.tenant, live, known=lease.kind == DOCUMENTS)
+    async with database.reading() as session:
+        since = mark_of(await kept(session, lease.tenant, lease.source))
     if lease.kind == DOCUMENTS:
         watched = partial(watched, only=frozenset(lease.payload["documents"]))
         report = await and_beside(await watched(live), watched, beside)
@@ -105,7 +107,7 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
         watched = partial(watched, postpone=True, allow_empty=bool(lease.payload.get("allow_empty", False)))
         report = await watched(live)
         # Of the live index's listing: the other one's is a later listing of everything.
-        cursor = Cursor("" if report.failures else source.cursor, pipeline)
+        cursor = Cursor("" if report.failures else source.cursor, pipeline, since)
         report = await and_beside(report, watched, beside)
         done = Done(counts_of(report), tuple(_handed_out(lease, report, cursor)))
     if any(outcome.reason is WAITED_FOR for outcome in report.failures):

@@ -22,7 +22,7 @@ from ingestion.parse.document import Refused
 from ingestion.parts import IngestionParts
 from ingestion.prepare import Prepared, Raw
 from ingestion.redacted import forget_redacted
-from ingestion.relabelling import known, not_indexed, relabel, remove, settle_labels, standings
+from ingestion.relabelling import known, left_to_live, not_indexed, relabel, remove, settle_labels, standings
 from ingestion.report import Change, Observer, Outcome, Report, Step
 from ingestion.run import ListedDocument, Run
 from ingestion.sources.protocol import Source, SourceItem
@@ -72,7 +72,8 @@ async def ingest(
     run = Run(source.name, tenant, parts, privacy, dry_run, postpone=postpone, verify=verify, made_by=made_by)
     items = inventory.items(only)
     # What takes rights away comes before anything that takes time: removed documents, then new labels.
-    removed = await remove(list(inventory.gone()) if only is None else [], run)
+    gone = list(inventory.gone()) if only is None and parts.index.live else []
+    removed = await remove(gone, run)
     settled = await _settled(items, run)
     outcomes: list[Outcome] = []
 
@@ -113,7 +114,11 @@ async def _settled(items: Sequence[SourceItem], run: Run) -> list[Outcome | None
     settled: list[Outcome | None] = []
     for start in range(0, len(items), _LOOKED_UP):
         documents = [run.listed(item) for item in items[start : start + _LOOKED_UP]]
-        settled += await settle_labels(documents, await standings(documents, run), run)
+        standing = await standings(documents, run)
+        if run.parts.index.live:
+            settled += await settle_labels(documents, standing, run)
+        else:
+            settled += left_to_live(documents, standing)
     return settled
 
 

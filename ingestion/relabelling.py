@@ -78,6 +78,23 @@ async def settle_labels(
     return [settled.get(document.id) for document in documents]
 
 
+def left_to_live(documents: Sequence[ListedDocument], standing: Mapping[str, Standing]) -> list[Outcome | None]:
+    """What becomes of documents in an index beside the live one, without a look at their content.
+
+    Its listing may be older than what a run for the live index wrote since: it changes no labels, brings no document
+    and takes none away.
+    """
+    settled: list[Outcome | None] = []
+    for document in documents:
+        stands, labels = standing.get(document.id), document.item.labels
+        if stands is None or isinstance(labels, Unlabelled) or stands.attributes != document.attributes():
+            refusal = Refused(Reason.NOT_LIVE)
+            settled.append(Outcome.failed(document.item.path, refusal, previous_stays=stands is not None))
+        else:
+            settled.append(document.outcome(Change.UNCHANGED) if _stands(document, stands.made) else None)
+    return settled
+
+
 async def _removed(documents: Sequence[tuple[ListedDocument, str]], run: Run) -> dict[str, Outcome]:
     """Known documents that have lost their labels, and why."""
     outcomes: dict[str, Outcome] = {}
@@ -117,7 +134,7 @@ async def _read_anew(document: ListedDocument, made: Made) -> dict[str, Outcome]
     if not run.dry:
         async with run.parts.database.unit_of_work() as session:
             store = run.store(session)
-            row = await store.find(document.path_digest)
+            row = await store.find(document.path_digest, lock=True)
             if row is not None:
                 await store.withhold(row)
     return {}
@@ -132,8 +149,9 @@ async def relabel(
     """The content is what it was, and made as now: nothing is parsed or embedded, at most the labels are new."""
     new = NewLabels(document.id, attributes, content, document.way.pipeline, document.revision)
     async with document.run.session() as session:
-        changed = await document.run.bulk(session).relabel([new], look_only=document.run.dry)
-        if changed and not document.run.dry:
+        look_only = document.run.dry or not document.run.parts.index.live
+        changed = await document.run.bulk(session).relabel([new], look_only=look_only)
+        if changed and not look_only:
             observe(Step.WRITING)
     return document.outcome(Change.RELABELLED if changed else Change.UNCHANGED)
 
@@ -146,7 +164,7 @@ async def not_indexed(document: ListedDocument, refusal: Refused, observe: Calla
         if row is None:
             return Outcome.failed(document.item.path, refusal, previous_stays=False)
         stays = not isinstance(labels, Unlabelled) and same_labels(row, labels.bound_to(run.tenant, document.id))
-        if not stays and not run.dry:
+        if not stays and not run.dry and run.parts.index.live:
             await run.bulk(session).remove([document.path_digest])
             observe(Step.WRITING)
     return Outcome.failed(document.item.path, refusal, previous_stays=stays)

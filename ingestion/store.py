@@ -75,8 +75,10 @@ class DocumentStore:
         self._policy = PolicyStore(session)
         self._withdrawal = Withdrawal(session, tenant)
 
-    async def find(self, path_digest: str) -> DocumentRow | None:
-        return await Documents(self._session).find_by_path(self._tenant, self._source, path_digest)
+    async def find(self, path_digest: str, *, lock: bool = False) -> DocumentRow | None:
+        """`lock`: nobody else changes it, or its labels, before the transaction ends. Call it before anything of it is
+        read that the decision rests on."""
+        return await Documents(self._session).find_by_path(self._tenant, self._source, path_digest, lock=lock)
 
     async def path_digests(self) -> list[str]:
         """The identities of all documents of the source, in a fixed order."""

@@ -12,7 +12,7 @@ from ingestion.prepare import MaskedDocument, Prepared
 from ingestion.quarantine import Decision, decision_on
 from ingestion.report import Step
 from ingestion.run import ListedDocument, Run
-from ingestion.store import Embedded, Held, Reading
+from ingestion.store import Embedded, Held, Reading, same_labels
 from policies.rules import Attributes
 from rag.db.lineage import KeptOut
 from rag.domain import content_id
@@ -47,6 +47,9 @@ async def write(
 
     async def written(session: AsyncSession) -> Written:
         store = run.store(session)
+        row = await store.find(document.path_digest, lock=True)
+        if not run.parts.index.live and (row is None or not same_labels(row, attributes)):
+            raise Refused(Reason.NOT_LIVE)
         state = await held_state(session, document, content, prepared.noticed)
         held = Held(state, prepared.noticed.places(masked.blocks)) if state else None
         refused = await run.privacy.vault.store(session, masked.values)

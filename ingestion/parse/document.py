@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     MASKING_FAILED = "masking_failed"
     KEPT_OUT = "kept_out"
+    NOT_LIVE = "not_live"
 
 
 WHAT_IT_MEANS: dict[Reason, str] = {
@@ -85,6 +86,7 @@ WHAT_IT_MEANS: dict[Reason, str] = {
     Reason.UNREADABLE: "the file could not be opened",
     Reason.MASKING_FAILED: "personal data in the file could not be masked",
     Reason.KEPT_OUT: "the document was deleted meanwhile and is kept out",
+    Reason.NOT_LIVE: "the live index does not have it under the labels that its source gives it; ingest it first",
 }
 
 

@@ -97,10 +97,14 @@ class Documents:
         statement = select(DocumentRow).where(DocumentRow.tenant == tenant, DocumentRow.id == document)
         return (await self._session.scalars(statement)).one_or_none()
 
-    async def find_by_path(self, tenant: str, source: str, path_digest: str) -> DocumentRow | None:
+    async def find_by_path(
+        self, tenant: str, source: str, path_digest: str, *, lock: bool = False
+    ) -> DocumentRow | None:
         statement = select(DocumentRow).where(
             DocumentRow.tenant == tenant, DocumentRow.source == source, DocumentRow.path_digest == path_digest
         )
+        if lock:
+            statement = statement.with_for_update()
         return (await self._session.scalars(statement)).one_or_none()
 
     async def of_tenant(self, tenant: str, *, source: str | None = None) -> list[DocumentRow]:

@@ -151,6 +151,11 @@ class Projection:
         """
         if (await IndexVersions(self._session, self._tenant).live()).number != self._number:
             return sum([await self._make_ready(staged, attribute_version) for staged, attribute_version in loaded])
+        # Documents before versions, as whoever relabels them: the two would else wait for each other.
+        documents = sorted({one.document for one, _ in loaded})
+        await self._session.execute(
+            select(DocumentRow.id).where(DocumentRow.id.in_(documents)).order_by(DocumentRow.id).with_for_update()
+        )
         now = datetime.now(UTC)
         moved = await self._move([one.version for one, _ in loaded], "staged", "published", published_at=now)
         flipped = [(one, attribute_version) for one, attribute_version in loaded if one.version in moved]

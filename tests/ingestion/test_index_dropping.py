@@ -21,6 +21,7 @@ from policies.tables import Base
 from rag.cli import main
 from rag.db.engine import Database
 from rag.db.index_changes import IndexChanges
+from rag.db.index_versions import IndexVersion
 from rag.db.tables import AuditRow, ChunkRow, DocumentRow, TombstoneRow, VaultRow, VersionRow
 from rag.errors import Misuse
 from tests.ingestion.test_indexes import One, Shorter, shown
@@ -48,7 +49,9 @@ async def fill(root: Path, source: str, files: dict[str, str], parts: IngestionP
     plan = Plan("a-folder", "sha")
     begun = await begin(parts, TENANT, plan, Shorter(), {"model": "a-folder"}, author="operator:test")
     beside = await parts_for(begun, parts, TENANT)
-    await ingest(FolderSource(write_folder(root / source, files), source), TENANT, beside, made_by="index")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IndexVersion, "live", True)
+        await ingest(FolderSource(write_folder(root / source, files), source), TENANT, beside, made_by="index")
     await shown(parts)
     await complete(parts.database, TENANT, begun.number)
     return begun.number
