@@ -15,9 +15,9 @@ _INVISIBLE = re.compile(
 )
 # Sentences in the tag block. The few that follow a black flag are the flag of a region.
 TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0020-\U000e007e]{4,}")
-_SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
+_SPACES = re.compile(r"[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _LINES = re.compile(r" ?(?:\r\n|[\n\r\x0c\x85\u2028\u2029]) ?")
-MARKER = re.compile(r"\[\s*/?\s*ringfence", re.I)
+MARKER = re.compile(r"\[\s*+(?:/\s*+)?ringfence", re.I)
 IN_A_NAME = "in the name of a column"
 
 

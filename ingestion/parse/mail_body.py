@@ -21,7 +21,7 @@ _TEXTS = ("text/plain", "text/html")
 # What a program that writes the plain version of a page adds to it: addresses of links, and numbers of notes.
 _ADDED = re.compile(r"(?:https?|mailto|tel|cid):[^\s<>\]]+|<[^\s<>]+@[^\s<>]+>|\[\d{1,4}\]", re.I)
 _WORD = re.compile(r"[^\W_]+")
-_MARKER = re.compile(r"\[\s*/?\s*ringfence[^\]\[]*", re.I)
+_MARKER = re.compile(r"\[\s*+(?:/\s*+)?ringfence[^\]\[]*", re.I)
 _OTHER_WORDS = 3
 """So many words that the shown text has nowhere are another sentence, not another spelling."""
 

@@ -35,7 +35,7 @@ CODE = (
 )
 _OF_THE_WHOLE = (Reason.BAD_MARKER, Reason.OCR_UNAVAILABLE, Reason.OCR_FAILED)
 # A marker may not be read quite right; half of one would leave open what its author wanted closed.
-_LIKE_A_MARKER = re.compile(r"[\[({|]\s*/?\s*r[il1|]ng\W?fence", re.I)
+_LIKE_A_MARKER = re.compile(r"[\[({|]\s*+(?:/\s*+)?r[il1|]ng\W?fence", re.I)
 
 
 def made_by(settings: IngestionSettings) -> str:

@@ -24,7 +24,7 @@ _WRAPPED_FROM = 0.7
 """A line at least this long, compared with the longest of its page, goes on in the next one."""
 _ITEM = re.compile(r"(?:[-*\u2022\u2023\u25aa\u2013]|\d{1,3}[.)]|\(?[a-z]\))\s")
 _BROKEN_WORD = re.compile("[\ufffe\x02]\\s*\n?")
-_MARKER = re.compile(r"\[\s*/?\s*ringfence\b", re.I)
+_MARKER = re.compile(r"\[\s*+(?:/\s*+)?ringfence\b", re.I)
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:

@@ -21,7 +21,7 @@ from ingestion.parse.document import NAMED_BY_FILE, Block, Extracted, ParsedDocu
 from policies.rules import COMPARTMENT_KIND, InvalidRule, Level, Tightening, subject_name
 
 _MARKER = re.compile(r"^[ \t]*(?:[-*][ \t]+)?\[(/?)ringfence\b([^\]\[]*)\][ \t]*$", re.M | re.I)
-_LOOKS_LIKE_ONE = re.compile(r"\[\s*/?\s*ringfence", re.I)
+_LOOKS_LIKE_ONE = re.compile(r"\[\s*+(?:/\s*+)?ringfence", re.I)
 _PAIR = re.compile(r"([a-z_]+)=(\S+)")
 
 

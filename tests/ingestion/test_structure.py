@@ -2,6 +2,7 @@
 
 import pytest
 
+from ingestion.parse.cleaning import clean, refuse_markers
 from ingestion.parse.document import Extracted, Piece, Reason, Refused
 from ingestion.parse.structure import build
 from policies.rules import Level, Tightening
@@ -114,3 +115,13 @@ def test_a_marker_in_title_or_heading_refuses_the_document() -> None:
     ):
         with pytest.raises(Refused):
             parsed(*pieces, title=title)
+
+
+@pytest.mark.parametrize("space", [" ", "\u1680", "\n"])
+def test_what_almost_begins_a_marker_costs_no_more_than_its_length(space: str) -> None:
+    """Outside of the sandbox: a pattern that looks at each space again for each other one would take hours here."""
+    text = f"# [{space * 200_000}x"
+    assert len(clean(text)) < len(text)
+    assert parsed(Piece(text)).blocks[0].text.endswith("x")
+    with pytest.raises(Refused):
+        refuse_markers([f"[{space * 200_000}/{space}ringfence]"], "in the name of a column")
