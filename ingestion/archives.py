@@ -2,7 +2,7 @@
 
 The archive is opened in a parser process, as everything hostile is; here only its listing is known. A member's path
 is `ARCHIVE.zip/PATH`. An archive that cannot be read stands in the report with its reason, and its members are gone
-from the source. An archive within an archive is one document.
+from the source, unless it cannot be read for now: see `ingestion.unread`. An archive within an archive is one document.
 """
 
 import io
@@ -12,12 +12,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 
+from ingestion.doubled import told_apart
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.members import Member, Members
-from ingestion.sources.protocol import LabelledByPattern, Labels, Listing, Skipped, Source, SourceItem, Unlabelled
+from ingestion.sources.protocol import (
+    WITHIN,
+    LabelledByPattern,
+    Labels,
+    Listing,
+    Skipped,
+    Source,
+    SourceItem,
+    Unlabelled,
+)
 from rag.hidden_content import HiddenAction, HiddenKind
 
 SUFFIX = ".zip"
+_FOR_NOW = frozenset({Reason.UNREADABLE, Reason.TIMED_OUT, Reason.MEMORY})
+"""What says nothing about the archive itself: the network was down, the machine was busy."""
 _STEP = 1 << 20
 
 
@@ -44,7 +56,7 @@ class MemberItem:
 
     @property
     def identity(self) -> str:
-        return f"{self.archive.identity}/{self.member.path}"
+        return f"{self.archive.identity}{WITHIN}{self.member.path}"
 
     @property
     def revision(self) -> str:
@@ -60,13 +72,7 @@ class MemberItem:
 
     @property
     def labels(self) -> Labels | Unlabelled:
-        labels = self.archive.labels
-        if isinstance(labels, Unlabelled):
-            return labels
-        if isinstance(self.archive, LabelledByPattern) and self.archive.singles_out(self.member.path):
-            # To merge the two would be a guess at what was meant; the looser of them would be a leak.
-            return Unlabelled("a pattern under files: treats it otherwise than its archive; unpack the archive")
-        return labels
+        return _labels_within(self.archive, self.member.path)
 
     @property
     def hidden(self) -> Mapping[HiddenKind, HiddenAction]:
@@ -79,18 +85,24 @@ class MemberItem:
 
 @dataclass(frozen=True, slots=True)
 class RefusedItem:
-    """An archive that cannot be listed: it fails in the report, with the reason."""
+    """An archive that cannot be listed, or one of its `member`s: it fails in the report, with the reason."""
 
     archive: SourceItem = field(repr=False)
     refusal: Refused
+    member: str = field(default="", repr=False)
+
+    @property
+    def for_now(self) -> bool:
+        """Whether it may hold what it held: the reason is none that lies in the archive."""
+        return self.refusal.reason in _FOR_NOW
 
     @property
     def path(self) -> str:
-        return self.archive.path
+        return f"{self.archive.path}/{self.member}" if self.member else self.archive.path
 
     @property
     def identity(self) -> str:
-        return self.archive.identity
+        return f"{self.archive.identity}{WITHIN}{self.member}" if self.member else self.archive.identity
 
     @property
     def revision(self) -> str:
@@ -107,7 +119,7 @@ class RefusedItem:
 
     @property
     def labels(self) -> Labels | Unlabelled:
-        return self.archive.labels
+        return _labels_within(self.archive, self.member) if self.member else self.archive.labels
 
     @property
     def hidden(self) -> Mapping[HiddenKind, HiddenAction]:
@@ -140,6 +152,7 @@ def unpacked(listing: Listing, archives: Archives, bytes_max: int) -> Listing:
         skipped.extend(Skipped(f"{item.path}/{name}", reason) for name, reason in found.skipped)
         if not found.members:
             items.append(RefusedItem(item, Refused(Reason.EMPTY)))
+    items = told_apart(items)
     items.sort(key=lambda item: item.path)
     skipped.sort(key=lambda one: one.path)
     return replace(listing, items=tuple(items), skipped=tuple(skipped), unpacked=True)
@@ -159,6 +172,16 @@ class UnpackedSource:
 
     def listing(self, since: str = "") -> Listing:
         return unpacked(self.source.listing(since), self.archives, self.bytes_max)
+
+
+def _labels_within(archive: SourceItem, member: str) -> Labels | Unlabelled:
+    labels = archive.labels
+    if isinstance(labels, Unlabelled):
+        return labels
+    if isinstance(archive, LabelledByPattern) and archive.singles_out(member):
+        # To merge the two would be a guess at what was meant; the looser of them would be a leak.
+        return Unlabelled("a pattern under files: treats it otherwise than its archive; unpack the archive")
+    return labels
 
 
 @contextmanager

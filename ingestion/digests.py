@@ -5,17 +5,27 @@ from ingestion.lineage import Makers
 from ingestion.parse.ocr import made_by as pages_made_by
 from ingestion.parse.sandbox import PARSER_VERSION
 from ingestion.parts import TenantMasking, Tools
-from ingestion.sources.protocol import SourceItem
+from ingestion.sources.protocol import WITHIN, SourceItem
 from rag.db.index_table import FIRST_NUMBER
 from rag.db.tables import VersionRow
 from rag.domain import content_id, digest_of
 from rag.injection.findings import DETECTOR_VERSION
 
 PIPELINE_VERSION = "1"
+_HALF = 32
+"""Hexadecimal digits of an identity's digest that tell of which archive a member is: 128 bits."""
 
 
 def identity_digest(privacy: TenantMasking, source: str, identity: str) -> str:
-    return privacy.digest("path", source, identity).hex()
+    """Of a member of an archive, it begins as that of the archive does: so its members are known without it."""
+    archive, within, member = identity.partition(WITHIN)
+    own = privacy.digest("path", source, archive).hex()
+    return own[:_HALF] + privacy.digest("member", source, archive, member).hex()[:_HALF] if within else own
+
+
+def archive_half(digest: str) -> str:
+    """Of the digest of an identity: what all members of an archive, and the archive itself, have in common."""
+    return digest[:_HALF]
 
 
 def document_id(privacy: TenantMasking, source: str, identity: str) -> str:

@@ -1,6 +1,7 @@
 """What a source holds and what was ingested from it before: the two sides that a run brings together."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -8,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.archives import MemberItem, RefusedItem, unpacked
 from ingestion.cursors import Cursor, keep, kept, mark_of
-from ingestion.digests import document_id, identity_digest, pipeline_digest
+from ingestion.digests import archive_half, document_id, identity_digest, pipeline_digest
 from ingestion.parse.document import Reason
 from ingestion.parts import IngestionParts, TenantMasking
-from ingestion.sources.protocol import Listing, Skipped, Source, SourceItem
+from ingestion.sources.protocol import WITHIN, Listing, Skipped, Source, SourceItem
 from ingestion.store import DocumentStore
+from ingestion.unread import with_unread
 from rag.db.index_table import FIRST_NUMBER
 from rag.db.index_versions import IndexVersions
 from rag.db.lineage import KeptOut
@@ -57,7 +59,9 @@ class Inventory:
         return (*self.listing.skipped, *(Skipped(item.path, Reason.KEPT_OUT.value) for item in kept_out))
 
     def _is_kept_out(self, item: SourceItem) -> bool:
-        return identity_digest(self.privacy, self.source, item.identity) in self.kept_out
+        # A member that was kept out before members had identities of their own is kept out by its path.
+        names = {item.identity, item.identity.replace(WITHIN, "/")}
+        return any(identity_digest(self.privacy, self.source, name) in self.kept_out for name in names)
 
     def gone(self) -> Iterator[str]:
         """The identities that the source no longer has, in the order of `known`."""
@@ -73,12 +77,15 @@ class Inventory:
     def says_enough(self) -> bool:
         """Whether a listing of what is new says all that changed.
 
-        It cannot say which members an archive has lost, nor whether an unknown identity that was removed is one.
+        It cannot say which members an archive has lost, nor that what is no archive any more, or is gone, was one.
         """
         if any(isinstance(item, MemberItem | RefusedItem) for item in self.listing.items):
             return False
-        known = set(self.known)
-        return all(identity_digest(self.privacy, self.source, one) in known for one in self.listing.removed)
+        known, family = set(self.known), Counter(map(archive_half, self.known))
+        removed = [identity_digest(self.privacy, self.source, one) for one in self.listing.removed]
+        listed = [identity_digest(self.privacy, self.source, item.identity) for item in self.listing.items]
+        alone = all(family[archive_half(digest)] == (digest in known) for digest in (*removed, *listed))
+        return alone and known.issuperset(removed)
 
 
 async def take_inventory(
@@ -127,6 +134,7 @@ async def _taken(
         all_counts = not (part and listing.complete)
         known = tuple(await DocumentStore(session, tenant, source.name).path_digests()) if all_counts else ()
         kept_out = await KeptOut(session, tenant).path_digests(source.name)
+        listing = await with_unread(session, tenant, source.name, privacy, listing)
     made_by = _made_by(parts, privacy)
     return Inventory(source.name, tenant, listing, privacy, known, made_by, kept_out, parts.index.number)
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ingestion.sources.identities import Permissions, SourcePrincipal
 
 ID_CHARS_MAX = 512
-_Id = Field(min_length=1, max_length=ID_CHARS_MAX)
+_Id = Field(min_length=1, max_length=ID_CHARS_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")
 _Revision = Field("", max_length=ID_CHARS_MAX, pattern=r"^[!#-~]*$")
 """As an entity tag can hold it."""
 _Token = Field("", max_length=4096)

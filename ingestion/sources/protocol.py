@@ -8,6 +8,9 @@ from policies.rules import Attributes, Level
 from rag.errors import Misuse
 from rag.hidden_content import HiddenAction, HiddenKind
 
+WITHIN = "\0"
+"""Between the identity of an archive and the path of a member in it. No source has an identity that holds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
