@@ -43,7 +43,7 @@ class Service:
     """One service, asked with a bearer token. Follows no redirect: the token is for this address alone."""
 
     def __init__(self, url: str, token: str, ca_file: str = "") -> None:
-        self._url = url
+        self.url = url
         self._headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
         self._verify = httpx.create_ssl_context(verify=ca_file) if ca_file else True
 
@@ -75,7 +75,7 @@ class Service:
             # Without the environment: a proxy must not see the token.
             with (
                 httpx.Client(timeout=timeout, verify=self._verify, trust_env=False, headers=self._headers) as client,
-                client.stream("GET", f"{self._url}{path}", params=dict(asked or {})) as response,
+                client.stream("GET", f"{self.url}{path}", params=dict(asked or {})) as response,
             ):
                 if response.status_code != httpx.codes.OK or "content-encoding" in response.headers:
                     raise ServiceFailed(f"it answered with status {response.status_code}")
@@ -96,7 +96,8 @@ class ServiceItem:
 
     service: Service = field(repr=False)
     identity: str
-    revision: str
+    tag: str
+    """The service's own word for the revision."""
     path: str = field(repr=False)
     size: int
     modified_ns: int
@@ -104,12 +105,17 @@ class ServiceItem:
     hidden: Mapping[HiddenKind, HiddenAction] = field(default_factory=dict)
     configured: ConfiguredLabels | None = field(default=None, repr=False)
 
+    @property
+    def revision(self) -> str:
+        """Of this service: another one may have the same ids and numbers for other documents."""
+        return digest_of([self.service.url, self.tag]).hex()
+
     def singles_out(self, member: str) -> bool:
         return self.configured is not None and self.configured.singled_out(self.path, member)
 
     def open(self) -> BinaryIO:
         data, tag = self.service.get(_content(self.identity), self.size)
-        if tag != self.revision or len(data) != self.size:
+        if tag != self.tag or len(data) != self.size:
             raise ChangedSinceListed("the service gives out another revision than it listed")
         return io.BytesIO(data)
 
@@ -122,8 +128,8 @@ class HttpSource:
         self._service = service
         self._labels = labels
         self._identities = identities
-        # What was listed under other words is listed again in full.
-        self._words = digest_of([labels.model_dump_json(), identities.model_dump_json()]).hex()[:16]
+        # What was listed elsewhere, or under other words, is listed again in full.
+        self._words = digest_of([service.url, labels.model_dump_json(), identities.model_dump_json()]).hex()[:16]
 
     def listing(self, since: str = "") -> Listing:
         words, _, cursor = since.partition(" ")

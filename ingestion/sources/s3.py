@@ -19,6 +19,7 @@ from ingestion.sources.labels import LabelFile
 from ingestion.sources.names import path_reason, printable
 from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, Unlabelled, unreadable
 from policies.rules import InvalidRule, plain_name
+from rag.domain import digest_of
 from rag.errors import Misuse
 from rag.hidden_content import HiddenAction, HiddenKind
 
@@ -56,7 +57,11 @@ class ObjectItem:
 
     @property
     def revision(self) -> str:
-        return "" if self.replaced else f"{self.etag} {self.size} {self.modified_ns}"
+        """Of this object in this store: an entity tag need not be made of the content."""
+        if self.replaced:
+            return ""
+        place = (self.client.meta.endpoint_url, self.bucket, self.key)
+        return digest_of([*place, self.etag, str(self.size), str(self.modified_ns)]).hex()
 
     def open(self) -> BinaryIO:
         errors = _errors()

@@ -1,6 +1,7 @@
 """Sources that are asked over a network: what they may not make us do, and what an S3 store says about rights."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,7 @@ def test_the_plain_answers_are_taken(source: HttpSource, answers: tuple[str, Ans
         {"documents": [{"id": "1"}]},
         {"documents": [{**GOOD, "id": ""}]},
         {"documents": [{**GOOD, "id": ".."}]},
+        {"documents": [{**GOOD, "id": "a.zip\0b.txt"}]},
         {"documents": [{**GOOD, "revision": 'a"b'}]},
         {"documents": [GOOD, GOOD]},
         {"documents": [GOOD], "next": "again"},
@@ -111,6 +113,23 @@ def test_more_bytes_than_were_listed_are_not_read(source: HttpSource, answers: t
     [item] = source.listing().items
     with pytest.raises(OSError, match="larger"):
         item.open()
+
+
+def test_a_document_of_another_service_is_of_another_revision_under_the_same_words(source: HttpSource) -> None:
+    """Its numbers count other changes; and its cursors begin elsewhere."""
+    [before], [again] = source.listing().items, source.listing().items
+    assert before.revision == again.revision
+    documents = Documents()
+    documents.write("a.txt", "x")
+    with served(application(documents)) as url:
+        first = HttpSource("docs", Service(url, TOKEN), LABELS, Identities())
+        [here] = first.listing().items
+        since = first.listing().cursor
+        assert not first.listing(since).items
+        with served(application(documents)) as elsewhere:
+            moved = HttpSource("docs", Service(elsewhere, TOKEN), LABELS, Identities()).listing(since)
+    assert moved.complete
+    assert [one.revision != here.revision for one in moved.items] == [True]
 
 
 @pytest.mark.parametrize("rights", [{**RIGHTS, "revision": "older"}, {**RIGHTS, "id": "2"}])
@@ -170,6 +189,19 @@ def grant(bucket: BucketPlace, path: str, **grants: str) -> None:
     """Give rights to others beside the owner's; the server keeps one grantee of each right."""
     key = {"Bucket": bucket.bucket, "Key": f"docs/{path}"}
     bucket.client.put_object_acl(**key, GrantFullControl=f"id={STORE_OWNER}", **grants)
+
+
+def test_an_object_of_another_bucket_is_of_another_revision(bucket: BucketPlace, tmp_path: Path) -> None:
+    bucket.write("same.txt", "x")
+
+    def revision(of: BucketPlace) -> str:
+        return next(item.revision for item in of.source.listing().items if item.path == "same.txt")
+
+    assert revision(bucket) == revision(bucket)
+    with bucket_place(tmp_path) as other:
+        assert isinstance(other, BucketPlace)
+        other.write("same.txt", "x")
+        assert revision(other) != revision(bucket)
 
 
 ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
