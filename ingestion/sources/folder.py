@@ -45,10 +45,10 @@ class FileItem:
     size: int
     modified_ns: int
     labels: Labels | Unlabelled
+    stood: str
+    """`revision_of` the file when it got its labels. It is opened only while it is that: they are for no other."""
     hidden: Mapping[HiddenKind, HiddenAction] = field(default_factory=dict)
     revision: str = ""
-    changed_ns: int | None = None
-    """Where the labels come from the file's own permissions: when those, or anything else of it, last changed."""
     chain: Chain = field(default=(), repr=False)
     """The label files that gave its labels, root first."""
 
@@ -62,12 +62,10 @@ class FileItem:
 
     def open(self) -> BinaryIO:
         file = _open_below(self.root, self.path)
-        status = os.fstat(file.fileno())
-        otherwise_permitted = self.changed_ns not in (None, status.st_ctime_ns)
-        if otherwise_permitted or (status.st_size, status.st_mtime_ns) != (self.size, self.modified_ns):
-            # Its labels may have been changed with it, and those at hand are of the time of the listing.
+        if revision_of(os.fstat(file.fileno())) != self.stood:
+            # Written, put in its place, or given other rights: the labels at hand are of the time of the listing.
             file.close()
-            raise ChangedSinceListed("the file was written after it was listed")
+            raise ChangedSinceListed("the file was changed after it was listed")
         return file
 
 
@@ -122,12 +120,10 @@ class FolderSource:
                 except FileNotFoundError:
                     continue  # removed a moment ago
                 labels, hidden = labels_for(path, chain), hidden_for(path, chain)
-                revision = revision_of(status) if status.st_ctime_ns < settled else ""
-                items.append(
-                    FileItem(
-                        self._root, str(path), status.st_size, status.st_mtime_ns, labels, hidden, revision, chain=chain
-                    )
-                )
+                stood = revision_of(status)
+                revision = stood if status.st_ctime_ns < settled else ""
+                size, modified_ns = status.st_size, status.st_mtime_ns
+                items.append(FileItem(self._root, str(path), size, modified_ns, labels, stood, hidden, revision, chain))
             if chain and isinstance(chain[-1], InvalidLabels):
                 notices.append(str(chain[-1]))
         for own in read:

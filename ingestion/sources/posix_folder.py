@@ -16,8 +16,8 @@ from ingestion.sources.posix_permissions import Access, InvalidAcl, access_of, p
 from ingestion.sources.protocol import Labels, Listing, SourceItem, Unlabelled, unreadable
 from rag.errors import Misuse
 
-NEVER_NS = -1
-"""A time of change that no file has: its rights changed while they were read, so it is not given out in this run."""
+NEVER = "never"
+"""How no file stands: it changed while its rights were read, so it is not given out in this run."""
 
 
 class PosixFolderSource:
@@ -78,10 +78,9 @@ class PosixFolderSource:
             raise unreadable(f"The permissions of a file of the source {self.name!r}", cause.strerror) from cause
         labels = mapped.labelled(item.labels, permissions_of(status.st_uid, access, way, self._everybody))
         # Rights that were set with other bytes than those that were listed are for those bytes.
-        now = revision_of(status)
-        revision = item.revision if now == item.revision else ""
-        changed_ns = status.st_ctime_ns if now == revision_of(before) else NEVER_NS
-        return replace(item, labels=labels, changed_ns=changed_ns, revision=revision)
+        if not revision_of(before) == revision_of(status) == item.stood:
+            return replace(item, labels=labels, stood=NEVER, revision="")
+        return replace(item, labels=labels)
 
     def _way_to(self, folder: PurePosixPath, known: dict[PurePosixPath, tuple[Access, ...]]) -> tuple[Access, ...]:
         """The permissions of every folder from the highest that counts down to this one."""

@@ -12,7 +12,7 @@ import yaml
 from ingestion.sources import folder as folder_source
 from ingestion.sources.folder import TRIES, FolderSource
 from ingestion.sources.labels import InvalidLabels, LabelFile, parse_label_file
-from ingestion.sources.protocol import Labels, Listing, Unlabelled
+from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Unlabelled
 from policies.rules import Level
 from rag.errors import Misuse
 
@@ -238,6 +238,23 @@ def test_a_document_that_is_written_right_after_its_labels_were_tightened_gets_t
     with item.open() as file:
         assert file.read() == b"closed"
     assert isinstance(item.labels, Unlabelled) if name.endswith("yml") else item.labels == Labels("hr", Level.SECRET)
+
+
+def test_folders_that_changed_places_after_the_listing_give_nothing_out_under_each_others_labels(
+    tmp_path: Path,
+) -> None:
+    """Archives and copies give files whole seconds: size and time of writing do not tell them apart."""
+    for name, labels, text in (("a", LOOSE, "open  "), ("b", TIGHT, "closed"), ("c", LOOSE, "other ")):
+        write(tmp_path, {f"{name}/ringfence.yaml": labels, f"{name}/x.md": text})
+        os.utime(tmp_path / name / "x.md", (1_700_000_000, 1_700_000_000))
+    first, second, third = FolderSource(tmp_path).listing().items
+    for old, new in (("a", "t"), ("b", "a"), ("t", "b")):
+        (tmp_path / old).rename(tmp_path / new)
+    for swapped in (first, second):
+        with pytest.raises(ChangedSinceListed):
+            swapped.open()
+    with third.open() as file:
+        assert file.read() == b"other "
 
 
 def test_labels_that_never_come_to_rest_are_no_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
