@@ -7,6 +7,7 @@ sent, without the quoting of the file.
 
 import hashlib
 import io
+import os
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,11 @@ from typing import BinaryIO
 
 from ingestion.parse.mailboxes import begins, unquoted
 from ingestion.sources.configured import ConfiguredLabels
+from ingestion.sources.folder import TRIES, revision_of
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Unlabelled, unreadable
 from policies.rules import plain_name
+from rag.errors import Misuse
 from rag.hidden_content import HiddenAction, HiddenKind
 
 LINE_BYTES_MAX = 1 << 20
@@ -63,24 +66,42 @@ class MboxSource:
         self._labels = labels
 
     def listing(self, since: str = "") -> Listing:
+        """See `Source`.
+
+        Raises:
+            Misuse: also where the file is written faster than it can be read (`source_changing`): what a half of it
+                lacks was not removed.
+        """
+        try:
+            for _ in range(TRIES):
+                if (listed := self._listed()) is not None:
+                    return listed
+        except (OSError, ValueError) as cause:
+            raise unreadable(f"The mailbox {self._file} of the source {self.name!r}", cause) from cause
+        raise Misuse(
+            f"The mailbox of the source {self.name!r} was written each time it was listed; nothing was changed. "
+            "Try again.",
+            code="source_changing",
+        )
+
+    def _listed(self) -> Listing | None:
+        """None where the file was written, or another one put in its place, meanwhile."""
         configured = ConfiguredLabels(self._labels)
         items: list[StoredMessage] = []
         copies: Counter[str] = Counter()
-        try:
-            with self._file.open("rb") as file:
-                status = self._file.stat()
-                if not stat.S_ISREG(status.st_mode):
-                    raise ValueError("it is not a file")
-                for start, size, digest in _messages(file):
-                    copies[digest] += 1
-                    number = f"-{copies[digest]}" if copies[digest] > 1 else ""
-                    path = f"{digest[:32]}{number}.eml"
-                    labels, hidden = configured.of(path)
-                    items.append(
-                        StoredMessage(self._file, path, start, size, digest, status.st_mtime_ns, labels, hidden)
-                    )
-        except (OSError, ValueError) as cause:
-            raise unreadable(f"The mailbox {self._file} of the source {self.name!r}", cause) from cause
+        with self._file.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("it is not a file")
+            found = list(_messages(file))
+            if revision_of(self._file.stat()) != revision_of(status):
+                return None
+        for start, size, digest in found:
+            copies[digest] += 1
+            number = f"-{copies[digest]}" if copies[digest] > 1 else ""
+            path = f"{digest[:32]}{number}.eml"
+            labels, hidden = configured.of(path)
+            items.append(StoredMessage(self._file, path, start, size, digest, status.st_mtime_ns, labels, hidden))
         items.sort(key=lambda item: item.path)
         return Listing(tuple(items), notices=configured.notices())
 

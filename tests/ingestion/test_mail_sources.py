@@ -5,9 +5,12 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from ingestion.sources import mbox
+from ingestion.sources.folder import TRIES
 from ingestion.sources.imap import ImapSource
 from ingestion.sources.imap_session import Account
 from ingestion.sources.labels import LabelFile
@@ -166,6 +169,35 @@ def test_a_message_that_moved_in_the_file_after_the_listing_is_not_given_out(tmp
     for item in items:
         with pytest.raises(OSError, match="after it was listed"):
             item.open()
+
+
+@pytest.mark.parametrize("times", [1, TRIES])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_written_while_it_is_listed_loses_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, replaced: bool
+) -> None:
+    """Mail programs write it anew: for a moment, half of it is all there is."""
+    file = tmp_path / "a.mbox"
+    file.write_text(box(FIRST))
+    torn = 0
+
+    def completed(opened: BinaryIO) -> Iterator[tuple[int, int, str]]:
+        nonlocal torn
+        yield from messages_in(opened)
+        if torn < times:
+            torn += 1
+            new = tmp_path / "new" if replaced else file
+            new.write_text(box(FIRST, SECOND) + "\n" * torn)
+            new.rename(file)
+
+    messages_in = mbox._messages
+    monkeypatch.setattr(mbox, "_messages", completed)
+    if times < TRIES:
+        assert len(read(file)) == 2
+        return
+    with pytest.raises(Misuse) as refused:
+        read(file)
+    assert refused.value.code == "source_changing"
 
 
 @pytest.mark.parametrize("text", ["Subject: no separator\n", "\n" + box(FIRST), "\0\0\0"])
