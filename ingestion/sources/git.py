@@ -6,19 +6,18 @@ guesses them: a file that is renamed is another document.
 """
 
 import io
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from dulwich.errors import FileFormatException, NotGitRepository
 from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
-from ingestion.sources.git_sizes import size_of
+from ingestion.sources.git_lfs import ATTRIBUTES, is_pointer, names_lfs
+from ingestion.sources.git_sizes import BROKEN, size_of
 from ingestion.sources.labels import (
     LABEL_FILE,
     Chain,
@@ -39,8 +38,6 @@ ENTRIES_MAX = 1_000_000
 """A few small objects can name each other into a tree without end."""
 
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
-_BROKEN = (KeyError, OSError, ValueError, AssertionError, zlib.error, FileFormatException, NotGitRepository)
-"""What dulwich raises for a repository that is damaged, or is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class BlobItem:
         try:
             with Repo(str(self.repository)) as repo:
                 return size_of(repo.object_store, self._sha)
-        except _BROKEN:
+        except BROKEN:
             return 0
 
     def open(self) -> BinaryIO:
@@ -77,7 +74,7 @@ class BlobItem:
                 # Without a known size it is not inflated: it may be of any.
                 size = size_of(repo.object_store, self._sha)
                 data = _blob(repo, self._sha)
-        except _BROKEN as cause:
+        except BROKEN as cause:
             raise OSError(f"the object {self.revision} cannot be read") from cause
         if len(data) != size:
             raise OSError(f"the object {self.revision} is not of the size that it says")
@@ -108,7 +105,10 @@ class GitSource:
             chain: Chain = () if self._labels is None else (FolderLabels(PurePosixPath(), self._labels),)
             for folder, links, blobs in self._folders(repo, commit.tree, chain, found):
                 for name, blob in blobs.items():
-                    found.add(folder / name, blob, links)
+                    if found.large_files and is_pointer(repo, blob):
+                        found.skip(folder / name, "lfs_pointer")
+                    else:
+                        found.add(folder / name, blob, links)
         return found.listing()
 
     @contextmanager
@@ -116,7 +116,7 @@ class GitSource:
         try:
             with Repo(str(self._path)) as repo:
                 yield repo
-        except _BROKEN as cause:
+        except BROKEN as cause:
             raise unreadable(f"The Git repository {self._path}", f"{type(cause).__name__}: {cause}") from cause
 
     def _commit(self, repo: Repo) -> Commit:
@@ -145,6 +145,8 @@ class GitSource:
             if self._labels is None and (own := _label_file(repo, folder, entries)) is not None:
                 links = (*links, own)
                 found.label_file(own)
+            if ATTRIBUTES in entries and not found.large_files:
+                found.large_files = names_lfs(repo, entries[ATTRIBUTES][1])
             blobs: dict[str, ObjectID] = {}
             for name, (mode, sha) in entries.items():
                 if (reason := _skip_reason(folder, name, mode)) is not None:
@@ -166,6 +168,8 @@ class _Found:
         self._skipped: list[Skipped] = []
         self._notices: list[str] = []
         self._entries = 0
+        self.large_files = False
+        """Whether a folder that was walked may have files in Git LFS: else no small file is looked at for that."""
 
     def add(self, path: PurePosixPath, blob: ObjectID, links: Chain) -> None:
         labels, hidden = labels_for(path, links), hidden_for(path, links)

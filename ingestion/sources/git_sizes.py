@@ -6,8 +6,12 @@ Formats: gitformat-pack(5) for packs; a loose object is a zlib stream that begin
 import zlib
 from pathlib import Path
 
+from dulwich.errors import FileFormatException, NotGitRepository
 from dulwich.object_store import BaseObjectStore, DiskObjectStore
 from dulwich.objects import ObjectID
+
+BROKEN = (KeyError, OSError, ValueError, AssertionError, zlib.error, FileFormatException, NotGitRepository)
+"""What dulwich raises for a repository that is damaged, or is none."""
 
 _HEAD_BYTES = 512
 """Holds every head there is: two numbers, the name of another object, and the beginning of a zlib stream."""

@@ -176,3 +176,16 @@ def test_an_object_that_is_missing_has_no_content_and_stops_no_other(repository:
     with pytest.raises(OSError, match="cannot be read"):
         items["a.txt"].open()
     assert items["b/c.txt"].open().read() == b"sub"
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d' * 32}\nsize 12345\n"
+
+
+@pytest.mark.parametrize("place", ["", "sub/"])
+def test_what_stands_for_a_file_that_is_kept_elsewhere_is_no_document(repository: Path, place: str) -> None:
+    """Of a repository that uses Git LFS; and one file too long to be a pointer only begins like one."""
+    files = {f"{place}large.pdf": POINTER, f"{place}about.txt": POINTER + "x" * 1024, f"{place}small.txt": "version 2"}
+    commit(repository, LABELLED | {f"{place}.gitattributes": "*.pdf filter=lfs diff=lfs merge=lfs -text\n"} | files)
+    listing = GitSource(repository, "docs").listing()
+    assert {item.path for item in listing.items} == {"a.txt", "b/c.txt", f"{place}about.txt", f"{place}small.txt"}
+    assert (f"{place}large.pdf", "lfs_pointer") in {(one.path, one.reason) for one in listing.skipped}
