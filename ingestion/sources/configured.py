@@ -22,6 +22,10 @@ class ConfiguredLabels:
         chain = (self._root,) if own is None else (self._root, FolderLabels(PurePosixPath(), own))
         return labels_for(at, chain, "`labels` of the source"), hidden_for(at, chain)
 
+    def astray(self, path: str, otherwise: str) -> str | None:
+        """A pattern that means the document under another name than its path: unseen, it would leave it too loose."""
+        return self._root.astray(PurePosixPath(path), PurePosixPath(otherwise)) if path != otherwise else None
+
     def singled_out(self, archive: str, member: str) -> bool:
         return singled_out(PurePosixPath(archive), member, (self._root,))
 

@@ -12,11 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ingestion.sources.imap_access import rights_in
+from ingestion.sources.mailbox_names import separator_in
 from ingestion.sources.protocol import ChangedSinceListed
 
 TIMEOUT_S = 30.0
 FAILED = (imaplib.IMAP4.error, OSError, ValueError)
 """What a session raises when the server is away, refuses, or answers in another form."""
+
+SIZE_SLACK = 64 * 1024
+"""Servers count the size of a message loosely: a message may be twice as large, and this much more."""
+LITERAL_BYTES_MAX = 1 << 20
+"""Of any other answer than a message."""
 
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _UID = re.compile(rb"\bUID (\d+)")
@@ -43,13 +49,32 @@ class Message:
     received_ns: int
 
 
+class _Plain(imaplib.IMAP4):
+    """Reads no literal that is larger than `literal_max`, whatever the server announces."""
+
+    literal_max = LITERAL_BYTES_MAX
+
+    def read(self, size: int) -> bytes:
+        return super().read(_within(size, self.literal_max))
+
+
+class _Secure(imaplib.IMAP4_SSL):
+    literal_max = LITERAL_BYTES_MAX
+
+    def read(self, size: int) -> bytes:
+        return super().read(_within(size, self.literal_max))
+
+
+_Client = _Plain | _Secure
+
+
 class Session:
     """One connection to the server, opened when it is needed and used by one thread at a time."""
 
     def __init__(self, account: Account) -> None:
-        self._account = account
+        self.account = account
         self._lock = threading.Lock()
-        self._client: imaplib.IMAP4 | None = None
+        self._client: _Client | None = None
         self._selected = ("", 0)
         self._leave: Callable[[], object] = bool
 
@@ -57,9 +82,13 @@ class Session:
         """The UIDVALIDITY of a mailbox and its messages as they are now. Raises one of `FAILED`."""
         return self._twice(lambda: self._listed(mailbox))
 
-    def fetch(self, mailbox: str, validity: int, uid: int) -> bytes:
-        """The bytes of a message. Raises one of `FAILED`."""
-        return self._twice(lambda: self._fetched(mailbox, validity, uid))
+    def fetch(self, mailbox: str, validity: int, message: Message) -> bytes:
+        """The bytes of a message, if they are about as many as were listed. Raises one of `FAILED`."""
+        return self._twice(lambda: self._fetched(mailbox, validity, message))
+
+    def separator(self, mailbox: str) -> str:
+        """What separates folders in the name of this mailbox; empty: nothing does. Raises one of `FAILED`."""
+        return self._twice(lambda: self._separator(mailbox))
 
     def access(self, mailbox: str) -> Mapping[str, str] | str:
         """Rights by identifier, as the mailbox has them now, or why the server does not say. Raises one of `FAILED`."""
@@ -93,20 +122,33 @@ class Session:
                 return "its server refuses to tell who may read the mailbox; the account needs the right `a` on it"
             return rights_in(answer, mailbox)
 
-    def _fetched(self, mailbox: str, validity: int, uid: int) -> bytes:
+    def _separator(self, mailbox: str) -> str:
+        with self._lock, self._connected() as client:
+            # Without a name, the server tells what it has in general.
+            for name in (mailbox, ""):
+                if (found := separator_in(_ok(client.list('""', f'"{name}"')))) is not None:
+                    return found
+            raise ValueError("the server does not say what separates its folders")
+
+    def _fetched(self, mailbox: str, validity: int, message: Message) -> bytes:
+        size_max = 2 * message.size + SIZE_SLACK
         with self._lock, self._connected() as client:
             if self._selected != (mailbox, validity):
                 self._select(client, mailbox)
             if self._selected != (mailbox, validity):
                 raise ChangedSinceListed("the mailbox is another one under its old name")
-            for part in _ok(client.uid("FETCH", str(uid), "(BODY.PEEK[])")):
-                if isinstance(part, tuple):
-                    return bytes(part[1])
+            client.literal_max = size_max + 1
+            data = _body(_ok(client.uid("FETCH", str(message.uid), f"(BODY.PEEK[]<0.{size_max + 1}>)")), message.uid)
+            client.literal_max = LITERAL_BYTES_MAX
+        if data is None:
             raise ChangedSinceListed("the message is gone")
+        if len(data) > size_max:
+            raise ChangedSinceListed("the message is much larger than it was listed")
+        return data
 
     def _connected(self) -> "_Using":
         if self._client is None:
-            self._client = _opened(self._account)
+            self._client = _opened(self.account)
             self._leave = weakref.finalize(self, _leave, self._client)
         return _Using(self, self._client)
 
@@ -129,9 +171,9 @@ class _Using:
     """The connection while it is used."""
 
     session: Session
-    client: imaplib.IMAP4
+    client: _Client
 
-    def __enter__(self) -> imaplib.IMAP4:
+    def __enter__(self) -> _Client:
         return self.client
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -139,13 +181,13 @@ class _Using:
             self.session.drop()
 
 
-def _opened(account: Account) -> imaplib.IMAP4:
-    client: imaplib.IMAP4
+def _opened(account: Account) -> _Client:
+    client: _Client
     if account.tls:
         context = ssl.create_default_context(cafile=account.ca_file or None)
-        client = imaplib.IMAP4_SSL(account.host, account.port, ssl_context=context, timeout=TIMEOUT_S)
+        client = _Secure(account.host, account.port, ssl_context=context, timeout=TIMEOUT_S)
     else:
-        client = imaplib.IMAP4(account.host, account.port, timeout=TIMEOUT_S)
+        client = _Plain(account.host, account.port, timeout=TIMEOUT_S)
     try:
         _ok(client.login(account.user, account.password))
     except BaseException:
@@ -163,6 +205,22 @@ def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
     if answer[0] != "OK":
         raise ValueError("the server refused")
     return answer[1]
+
+
+def _within(size: int, size_max: int) -> int:
+    if size > size_max:
+        raise ValueError("the server announced an answer that is too large")
+    return size
+
+
+def _body(answer: list[Any], uid: int) -> bytes | None:
+    """The bytes of the message of this number, which may stand before or after them; None where it is not there."""
+    for part, after in zip(answer, [*answer[1:], None], strict=True):
+        if isinstance(part, tuple) and b"BODY[]" in part[0].upper():
+            around = part[0] + (after if isinstance(after, bytes) else b"")
+            if (found := _UID.search(_FLAGS.sub(b"", around))) and int(found[1]) == uid:
+                return bytes(part[1])
+    return None
 
 
 def _messages(lines: list[Any]) -> Iterator[Message | None]:

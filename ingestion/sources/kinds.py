@@ -142,7 +142,8 @@ class DocumentService(_Configured):
 
 
 class Mailboxes(_Configured):
-    """`mailboxes` are named as the server names them: in ASCII, others in its own encoding of them.
+    """`mailboxes` are named as the server names them: in ASCII, others in its own encoding of them. Patterns under
+    `files:` are in plain letters, with "/" between folders.
 
     With `identities`, shares come from the mailboxes' access control lists, which know people by their logins.
     """

@@ -129,6 +129,15 @@ class FolderLabels:
                 return pattern
         return None
 
+    def astray(self, path: PurePosixPath, otherwise: PurePosixPath) -> str | None:
+        """A pattern that matches `otherwise` and not `path`, whatever its capital letters."""
+        own, folded, other = (PurePosixPath(str(one).casefold()) for one in (self.folder, path, otherwise))
+        for pattern in self.content.files:
+            meant = pattern.casefold()
+            if self._matches(other, meant, own) and not self._matches(folded, meant, own):
+                return pattern
+        return None
+
     def _matches(self, path: PurePosixPath, pattern: str, folder: PurePosixPath | None = None) -> bool:
         name = str(path.relative_to(folder or self.folder)) if "/" in pattern else path.name
         # What looks the same is the same: some systems write an accent as a character of its own.

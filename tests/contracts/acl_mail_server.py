@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 _GETACL = re.compile(rb'GETACL "([^"]*)"')
+_LIST = re.compile(rb'LIST "" ("[^"]*")')
+_FETCH = re.compile(rb"UID FETCH (\d+) \(BODY\.PEEK\[\]<0\.(\d+)>\)")
 _EXAMINE = re.compile(rb'EXAMINE "([^"]*)"')
 
 
@@ -20,6 +22,9 @@ class Mailboxes:
 
     messages: dict[str, list[bytes]]
     access: dict[str, bytes | None]
+    separator: bytes = b'"/"'
+    answers: dict[int, bytes] = field(default_factory=dict)
+    """What is answered to whoever fetches the message of this number, in place of it."""
     capabilities: bytes = b"IMAP4rev1 ACL"
     asked: list[bytes] = field(default_factory=list)
 
@@ -56,6 +61,12 @@ class _Session(socketserver.StreamRequestHandler):
             for number, text in enumerate(held.messages[self.mailbox], 1):
                 rest = b'RFC822.SIZE %d INTERNALDATE "26-Nov-2026 08:00:00 +0000"' % len(text)
                 self._say(b"* %d FETCH (UID %d FLAGS () %s)" % (number, number, rest))
+        elif found := _LIST.fullmatch(command):
+            self._say(b"* LIST () " + held.separator + b" " + found[1])
+        elif found := _FETCH.fullmatch(command):
+            number, text = int(found[1]), held.messages[self.mailbox][int(found[1]) - 1][: int(found[2])]
+            whole = b"* %d FETCH (UID %d BODY[]<0> {%d}\r\n%b)" % (number, number, len(text), text)
+            self._say(held.answers.get(number, whole))
         elif found := _GETACL.fullmatch(command):
             listed = held.access[found[1].decode()]
             if listed is None:
