@@ -18,6 +18,7 @@ from ingestion.parse.archive import check_office, parse_xml
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.naming import NamedRows
 from ingestion.parse.office import as_usual
+from ingestion.parse.office_markers import refuse_apart
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.word_look import Looks, is_on, w
 from ingestion.parse.word_numbers import Numbers
@@ -211,12 +212,16 @@ class _Reader:
     def _row(self, row: etree._Element, above: list[str]) -> Row:
         made = Row([], [], is_repeated(row))
         for cell in within(row, w("tc")):
-            text = self._cell(cell, made)
             if goes_on(cell) and len(made.texts) < len(above):
+                # Text of its own is stored there and not shown.
+                self._pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "".join(word_text.all_text(cell)))
                 text = above[len(made.texts)]
+            else:
+                text = self._cell(cell, made)
             width = span(cell)
             made.texts.extend([text, *[""] * (width - 1)])
             made.spans.extend([width, *[1] * (width - 1)])
+        refuse_apart(made.texts, ("".join(word_text.all_text(one)) for one in made.apart))
         return made
 
     def _cell(self, cell: etree._Element, row: Row) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from ingestion.parse import graphics
+from ingestion.parse.office_markers import refuse_apart, refuse_torn
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.word_look import Looks, w
 from rag.hidden_content import HiddenKind
@@ -79,37 +80,46 @@ def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
     """Read a paragraph, or any element as if it were one. What a reader does not see is counted.
 
     `Paragraph.text` leaves out what was inserted with change tracking on.
+
+    Raises:
+        Refused: bad_marker, for one that is hidden in part, or beside what is read after the paragraph.
     """
     found = Read()
-    parts: list[str] = []
+    parts: list[tuple[str, bool]] = []  # and whether it is seen
     unseen: dict[HiddenKind, list[str]] = {}
     stack: list[etree._Element | str] = [root]
     while stack:
         element = stack.pop()
         if isinstance(element, str):
-            parts.append(element)
+            parts.append((element, True))
             continue
         kind = _hidden(element, looks)
         if kind is not None:
-            unseen.setdefault(kind, []).extend(all_text(element))
+            hidden = "".join(all_text(element))
+            unseen.setdefault(kind, []).append(hidden)
+            parts.append((hidden, False))
         elif element.tag in _APART and element is not root:
             found.apart.append(element)
         elif element.tag in _TEXTS:
-            parts.append(element.text or "")
+            parts.append((element.text or "", True))
         elif element.tag in _SPACE:
-            parts.append(_SPACE[element.tag])
+            parts.append((_SPACE[element.tag], True))
         elif element.tag == w("sym"):
-            parts.append(_symbol(element))
+            parts.append((_symbol(element), True))
         elif element.tag != _FALLBACK:
             found.pictures += element.tag in _PICTURES
             before, after = _AROUND.get(element.tag, ("\n" * (element.tag == w("p") and element is not root), ""))
-            parts.append(before)
+            parts.append((before, True))
             stack.append(after)
             stack.extend(reversed(element))
     for kind, texts in unseen.items():
         pieces.add_hidden(kind, "".join(texts))
-    found.text = "".join(parts)
+    found.text = "".join(text for text, seen in parts if seen)
     found.unseen = bool(unseen)
+    if unseen:
+        refuse_torn("".join(text for text, _ in parts), found.text)
+    if found.apart:
+        refuse_apart([found.text], ("".join(all_text(one)) for one in found.apart))
     return found
 
 
