@@ -10,14 +10,16 @@ from pptx.exc import PackageNotFoundError
 from pptx.oxml.ns import qn
 from pptx.slide import Slide
 
-from ingestion.parse import graphics
+from ingestion.parse import graphics, slide_text
 from ingestion.parse.archive import check_office, parse_xml
-from ingestion.parse.cleaning import refuse_markers
+from ingestion.parse.cleaning import marker_in, refuse_markers
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.naming import NamedRows
 from ingestion.parse.office import as_usual
+from ingestion.parse.office_markers import has_marker, refuse_torn
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.slide_colors import Colors
+from ingestion.parse.slide_ground import Ground, Grounds
 from ingestion.parse.slide_shapes import Shape, placeholder, shapes
 from rag.hidden_content import HiddenKind
 
@@ -37,11 +39,12 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         raise Refused(Reason.BROKEN, "no presentation in the archive") from None
     before = len(pieces.added)
     width, height = int(deck.slide_width or 0), int(deck.slide_height or 0)
+    grounds = Grounds()
     footers: dict[str, int] = {}
     silent: list[int] = []
     pictures = False
     for number, slide in enumerate(deck.slides, 1):
-        read = _Slide(slide, number, pieces, (width, height))
+        read = _Slide(slide, number, pieces, (width, height), grounds.of(slide))
         read.read()
         pictures |= read.pictures
         if read.footer and read.footer not in footers:
@@ -61,40 +64,49 @@ def extract(data: bytes, pieces: Pieces) -> Head:
 class _Slide:
     """`spoken` after reading: whether it has text, shown or not; `footer` is what stands below it."""
 
-    def __init__(self, slide: Slide, number: int, pieces: Pieces, size: tuple[int, int]) -> None:
+    def __init__(self, slide: Slide, number: int, pieces: Pieces, size: tuple[int, int], ground: Ground) -> None:
         self._slide = slide
         self._number = number
         self._pieces = pieces
         self._size = size
         self._hidden = slide._element.get("show") in ("0", "false")
         self._within = HiddenKind.HIDDEN_SLIDE if self._hidden else None
-        self._colors = Colors(slide)
+        self._colors = Colors(slide, ground)
         self._headed = False
+        self._title = ""
+        self._in_place = False
         self.spoken = False
         self.pictures = False
         self.footer = ""
 
     def read(self) -> None:
         found = list(shapes(self._slide._element.cSld.spTree))
+        for shape in found:
+            self._colors.painted(shape)
         titles = [shape for shape in found if placeholder(shape.element) in _TITLES and not self._unseen(shape)]
-        title = "\n".join(self._seen(shape.element, self._behind(shape)) for shape in titles)
+        # Read first, a title would leave the section that a marker before it begins.
+        self._in_place = has_marker(slide_text.text(shape.element) for shape in found)
         titled = {shape.element for shape in titles}
-        self._head(title.strip())
+        if not self._in_place:
+            self._head("\n".join(self._seen(shape.element, self._behind(shape)) for shape in titles).strip())
         for shape in found:
             kind = placeholder(shape.element)
             if kind in _COUNTED:
-                refuse_markers((_text(shape.element),), "in a footer")
+                refuse_markers((slide_text.text(shape.element),), "in a footer")
             elif kind == _FOOTER and not self._unseen(shape):
                 self._footer(shape)
             elif shape.element not in titled:
                 self._shape(shape)
-            self._colors.painted(shape)
+            elif self._in_place:
+                self._head(self._seen(shape.element, self._behind(shape)).strip())
         self._notes()
         self._comments()
 
     def _head(self, title: str) -> None:
+        """Say a title, where it has text."""
         self._title = title
         if title:
+            self._headed = False
             self._say_title()
             self.spoken = True
             if self._hidden:
@@ -108,7 +120,7 @@ class _Slide:
 
     def _shape(self, shape: Shape) -> None:
         if self._unseen(shape):
-            self._hide(HiddenKind.INVISIBLE_TEXT, _text(shape.element))
+            self._hide(HiddenKind.INVISIBLE_TEXT, slide_text.text(shape.element))
             return
         self.pictures |= shape.kind == "pic"
         for drawn in shape.element.iter(graphics.CHART, graphics.DIAGRAM):
@@ -137,16 +149,17 @@ class _Slide:
         out = NamedRows(self._pieces, page=self._number)
         for cells in rows:
             if any(cell.strip() for cell in cells):
-                self._say_title()
+                if not marker_in(cells):
+                    self._say_title()
                 self.spoken = True
             out.passed(cells)
             by_number = dict(enumerate(cells))
             if by_column:
                 out.labelled(by_number)
-            elif out.names is None and len(rows) > 1:
-                out.name(by_number)
-            elif len(rows) == 1:
+            elif out.names is None and (len(rows) == 1 or marker_in(cells)):
                 out.text(by_number)
+            elif out.names is None:
+                out.name(by_number)
             else:
                 out.row(by_number)
         out.end()
@@ -162,7 +175,8 @@ class _Slide:
     def _add(self, text: str) -> None:
         if not text.strip():
             return
-        self._say_title()
+        if not (self._in_place and marker_in([text])):
+            self._say_title()
         self.spoken = True
         if self._hidden:
             self._pieces.add_hidden(HiddenKind.HIDDEN_SLIDE, text, page=self._number)
@@ -179,8 +193,9 @@ class _Slide:
         """The text of an element that a viewer sees; the rest is counted."""
         unseen = {run for run in root.iter(qn("a:r"), qn("a:fld")) if self._colors.unseen(run, behind)}
         if unseen:
-            self._hide(HiddenKind.INVISIBLE_TEXT, "".join(_text(run) for run in root.iter() if run in unseen))
-        return _text(root, unseen)
+            self._hide(HiddenKind.INVISIBLE_TEXT, "".join(slide_text.text(run) for run in root.iter() if run in unseen))
+            refuse_torn(slide_text.text(root), slide_text.text(root, unseen))
+        return slide_text.text(root, unseen)
 
     def _behind(self, shape: Shape) -> Callable[[], str]:
         """Looked up only where a run has a colour, and once."""
@@ -194,7 +209,7 @@ class _Slide:
             return
         for shape in shapes(self._slide.notes_slide._element.cSld.spTree):
             if placeholder(shape.element) == "body":
-                self._hide(HiddenKind.SPEAKER_NOTE, _text(shape.element))
+                self._hide(HiddenKind.SPEAKER_NOTE, slide_text.text(shape.element))
 
     def _comments(self) -> None:
         for relation in self._slide.part.rels.values():
@@ -203,16 +218,6 @@ class _Slide:
             root = parse_xml(relation.target_part.blob)
             for comment in root.iter("{*}cm"):
                 self._hide(HiddenKind.COMMENT, "".join(str(one.text or "") for one in comment.iter("{*}text", "{*}t")))
-
-
-def _text(root: etree._Element, without: set[etree._Element] | None = None) -> str:
-    parts: list[str] = []
-    for element in root.iter(qn("a:p"), qn("a:t"), qn("a:br")):
-        if element.tag == qn("a:t"):
-            parts.append("" if without and element.getparent() in without else element.text or "")
-        elif element is not root:
-            parts.append("\n")
-    return "".join(parts).strip()
 
 
 def sample() -> bytes:

@@ -15,6 +15,7 @@ from lxml import etree
 
 from ingestion.parse import graphics, word_text
 from ingestion.parse.archive import check_office, parse_xml
+from ingestion.parse.cleaning import marker_in
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.naming import NamedRows
 from ingestion.parse.office import as_usual
@@ -184,8 +185,9 @@ class _Reader:
     def _write(self, row: Row, how: Named, out: NamedRows) -> None:
         out.passed(row.texts)
         cells = dict(enumerate(row.texts))
-        if len(row.spans) == 1 or len(row.texts) == row.spans[0]:
-            out.text(cells)  # over the whole width
+        wide = len(row.spans) == 1 or len(row.texts) == row.spans[0]
+        if wide or (out.names is None and marker_in(row.texts)):
+            out.text(cells)
         elif how is Named.BY_COLUMN:
             out.labelled(cells)
         elif how is Named.BY_ROWS and out.names is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from ingestion.parse import graphics
+from ingestion.parse.equations import AROUND, M
 from ingestion.parse.office_markers import refuse_apart, refuse_torn
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.word_look import Looks, w
@@ -13,24 +14,15 @@ from rag.hidden_content import HiddenKind
 
 DELETED = frozenset((w("del"), w("moveFrom")))
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-_M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _V = "{urn:schemas-microsoft-com:vml}"
 _DRAWN = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
 _SPACE = {w("tab"): "\t", w("br"): "\n", w("cr"): "\n", w("noBreakHyphen"): "-"}
-_RUNS = (w("r"), f"{_M}r")
-_TEXTS = (w("t"), f"{_M}t")
+_RUNS = (w("r"), f"{M}r")
+_TEXTS = (w("t"), f"{M}t")
+_WORD_ART = f"{_V}textpath"
+_LEAVES = frozenset((*_TEXTS, *_SPACE, w("sym"), _WORD_ART))
 _APART = (w("txbxContent"), w("tbl"), graphics.CHART, graphics.DIAGRAM)
 _PICTURES = ("{http://schemas.openxmlformats.org/drawingml/2006/picture}pic", f"{_V}imagedata")
-_AROUND = {
-    f"{_M}num": ("(", ")/"),
-    f"{_M}den": ("(", ")"),
-    f"{_M}sup": ("^(", ")"),
-    f"{_M}sub": ("_(", ")"),
-    f"{_M}rad": ("√(", ")"),
-    f"{_M}d": ("(", ")"),
-    f"{_M}mr": ("", "; "),
-}
-"""What stands around the parts of an equation when it is written in one line."""
 _SYMBOLS = {
     **dict(zip(range(0x41, 0x5B), "ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ", strict=False)),
     **dict(zip(range(0x61, 0x7B), "αβχδεφγηιϕκλμνοπθρστυϖωξψζ", strict=False)),
@@ -100,15 +92,11 @@ def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
             parts.append((hidden, False))
         elif element.tag in _APART and element is not root:
             found.apart.append(element)
-        elif element.tag in _TEXTS:
-            parts.append((element.text or "", True))
-        elif element.tag in _SPACE:
-            parts.append((_SPACE[element.tag], True))
-        elif element.tag == w("sym"):
-            parts.append((_symbol(element), True))
+        elif element.tag in _LEAVES:
+            parts.append((_leaf(element), True))
         elif element.tag != _FALLBACK:
             found.pictures += element.tag in _PICTURES
-            before, after = _AROUND.get(element.tag, ("\n" * (element.tag == w("p") and element is not root), ""))
+            before, after = AROUND.get(element.tag, ("\n" * (element.tag == w("p") and element is not root), ""))
             parts.append((before, True))
             stack.append(after)
             stack.extend(reversed(element))
@@ -124,8 +112,14 @@ def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
 
 
 def all_text(root: etree._Element) -> Iterator[str]:
-    for element in root.iter(*_TEXTS, w("delText"), w("p")):
-        yield " " if element.tag == w("p") else element.text or ""
+    for element in root.iter(*_TEXTS, w("delText"), w("p"), _WORD_ART):
+        yield " " if element.tag == w("p") else _leaf(element)
+
+
+def _leaf(element: etree._Element) -> str:
+    if element.tag == _WORD_ART:
+        return f"\n{element.get('string', '')}\n"
+    return _symbol(element) if element.tag == w("sym") else _SPACE.get(element.tag) or element.text or ""
 
 
 def _hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:

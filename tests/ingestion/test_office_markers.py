@@ -1,10 +1,12 @@
 """Markers in Office documents: what is read apart from where it stands leaves no section by that."""
 
 import pytest
+from pptx.util import Pt
 
+from evals.hostile.samples import slides
 from ingestion.parse.document import Reason, Refused
 from policies.rules import Level
-from tests.ingestion.office_documents import body, lines, paragraph, parsed, table_row
+from tests.ingestion.office_documents import Fill, body, lines, paragraph, parsed, table_row
 
 OPEN, CLOSE = "[ringfence level=secret]", "[/ringfence]"
 _HIDDEN = "<w:r><w:rPr><w:vanish/></w:rPr><w:t>{}</w:t></w:r>"
@@ -105,3 +107,66 @@ def test_text_that_is_stored_in_a_merged_cell_and_not_shown_is_hidden_content() 
     assert sum(read.hidden.values()) == 1
     assert not parsed(_merged(""), ".docx").hidden
     assert is_refused(_merged(OPEN))
+
+
+def deck(*texts: str, title: str = "Title") -> bytes:
+    """A slide of text boxes, its title where the texts say so."""
+
+    def fill(made: Fill) -> None:
+        slide = made.slides.add_slide(made.slide_layouts[5])
+        named = slide.shapes.title
+        named.text = title
+        for text in texts:
+            if text == title:
+                slide.shapes._spTree.append(named._element)
+            else:
+                slide.shapes.add_textbox(0, 0, 99, 99).text_frame.text = text
+
+    return slides(fill)
+
+
+def test_a_title_that_stands_in_a_section_does_not_leave_it() -> None:
+    read = parsed(deck(OPEN, "Title", "Body", CLOSE, "after"), ".pptx")
+    assert {block.text: block.tightening.level for block in read.blocks} == {
+        "Body": Level.SECRET,
+        "after": Level.PUBLIC,
+    }
+    assert [block.heading_path for block in read.blocks] == [("Title",), ()]
+    assert "Title" not in read.title
+    read = parsed(deck(OPEN, "Body", CLOSE), ".pptx")
+    assert {block.text: block.heading_path for block in read.blocks} == {"Body": ("Title",)}
+    assert read.title == "Title"
+
+
+def test_a_title_after_a_text_names_a_slide_without_markers() -> None:
+    assert [block.heading_path for block in parsed(deck("Body", "Title"), ".pptx").blocks] == [("Title",)]
+
+
+def test_a_marker_of_which_a_slide_hides_a_part_refuses_the_document() -> None:
+    def fill(made: Fill, *, size: int) -> None:
+        slide = made.slides.add_slide(made.slide_layouts[5])
+        words = slide.shapes.add_textbox(0, 0, 99, 99).text_frame.paragraphs[0]
+        words.add_run().text = "[ring"
+        words.runs[0].font.size = Pt(size)
+        words.add_run().text = "fence level=secret]"
+        slide.shapes.add_textbox(0, 0, 99, 99).text_frame.text = "SECRET"
+
+    assert levels(slides(lambda made: fill(made, size=12)), ".pptx") == {"SECRET": Level.SECRET}
+    assert is_refused(slides(lambda made: fill(made, size=1)), ".pptx")
+
+
+def test_a_table_that_begins_with_a_marker_is_a_section() -> None:
+    rows = ((OPEN, "", ""), ("Name", "Room", "Pay"), ("Ann", "1", "2"), (CLOSE, "", ""))
+
+    def fill(made: Fill) -> None:
+        slide = made.slides.add_slide(made.slide_layouts[5])
+        slide.shapes.title.text = "Title"
+        table = slide.shapes.add_table(4, 3, 0, 0, 99, 99).table
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                table.cell(number, column).text = cell
+        slide.shapes.add_textbox(0, 0, 99, 99).text_frame.text = "after"
+
+    expected = {"Name: Ann; Room: 1; Pay: 2": Level.SECRET, "after": Level.PUBLIC}
+    assert levels(slides(fill), ".pptx") == expected
+    assert levels(body(cells(*(table_row(*row) for row in rows)), paragraph("after")), ".docx") == expected

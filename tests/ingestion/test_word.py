@@ -369,3 +369,11 @@ def test_strict_open_xml_and_templates_are_read_like_other_documents(sandbox: Sa
     changed = rewritten(data, change)
     assert changed != rewritten(data, lambda name, part: part)
     assert [block.text for block in sandbox.parse(changed, "x.docx").blocks] == ["Text.", "a: b"]
+
+
+def test_word_art_is_read_and_switched_off_it_is_hidden_content() -> None:
+    shape = '<v:shape xmlns:v="urn:schemas-microsoft-com:vml"{}><v:textpath string="Draft"/></v:shape>'
+    art = f"<w:r><w:pict>{shape}</w:pict></w:r>"
+    assert lines(body(paragraph("Text.", art.format(""))), ".docx") == ["Text.\nDraft"]
+    hidden = body(paragraph("Text.", art.format(' style="visibility:hidden"')))
+    assert (lines(hidden, ".docx"), extracted(hidden, ".docx").hidden) == (["Text."], {HiddenKind.INVISIBLE_TEXT: 1})
