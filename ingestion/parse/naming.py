@@ -91,7 +91,7 @@ class NamedRows:
         """
         self._say(self._names.now)
         texts = {column: text for column, text in cells.items() if text.strip()}
-        names = {column: _cut(text) for column, text in texts.items()}
+        names = {column: short_name(text) for column, text in texts.items()}
         header = _Header(texts, names)
         self._names.take(header, texts.values())
         if any(len(text) > NAME_CHARS_MAX for text in texts.values()):
@@ -135,6 +135,7 @@ def _holds_no_record(cells: Iterable[str]) -> bool:
     return not filled or bool(marker_in(filled))
 
 
-def _cut(name: str) -> str:
+def short_name(name: str) -> str:
+    """A name as it stands beside each of its values."""
     name = one_line(name)
     return name if len(name) <= NAME_CHARS_MAX else name[:NAME_CHARS_MAX].rstrip() + "…"

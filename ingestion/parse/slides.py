@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 
 import pptx
@@ -19,7 +20,7 @@ from ingestion.parse.office import as_usual
 from ingestion.parse.office_markers import has_marker, refuse_torn
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.slide_colors import Colors
-from ingestion.parse.slide_ground import Ground, Grounds
+from ingestion.parse.slide_ground import Grounds
 from ingestion.parse.slide_shapes import Shape, placeholder, shapes
 from rag.hidden_content import HiddenKind
 
@@ -38,13 +39,13 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     except (PackageNotFoundError, KeyError, ValueError, AttributeError):
         raise Refused(Reason.BROKEN, "no presentation in the archive") from None
     before = len(pieces.added)
-    width, height = int(deck.slide_width or 0), int(deck.slide_height or 0)
-    grounds = Grounds()
+    size = int(deck.slide_width or 0), int(deck.slide_height or 0)
+    shared = _Shared(size, Grounds(), graphics.Graphics(pieces))
     footers: dict[str, int] = {}
     silent: list[int] = []
     pictures = False
     for number, slide in enumerate(deck.slides, 1):
-        read = _Slide(slide, number, pieces, (width, height), grounds.of(slide))
+        read = _Slide(slide, number, pieces, shared)
         read.read()
         pictures |= read.pictures
         if read.footer and read.footer not in footers:
@@ -61,17 +62,27 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     return Head(MEDIA_TYPE, deck.core_properties.title or "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the slides of a deck have in common: width and height, what lies under them, parts that are read once."""
+
+    size: tuple[int, int]
+    grounds: Grounds
+    graphics: graphics.Graphics
+
+
 class _Slide:
     """`spoken` after reading: whether it has text, shown or not; `footer` is what stands below it."""
 
-    def __init__(self, slide: Slide, number: int, pieces: Pieces, size: tuple[int, int], ground: Ground) -> None:
+    def __init__(self, slide: Slide, number: int, pieces: Pieces, shared: _Shared) -> None:
         self._slide = slide
         self._number = number
         self._pieces = pieces
-        self._size = size
+        self._size = shared.size
+        self._graphics = shared.graphics
         self._hidden = slide._element.get("show") in ("0", "false")
         self._within = HiddenKind.HIDDEN_SLIDE if self._hidden else None
-        self._colors = Colors(slide, ground)
+        self._colors = Colors(slide, shared.grounds.of(slide))
         self._headed = False
         self._title = ""
         self._in_place = False
@@ -124,7 +135,7 @@ class _Slide:
             return
         self.pictures |= shape.kind == "pic"
         for drawn in shape.element.iter(graphics.CHART, graphics.DIAGRAM):
-            for line in graphics.said(drawn, self._slide.part, self._pieces):
+            for line in self._graphics.said(drawn, self._slide.part):
                 self._add(line)
         table = shape.element.find(f".//{qn('a:tbl')}")
         if table is not None:

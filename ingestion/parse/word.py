@@ -84,6 +84,7 @@ class _Reader:
         self._pieces = pieces
         self._looks = _looks(document)
         self._numbers = Numbers(_numbering(document), self._looks)
+        self._graphics = graphics.Graphics(pieces)
         self._said: set[str] = set()
         self.pictures = 0
 
@@ -120,7 +121,7 @@ class _Reader:
         """What stands beside the page, as text without structure."""
         for element in elements:
             if element.tag in (graphics.CHART, graphics.DIAGRAM):
-                yield from graphics.said(element, self._part, self._pieces)
+                yield from self._graphics.said(element, self._part)
             elif element.tag == w("txbxContent"):
                 yield from self._lines(within(element, *_BLOCKS))
             elif element.tag == w("tbl"):
@@ -139,7 +140,7 @@ class _Reader:
             elif element.tag == w("txbxContent"):
                 self.blocks(element)
             else:
-                for line in graphics.said(element, self._part, self._pieces):
+                for line in self._graphics.said(element, self._part):
                     self._pieces.add(line)
 
     def _paragraph(self, element: etree._Element) -> word_text.Read:
