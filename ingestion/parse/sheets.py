@@ -4,28 +4,25 @@ Only cells that exist are visited: a sheet's size is its sender's claim. Formula
 program stored with them.
 """
 
-import posixpath
 import re
-import zipfile
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
-from lxml import etree
-from openpyxl.utils import range_boundaries
 from openpyxl.worksheet._reader import WorkSheetParser
 
-from ingestion.parse.archive import parse_xml
+from ingestion.parse.cleaning import marker_in
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.numbers import shown
+from ingestion.parse.sheet_parts import Bounds, SheetParts
 from ingestion.parse.sheet_styles import Styles
 
 CELLS_MAX = 2_000_000
 MERGED_MAX = 20_000
-TABLES_MAX = 100
-"""Of one sheet with white cells; among more, nothing is taken for hidden by its colour."""
-_RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
+COLORED_MAX = 100
+"""Tables and ranges with formats of their own on a sheet; among more, nothing is taken for hidden by its colour."""
 _FORMULA, _VALUE = (f"{{http://schemas.openxmlformats.org/spreadsheetml/2006/main}}{name}" for name in "fv")
 
 Row = dict[int, str]
@@ -46,22 +43,27 @@ class Sheet:
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[range] = field(default_factory=list)
     comments: list[str] = field(default_factory=list, repr=False)
+    boxes: list[str] = field(default_factory=list, repr=False)
     unvalued: int = 0
 
     def column_is_hidden(self, column: int) -> bool:
-        return any(column in columns for columns in self.hidden_columns)
+        """`hidden_columns` are in order and apart from each other."""
+        before = bisect_right(self.hidden_columns, column, key=lambda columns: columns.start)
+        return before > 0 and column in self.hidden_columns[before - 1]
 
 
-def read_sheet(book: Any, sheet: Any, cells_left: int) -> Sheet:
-    """Read a sheet of a workbook that was opened `read_only` and `data_only`.
+def read_sheet(book: Any, sheet: Any, parts: SheetParts, cells_left: int) -> Sheet:
+    """Read a sheet of a workbook that was opened `read_only` and `data_only`; `parts` are the workbook's.
 
     Raises:
-        Refused: more than `cells_left` cells.
+        Refused: more than `cells_left` cells; bad_marker, in a text box, a chart or the page's header or footer.
     """
+    path = sheet._worksheet_path
+    parts.refuse_page_margins(path)
     read = Sheet(sheet.title, sheet.sheet_state == "visible")
     styles = Styles(book)
     white: list[tuple[int, int]] = []
-    with book._archive.open(sheet._worksheet_path) as source:
+    with book._archive.open(path) as source:
         parser = _Parser(
             source,
             sheet._shared_strings,
@@ -85,20 +87,23 @@ def read_sheet(book: Any, sheet: Any, cells_left: int) -> Sheet:
                     white.append((cell["row"], cell["column"]))
             if cells_left < 0:
                 raise Refused(Reason.TOO_MUCH_TEXT, f"more than {CELLS_MAX} cells")
-    # A table's own style may colour the paper, which no cell tells.
-    colored = list(_tables(book._archive, sheet._worksheet_path)) if white else []
-    for row, column in white if len(colored) <= TABLES_MAX else ():
+    # The style of a table, or a format by condition, may colour the paper, which no cell tells.
+    colored = list(islice(chain(parts.tables(path), _formatted(parser)), COLORED_MAX + 1)) if white else []
+    for row, column in white if len(colored) <= COLORED_MAX else ():
         if not any(left <= column <= right and top <= row <= bottom for left, top, right, bottom in colored):
             read.invisible.append(read.rows[row].pop(column))
     read.unvalued = parser.unvalued
     read.hidden_rows = {int(number) for number, given in parser.row_dimensions.items() if _hides(given, "ht")}
-    read.hidden_columns = [
+    read.hidden_columns = _apart(
         range(int(given["min"]), int(given["max"]) + 1)
         for given in parser.column_dimensions.values()
         if _hides(given, "width")
-    ]
+    )
     _fill_merged(read, parser.merged_cells.mergeCell if parser.merged_cells else [])
-    read.comments = list(_comments(book._archive, sheet._worksheet_path))
+    read.comments = list(parts.comments(path))
+    for drawn in parts.drawn(path):
+        read.boxes.extend(drawn.seen)
+        read.invisible.extend(drawn.unseen)
     return read
 
 
@@ -121,6 +126,24 @@ def _hides(given: dict[str, str], size: str) -> bool:
     return given.get("hidden") in ("1", "true") or re.fullmatch(r"0+(?:\.0*)?", given.get(size, "1")) is not None
 
 
+def _apart(columns: Iterable[range]) -> list[range]:
+    """These columns in order, what overlaps joined."""
+    found: list[range] = []
+    for one in sorted(columns, key=lambda columns: columns.start):
+        if found and one.start <= found[-1].stop:
+            found[-1] = range(found[-1].start, max(found[-1].stop, one.stop))
+        else:
+            found.append(one)
+    return found
+
+
+def _formatted(parser: Any) -> Iterator[Bounds]:
+    """The ranges whose looks depend on their values: as what, is not worked out."""
+    for formatting in parser.formatting:
+        for one in formatting.sqref.ranges:
+            yield one.bounds
+
+
 def _fill_merged(read: Sheet, ranges: list[Any]) -> None:
     """A value that spans rows stands in each of those that hold anything; one that spans columns, in each of its row.
 
@@ -135,38 +158,11 @@ def _fill_merged(read: Sheet, ranges: list[Any]) -> None:
         if value is None:
             continue
         # Only the first row, which names columns, is filled to the right.
-        last = min(merged.max_col, merged.min_col + 100) if merged.min_row == present[0] else merged.min_col
+        names = merged.min_row == present[0] and not marker_in([value])
+        last = min(merged.max_col, merged.min_col + 100) if names else merged.min_col
         for number in present[bisect_left(present, merged.min_row) : bisect_right(present, merged.max_row)]:
             for column in range(merged.min_col, last + 1):
                 read.rows[number].setdefault(column, value)
                 filled += 1
             if filled > CELLS_MAX:
                 raise Refused(Reason.TOO_MUCH_TEXT, f"more than {CELLS_MAX} cells")
-
-
-def _tables(archive: zipfile.ZipFile, sheet: str) -> Iterator[tuple[int, int, int, int]]:
-    """The first column and row, and the last, of each table on a sheet."""
-    for root in _related(archive, sheet, "/table"):
-        bounds = range_boundaries(str(root.get("ref", "")))
-        if None not in bounds:
-            yield bounds
-
-
-def _comments(archive: zipfile.ZipFile, sheet: str) -> Iterator[str]:
-    for root in _related(archive, sheet, "/comments", "/threadedComment"):
-        for comment in root.iter("{*}comment", "{*}threadedComment"):
-            yield "".join(str(one.text or "") for one in comment.iter("{*}t", "{*}text"))
-
-
-def _related(archive: zipfile.ZipFile, sheet: str, *kinds: str) -> Iterator[etree._Element]:
-    """The parts of a sheet that are of these kinds."""
-    folder, name = posixpath.split(sheet)
-    relations = posixpath.join(folder, "_rels", f"{name}.rels")
-    if relations not in archive.namelist():
-        return
-    for relation in parse_xml(archive.read(relations)).iter(_RELATIONS):
-        if not relation.get("Type", "").endswith(kinds):
-            continue
-        target = posixpath.normpath(posixpath.join(folder, relation.get("Target", ""))).lstrip("/")
-        if target in archive.namelist():
-            yield parse_xml(archive.read(target))

@@ -12,6 +12,7 @@ from ingestion.parse.archive import check_office
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.naming import NamedRows
 from ingestion.parse.pieces import Pieces
+from ingestion.parse.sheet_parts import SheetParts
 from ingestion.parse.sheets import CELLS_MAX, Row, Sheet, read_sheet
 from ingestion.parse.table import is_value, names_columns
 from rag.hidden_content import HiddenKind
@@ -30,9 +31,10 @@ def extract(data: bytes, pieces: Pieces) -> Head:
             raise Refused(Reason.BROKEN, "no workbook in the archive") from None
         if len(book.worksheets) > SHEETS_MAX:
             raise Refused(Reason.TOO_MUCH_TEXT, f"more than {SHEETS_MAX} sheets")
+        parts = SheetParts(book._archive)
         cells = unvalued = 0
         for sheet in book.worksheets:
-            read = read_sheet(book, sheet, CELLS_MAX - cells)
+            read = read_sheet(book, sheet, parts, CELLS_MAX - cells)
             cells += sum(len(row) for row in read.rows.values()) + len(read.invisible)
             unvalued += read.unvalued
             _write(read, pieces)
@@ -58,6 +60,11 @@ def _write(sheet: Sheet, pieces: Pieces) -> None:
     rows.end()
     if sheet.invisible:
         pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "; ".join(sheet.invisible), within=within)
+    for text in sheet.boxes:
+        if within is None:
+            pieces.add(text, beside=True)
+        else:
+            pieces.add_hidden(within, text)
     for comment in sheet.comments:
         pieces.add_hidden(HiddenKind.COMMENT, comment, within=within)
 

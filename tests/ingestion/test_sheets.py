@@ -1,0 +1,147 @@
+"""Sheets: what lies over them is read, colours by condition are believed, and large ones cost what they hold."""
+
+import pytest
+from openpyxl.chart import BarChart, Reference
+from openpyxl.comments import Comment
+from openpyxl.formatting.rule import CellIsRule
+from openpyxl.styles import Font, PatternFill
+
+from evals.hostile.samples import workbook
+from ingestion.parse.document import Reason, Refused
+from ingestion.parse.sandbox import Sandbox
+from policies.rules import Level
+from rag.hidden_content import HiddenKind
+from tests.ingestion.office_documents import Fill, extracted, lines, parsed, rewritten
+
+OPEN, CLOSE = "[ringfence level=secret]", "[/ringfence]"
+_BOX = (
+    '<xdr:twoCellAnchor xmlns:xdr="http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing" '
+    'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><xdr:sp><xdr:nvSpPr><xdr:cNvPr id="9" name="b"{}/>'
+    "</xdr:nvSpPr><xdr:txBody><a:p><a:r><a:t>{}</a:t></a:r></a:p></xdr:txBody></xdr:sp></xdr:twoCellAnchor></"
+)
+
+
+def drawn(title: str = "Chart title", box: str = "In a box", off: str = "", *, hidden: bool = False) -> bytes:
+    """A sheet with a chart and a text box over it; `off` is an attribute of the box."""
+
+    def fill(book: Fill) -> None:
+        sheet = book.active
+        sheet.append(["Name", "Pay"])
+        sheet.append(["Ann", 5])
+        chart = BarChart()
+        chart.title = title
+        chart.add_data(Reference(sheet, min_col=2, min_row=1, max_row=2), titles_from_data=True)
+        sheet.add_chart(chart, "D2")
+        if hidden:
+            book.create_sheet("Other")["A1"] = "shown"
+            sheet.sheet_state = "hidden"
+
+    def boxed(name: str, part: bytes) -> bytes:
+        head, _, end = part.rpartition(b"</") if name == "xl/drawings/drawing1.xml" else (b"", b"", b"")
+        return head + _BOX.format(off, box).encode() + end if head else part
+
+    return rewritten(workbook(fill), boxed)
+
+
+def test_text_boxes_and_titles_of_charts_are_read_beside_the_rows() -> None:
+    pieces = [(piece.text, piece.beside) for piece in extracted(drawn(), ".xlsx").pieces]
+    assert pieces == [("Sheet", False), ("Name: Ann; Pay: 5", False), ("In a box", True), ("Chart title", True)]
+
+
+def test_a_text_box_that_is_switched_off_or_on_a_hidden_sheet_is_hidden_content() -> None:
+    off = drawn(off=' hidden="1"')
+    assert "In a box" not in lines(off, ".xlsx")
+    assert extracted(off, ".xlsx").hidden == {HiddenKind.INVISIBLE_TEXT: 1}
+    assert lines(drawn(hidden=True), ".xlsx") == ["shown"]
+    assert "In a box" in lines(drawn(hidden=True), ".xlsx", HiddenKind.HIDDEN_SHEET)
+
+
+def _with_header(text: str) -> bytes:
+    def fill(book: Fill) -> None:
+        book.active["A1"] = "Words"
+        book.active.oddHeader.center.text = "X"
+
+    return rewritten(workbook(fill), lambda name, part: part.replace(b"&amp;CX", text.encode()))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        drawn(title=OPEN),
+        drawn(box=OPEN),
+        drawn(box=OPEN, off=' hidden="1"'),
+        _with_header(f"&amp;C{OPEN}"),
+        _with_header("[ring&amp;Bfence level=secret]"),
+    ],
+)
+def test_a_marker_over_a_sheet_or_on_its_printed_page_refuses_the_document(data: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        parsed(data, ".xlsx")
+    assert refused.value.reason is Reason.BAD_MARKER
+
+
+def test_a_printed_header_without_a_marker_refuses_nothing() -> None:
+    assert lines(_with_header("&amp;CConfidential"), ".xlsx") == ["Words"]
+
+
+def test_a_marker_that_is_merged_over_the_first_row_begins_a_section() -> None:
+    def fill(book: Fill) -> None:
+        sheet = book.active
+        for row in ([OPEN], ["Name", "Room", "Pay"], ["Ann", 1, 2], [CLOSE], [], ["after"]):
+            sheet.append(row)
+        sheet.merge_cells("A1:C1")
+        sheet.merge_cells("A4:C4")
+
+    found = {block.text: block.tightening.level for block in parsed(workbook(fill), ".xlsx").blocks}
+    assert found == {"Name: Ann; Room: 1; Pay: 2": Level.SECRET, "after": Level.PUBLIC}
+
+
+def test_white_text_is_read_where_a_condition_may_color_the_cell() -> None:
+    def fill(book: Fill, *, formatted: str) -> None:
+        sheet = book.active
+        for row in (["Item", "Status"], ["a", "LATE"], ["b", "LATE TOO"]):
+            sheet.append(row)
+        sheet["B2"].font = sheet["B3"].font = Font(color="FFFFFF")
+        red = PatternFill("solid", bgColor="C00000")
+        sheet.conditional_formatting.add(formatted, CellIsRule("equal", ['"LATE"'], fill=red))
+
+    both = workbook(lambda book: fill(book, formatted="B2:B3"))
+    assert lines(both, ".xlsx") == ["Item: a; Status: LATE", "Item: b; Status: LATE TOO"]
+    assert extracted(both, ".xlsx").hidden == {}
+    one = workbook(lambda book: fill(book, formatted="B2"))
+    assert lines(one, ".xlsx") == ["Item: a; Status: LATE", "Item: b"]
+    assert extracted(one, ".xlsx").hidden == {HiddenKind.INVISIBLE_TEXT: 1}
+
+
+def test_a_part_that_a_sheet_names_many_times_is_read_once(sandbox: Sandbox) -> None:
+    def fill(book: Fill) -> None:
+        book.active["A1"] = "Words"
+        book.active["A1"].comment = Comment("Said.", "x")
+
+    kind = b"http://schemas.openxmlformats.org/officeDocument/2006/relationships/comments"
+    relation = b'<Relationship Id="z%d" Type="' + kind + b'" Target="/xl/comments/comment1.xml"/>'
+    many = b"".join(relation % number for number in range(2_000))
+
+    def grown(name: str, part: bytes) -> bytes:
+        if name.endswith("sheet1.xml.rels"):
+            return part.replace(b"</Relationships>", many + b"</Relationships>")
+        return part.replace(b"</comments>", b"<x/>" * 200_000 + b"</comments>")
+
+    read = sandbox.parse(rewritten(workbook(fill), grown), "x.xlsx")
+    assert ([block.text for block in read.blocks], read.hidden) == (["Words"], {HiddenKind.COMMENT: 1})
+
+
+def test_many_hidden_columns_cost_what_they_are(roomy_sandbox: Sandbox) -> None:
+    cells = b"".join(b"<c><v>%d</v></c>" % number for number in range(10))
+    rows = b"".join(b'<row r="%d">%s</row>' % (number, cells) for number in range(1, 15_001))
+    columns = b"".join(b'<col min="%d" max="%d" hidden="1"/>' % (at, at) for at in range(10, 16_000, 2))
+
+    def grown(name: str, part: bytes) -> bytes:
+        if name != "xl/worksheets/sheet1.xml":
+            return part
+        start, end = part.index(b"<sheetData"), part.index(b"</sheetData>")
+        return part[:start] + b"<cols>%s</cols><sheetData>%s" % (columns, rows) + part[end:]
+
+    read = roomy_sandbox.parse(rewritten(workbook(lambda book: book.active.append([1])), grown), "x.xlsx")
+    assert read.hidden == {HiddenKind.HIDDEN_COLUMN: 15_000}
+    assert read.blocks[-1].text == "0: 0; 1: 1; 2: 2; 3: 3; 4: 4; 5: 5; 6: 6; 7: 7; 8: 8"
