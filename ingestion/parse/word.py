@@ -21,13 +21,25 @@ from ingestion.parse.naming import NamedRows
 from ingestion.parse.office import as_usual
 from ingestion.parse.office_markers import refuse_apart
 from ingestion.parse.pieces import Pieces
-from ingestion.parse.word_look import Looks, is_on, w
+from ingestion.parse.table import COLUMNS_MAX
 from ingestion.parse.word_numbers import Numbers
-from ingestion.parse.word_tables import Named, Row, goes_on, is_repeated, joined, named, span, within
+from ingestion.parse.word_parts import beside, looks, numbering
+from ingestion.parse.word_tables import (
+    GRID_MAX,
+    Named,
+    Row,
+    goes_on,
+    is_repeated,
+    is_unseen,
+    joined,
+    named,
+    span,
+    within,
+)
+from ingestion.parse.word_tree import w
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_BESIDE = ("footnotes", "endnotes", "header", "footer", "comments")
 _NOTES = frozenset((w("footnote"), w("endnote")))
 _BLOCKS = (w("p"), w("tbl"), *word_text.DELETED)
 _INSERTED = w("altChunk")
@@ -43,7 +55,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     before = len(pieces.added)
     reader = _Reader(document, pieces)
     reader.blocks(document.element.body)
-    for kind, part in _beside(document):
+    for kind, part in beside(document):
         reader.part_beside(kind, parse_xml(part.blob), part)
     if reader.pictures:
         if len(pieces.added) == before:
@@ -52,40 +64,15 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     return Head(MEDIA_TYPE, document.core_properties.title or "")
 
 
-def _beside(document: "docx.document.Document") -> Iterator[tuple[str, Part]]:
-    """Notes, headers, footers and comments, in this order."""
-    found: dict[tuple[int, str], Part] = {}
-    for relation in document.part.rels.values():
-        kind = relation.reltype.rsplit("/", 1)[-1]
-        if kind in _BESIDE and not relation.is_external:
-            found[_BESIDE.index(kind), str(relation.target_part.partname)] = relation.target_part
-    for order, name in sorted(found):
-        yield _BESIDE[order], found[order, name]
-
-
-def _looks(document: "docx.document.Document") -> Looks:
-    background = document.element.find(w("background"))
-    shown = is_on(document.settings.element.find(w("displayBackgroundShape")))
-    if background is None or not shown:
-        return Looks(document.styles.element)
-    return Looks(document.styles.element, str(background.get(w("color"), "")))
-
-
-def _numbering(document: "docx.document.Document") -> etree._Element | None:
-    for relation in document.part.rels.values():
-        if relation.reltype.endswith("/numbering") and not relation.is_external:
-            return parse_xml(relation.target_part.blob)
-    return None
-
-
 class _Reader:
     def __init__(self, document: "docx.document.Document", pieces: Pieces) -> None:
         self._part: Part = document.part
         self._pieces = pieces
-        self._looks = _looks(document)
-        self._numbers = Numbers(_numbering(document), self._looks)
+        self._looks = looks(document)
+        self._numbers = Numbers(numbering(document), self._looks)
         self._graphics = graphics.Graphics(pieces)
         self._said: set[str] = set()
+        self._grid = 0
         self.pictures = 0
 
     def blocks(self, container: etree._Element) -> None:
@@ -207,7 +194,7 @@ class _Reader:
         for row in within(table, w("tr")):
             if row.find(f"{w('trPr')}/{w('del')}") is not None:
                 self._pieces.add_hidden(HiddenKind.TRACKED_DELETION, "".join(word_text.all_text(row)))
-            elif is_on(row.find(f"{w('trPr')}/{w('hidden')}")):
+            elif is_unseen(row):
                 self._pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "".join(word_text.all_text(row)))
             else:
                 yield row
@@ -222,6 +209,9 @@ class _Reader:
             else:
                 text = self._cell(cell, made)
             width = span(cell)
+            self._grid += width
+            if len(made.texts) + width > COLUMNS_MAX or self._grid > GRID_MAX:
+                raise Refused(Reason.TOO_MUCH_TEXT, f"a row of more than {COLUMNS_MAX} columns, or too many cells")
             made.texts.extend([text, *[""] * (width - 1)])
             made.spans.extend([width, *[1] * (width - 1)])
         refuse_apart(made.texts, ("".join(word_text.all_text(one)) for one in made.apart))

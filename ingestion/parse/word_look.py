@@ -7,51 +7,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
 
-from docx.oxml.ns import qn
 from lxml import etree
 
 from ingestion.parse.colors import BLACK, POINTS_MIN, UNKNOWN, WHITE, alike
 from ingestion.parse.document import Reason, Refused
+from ingestion.parse.word_drawn import Drawn, fill_of_box
+from ingestion.parse.word_tree import OFF, is_on, stated, value, w
 
 STYLES_DEEP_MAX = 25
 """Styles that rest on each other; in a longer chain something could be hidden beyond what is looked at."""
-_FIRST = 4
-_OFF = ("0", "false", "off")
-_NO_FILL, _SOLID = (
-    "{http://schemas.openxmlformats.org/drawingml/2006/main}" + name for name in ("noFill", "solidFill")
-)
-_SHAPE = "{http://schemas.microsoft.com/office/word/2010/wordprocessingShape}"
-
-
-@cache
-def w(name: str) -> str:
-    """The name of an element or attribute of Word as the tree has it."""
-    return str(qn(f"w:{name}"))
-
-
-def value(element: etree._Element | None, default: str = "") -> str:
-    return default if element is None else str(element.get(w("val"), default))
-
-
-def is_on(element: etree._Element | None) -> bool:
-    """Whether a property that is there is not switched off."""
-    return element is not None and value(element, "true") not in _OFF
-
-
-def given(owner: etree._Element, kind: str) -> etree._Element | None:
-    """The properties of a paragraph, a cell or a table, which the schema puts first.
-
-    Looked for among all its children, they would cost each run in a paragraph what the whole paragraph costs.
-    """
-    return next((child for child in islice(owner, _FIRST) if child.tag == w(f"{kind}Pr")), None)
-
-
-def stated(owner: etree._Element, kind: str, name: str) -> etree._Element | None:
-    """One of these properties."""
-    properties = given(owner, kind)
-    return None if properties is None else properties.find(w(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +43,16 @@ class _Look:
 class Looks:
     """The styles of one document, each resolved once."""
 
-    def __init__(self, styles: etree._Element, paper: str = WHITE) -> None:
-        """`paper` is the colour of the pages."""
+    def __init__(self, styles: etree._Element, paper: str, drawn: Drawn) -> None:
+        """`paper` is the colour of the pages, `drawn` what stands on them."""
         self._page = paper
+        self.drawn = drawn
         self._styles: dict[str, etree._Element] = {}
         self._default: dict[str, str] = {}
         for style in styles.iter(w("style")):
             name = str(style.get(w("styleId"), ""))
             self._styles.setdefault(name, style)
-            if style.get(w("default"), "0") not in _OFF:
+            if style.get(w("default"), "0") not in OFF:
                 self._default.setdefault(str(style.get(w("type"))), name)
         self._given = _look(styles.find(f"{w('docDefaults')}/{w('rPrDefault')}/{w('rPr')}"))
         self._around: tuple[etree._Element | None, _Look] = (None, self._given)
@@ -169,10 +135,11 @@ class Looks:
 
     def _behind(self, run: etree._Element) -> str:
         """The colour of the nearest thing that is painted behind a run, from its paragraph to the page."""
+        floats = False
         for around in run.iterancestors(w("p"), w("tc"), w("tbl"), w("txbxContent")):
             found: str | None = None
             if around.tag == w("txbxContent"):
-                found = _fill_of_box(around)
+                found, floats = fill_of_box(around), True
             elif around.tag == w("tbl") and self._shades(value(stated(around, "tbl", "tblStyle"))):
                 return UNKNOWN
             else:
@@ -180,7 +147,7 @@ class Looks:
                 found = shading(stated(around, kind, "shd"))
             if found is not None:
                 return found
-        return self._page
+        return UNKNOWN if self.drawn.lies_under(floats=floats) else self._page
 
     def _shades_table(self, name: str) -> bool:
         """Whether the style of a table may colour cells: which ones depends on where they stand."""
@@ -237,18 +204,6 @@ def shading(shade: etree._Element | None) -> str | None:
     if pattern not in ("clear", "nil"):
         return UNKNOWN
     return None if fill == "auto" else fill
-
-
-def _fill_of_box(box: etree._Element) -> str | None:
-    shape = next(box.iterancestors(f"{_SHAPE}wsp"), None)
-    first = () if shape is None else islice(shape, _FIRST)
-    properties = next((child for child in first if child.tag == f"{_SHAPE}spPr"), None)
-    if properties is None:
-        return UNKNOWN
-    if properties.find(_NO_FILL) is not None:
-        return None
-    solid = properties.find(f"{_SOLID}/*")
-    return UNKNOWN if solid is None else str(solid.get("val", UNKNOWN)).replace("bg1", WHITE)
 
 
 def _outline(owner: etree._Element) -> int | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from ingestion.parse.word_look import Looks, value, w
+from ingestion.parse.word_look import Looks
+from ingestion.parse.word_tree import value, w
 
 LEVELS = 9
 LABEL_CHARS_MAX = 60

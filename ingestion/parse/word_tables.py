@@ -1,20 +1,26 @@
 """Tables of a Word document: which of their cells are names, as far as the document tells."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 from lxml import etree
 
+from ingestion.parse.colors import POINTS_MIN
 from ingestion.parse.document import DEPTH_MAX, Reason, Refused
 from ingestion.parse.table import is_value
-from ingestion.parse.word_look import Looks, is_on, shading, w
+from ingestion.parse.word_look import Looks, shading
+from ingestion.parse.word_tree import is_on, value, w
 
 WRAPPERS = frozenset(w(name) for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo"))
 """What may stand around whole paragraphs, tables, rows and cells."""
 _ON = ("1", "true", "on")
 _FIRST_ROW, _FIRST_COLUMN = 0x20, 0x80
 _HEADER_ROWS_MAX = 5
+GRID_MAX = 2_000_000
+"""Places in the tables of one document: a cell says itself over how many columns it spans."""
+_TWIPS_MIN = 20 * POINTS_MIN
 
 
 class Named(Enum):
@@ -54,6 +60,17 @@ def within(element: etree._Element, *wanted: str) -> Iterator[etree._Element]:
 def is_repeated(row: etree._Element) -> bool:
     """Whether it is repeated on each page, as only headers are."""
     return is_on(row.find(f"{w('trPr')}/{w('tblHeader')}"))
+
+
+def is_unseen(row: etree._Element) -> bool:
+    """Whether it is hidden by name, or too low to be seen. An exact height of nothing is none: Word shows the row."""
+    height = row.find(f"{w('trPr')}/{w('trHeight')}")
+    low = height is not None and height.get(w("hRule")) == "exact" and 0 < _whole(value(height)) < _TWIPS_MIN
+    return low or is_on(row.find(f"{w('trPr')}/{w('hidden')}"))
+
+
+def _whole(text: str) -> int:
+    return int(text) if re.fullmatch(r"\d{1,9}", text) else 0
 
 
 def span(cell: etree._Element) -> int:

@@ -9,7 +9,9 @@ from ingestion.parse import graphics
 from ingestion.parse.equations import AROUND, M
 from ingestion.parse.office_markers import refuse_apart, refuse_torn
 from ingestion.parse.pieces import Pieces
-from ingestion.parse.word_look import Looks, w
+from ingestion.parse.word_drawn import ANCHOR, INLINE
+from ingestion.parse.word_look import Looks
+from ingestion.parse.word_tree import stated, w
 from rag.hidden_content import HiddenKind
 
 DELETED = frozenset((w("del"), w("moveFrom")))
@@ -127,10 +129,12 @@ def _hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:
         return HiddenKind.TRACKED_DELETION
     if element.tag in _RUNS:
         return HiddenKind.INVISIBLE_TEXT if looks.unseen(element) else None
-    if element.tag in (f"{_DRAWN}anchor", f"{_DRAWN}inline"):
+    if element.tag in (ANCHOR, INLINE):
         described = element.find(f"{_DRAWN}docPr")
         switched_off = described is not None and described.get("hidden") in _ON
-        return HiddenKind.INVISIBLE_TEXT if switched_off else None
+        return HiddenKind.INVISIBLE_TEXT if switched_off or looks.drawn.beside(element) else None
+    if element.tag == w("p"):
+        return HiddenKind.INVISIBLE_TEXT if looks.drawn.frame_beside(stated(element, "p", "framePr")) else None
     if element.tag in _SHAPES and "visibility:hidden" in str(element.get("style", "")).replace(" ", ""):
         return HiddenKind.INVISIBLE_TEXT
     return None
