@@ -43,6 +43,8 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.doc
 _NOTES = frozenset((w("footnote"), w("endnote")))
 _BLOCKS = (w("p"), w("tbl"), *word_text.DELETED)
 _INSERTED = w("altChunk")
+APART_DEPTH_MAX = 25
+"""Text boxes and tables within each other: for each level, all that is in it is looked through for markers."""
 _R_ID = qn("r:id")
 
 
@@ -73,6 +75,7 @@ class _Reader:
         self._graphics = graphics.Graphics(pieces)
         self._said: set[str] = set()
         self._grid = 0
+        self._depth = 0
         self.pictures = 0
 
     def blocks(self, container: etree._Element) -> None:
@@ -104,23 +107,26 @@ class _Reader:
                     self._said.add(text)
         self.pictures = shown  # logos
 
-    def _lines(self, elements: Iterable[etree._Element]) -> Iterator[str]:
+    def _lines(self, elements: Iterable[etree._Element], depth: int = 0) -> Iterator[str]:
         """What stands beside the page, as text without structure."""
+        _check_depth(depth)
         for element in elements:
             if element.tag in (graphics.CHART, graphics.DIAGRAM):
                 yield from self._graphics.said(element, self._part)
             elif element.tag == w("txbxContent"):
-                yield from self._lines(within(element, *_BLOCKS))
+                yield from self._lines(within(element, *_BLOCKS), depth + 1)
             elif element.tag == w("tbl"):
                 for row in self._rows(element):
                     yield "; ".join(text.strip() for text in row.texts if text.strip())
-                    yield from self._lines(row.apart)
+                    yield from self._lines(row.apart, depth + 1)
             else:
                 read = self._paragraph(element)
                 yield read.text
-                yield from self._lines(read.apart)
+                yield from self._lines(read.apart, depth + 1)
 
     def _apart(self, elements: list[etree._Element]) -> None:
+        self._depth += bool(elements)
+        _check_depth(self._depth)
         for element in elements:
             if element.tag == w("tbl"):
                 self._table(element)
@@ -129,6 +135,7 @@ class _Reader:
             else:
                 for line in self._graphics.said(element, self._part):
                     self._pieces.add(line)
+        self._depth -= bool(elements)
 
     def _paragraph(self, element: etree._Element) -> word_text.Read:
         """With the number that Word shows before it."""
@@ -227,6 +234,11 @@ class _Reader:
                 texts.append(read.text)
                 row.apart.extend(read.apart)
         return "\n".join(texts)
+
+
+def _check_depth(depth: int) -> None:
+    if depth > APART_DEPTH_MAX:
+        raise Refused(Reason.TOO_DEEP, "text boxes and tables within each other")
 
 
 def sample() -> bytes:

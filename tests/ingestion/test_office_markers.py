@@ -5,8 +5,9 @@ from pptx.util import Pt
 
 from evals.hostile.samples import slides
 from ingestion.parse.document import Reason, Refused
+from ingestion.parse.sandbox import Sandbox
 from policies.rules import Level
-from tests.ingestion.office_documents import Fill, body, lines, paragraph, parsed, table_row
+from tests.ingestion.office_documents import Fill, body, lines, paragraph, parsed, rewritten, table_row
 
 OPEN, CLOSE = "[ringfence level=secret]", "[/ringfence]"
 _HIDDEN = "<w:r><w:rPr><w:vanish/></w:rPr><w:t>{}</w:t></w:r>"
@@ -170,3 +171,17 @@ def test_a_table_that_begins_with_a_marker_is_a_section() -> None:
     expected = {"Name: Ann; Room: 1; Pay: 2": Level.SECRET, "after": Level.PUBLIC}
     assert levels(slides(fill), ".pptx") == expected
     assert levels(body(cells(*(table_row(*row) for row in rows)), paragraph("after")), ".docx") == expected
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(20, True), (60, False)])
+def test_tables_within_each_other_cost_what_they_hold(sandbox: Sandbox, depth: int, is_read: bool) -> None:
+    inner = paragraph("a") * 5_000
+    for _ in range(depth):
+        inner = cells(f"<w:tr><w:tc>{paragraph('x')}</w:tc><w:tc>{inner}{paragraph('[')}</w:tc></w:tr>")
+    data = rewritten(body(paragraph("x")), lambda name, part: part.replace(b"<w:sectPr", inner.encode() + b"<w:sectPr"))
+    if is_read:
+        assert len(sandbox.parse(data, "x.docx").blocks) > depth
+        return
+    with pytest.raises(Refused) as refused:
+        sandbox.parse(data, "x.docx")
+    assert refused.value.reason is Reason.TOO_DEEP
