@@ -14,7 +14,7 @@ _DEFINITION = re.compile(
     r"|procedure|sub)\b\s+[^\s({:;=]{1,120}",
     re.I,
 )
-_SECTION = re.compile(r"\[{1,2}(?!\s*/?\s*ringfence)[\w. \"'-]{1,120}\]{1,2}\s*$", re.I)
+_SECTION = re.compile(r"\[{1,2}(?!\s*+/?+\s*+ringfence)[\w. \"'-]{1,120}\]{1,2}\s*$", re.I)
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:

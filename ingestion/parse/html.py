@@ -20,7 +20,9 @@ _NOT_COUNTED = tags(
     "area base body br col colgroup dd dt embed head hr html img input li link meta optgroup",
     "option p param rp rt source tbody td tfoot th thead tr track wbr",
 )
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)(?:[^<>]*?(/?))>")
+# Here and below, what is taken is not given back: a page that closes nothing would be read once per character else.
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*+)([^<>]*+)>")
+_CHARSET = re.compile(rb"<meta[^>]+charset\s*+=\s*+[\"']?+\s*+([a-zA-Z0-9_:-]{2,20})", re.I)
 _NO_TAGS_INSIDE = re.compile(r"<!--|<(script|style)(?=[\s/>])", re.I)
 _ENDS = {"script": re.compile(r"</script(?=[\s/>])", re.I), "style": re.compile(r"</style(?=[\s/>])", re.I)}
 _LETTERS = 26
@@ -56,7 +58,7 @@ def collect(text: str, pieces: Pieces) -> str:
 
 def decoded(data: bytes) -> str:
     """The page as text, in the encoding that it declares of itself."""
-    declared = re.search(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:-]{2,20})", data[:4096], re.I)
+    declared = _CHARSET.search(data[:4096])
     charset = declared.group(1).decode("ascii").lower() if declared else ""
     # Whoever could read the declaration has not read UTF-16.
     return decode_declared(data, "utf-8" if charset.startswith("utf-16") else charset) if charset else decode(data)
@@ -75,8 +77,8 @@ def _comments(text: str) -> Iterator[str]:
 def _refuse_depth(text: str) -> None:
     depth = 0
     for part in _markup(text):
-        for closing, name, self_closed in _TAG.findall(part):
-            if name.lower() in _NOT_COUNTED or self_closed:
+        for closing, name, rest in _TAG.findall(part):
+            if name.lower() in _NOT_COUNTED or rest.endswith("/"):
                 continue
             depth = max(0, depth - 1) if closing else depth + 1
             if depth > 2 * DEPTH_MAX:

@@ -19,7 +19,7 @@ from rag.hidden_content import HiddenKind
 
 _TEXTS = ("text/plain", "text/html")
 # What a program that writes the plain version of a page adds to it: addresses of links, and numbers of notes.
-_ADDED = re.compile(r"(?:https?|mailto|tel|cid):[^\s<>\]]+|<[^\s<>]+@[^\s<>]+>|\[\d{1,4}\]", re.I)
+_ADDED = re.compile(r"(?:https?|mailto|tel|cid):[^\s<>\]]+|<[^\s<>@]++@[^\s<>]++>|\[\d{1,4}\]", re.I)
 _WORD = re.compile(r"[^\W_]+")
 _MARKER = re.compile(r"\[\s*+(?:/\s*+)?ringfence[^\]\[]*", re.I)
 _OTHER_WORDS = 3

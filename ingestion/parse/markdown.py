@@ -16,7 +16,8 @@ from ingestion.parse.plain import decode
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _FRONT_MATTER_CHARS_MAX = 16 * 1024
-_QUOTES = re.compile(rf"^(?: {{0,3}}> ?){{{DEPTH_MAX},}}", re.M)
+# The space that may follow a mark and those that may stand before the next one are counted together: there is one way.
+_QUOTES = re.compile(rf"^ {{0,3}}>(?: {{0,4}}>){{{DEPTH_MAX - 1},}}", re.M)
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:

@@ -58,7 +58,9 @@ BY_SUFFIX: dict[str, Kind] = {
     ".zip": Kind.ARCHIVE,
 }
 
-_HTML_START = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)
+_XML_START = re.compile(r"\s*+(?:<\?xml[^>]*+>\s*+)?+")
+_HTML_START = re.compile(r"<(?:!doctype\s+html|html[\s>])", re.I)
+_SPACES = re.compile(r"\s*+")
 _MAIL_START = re.compile(r"(?:From [^\n]*\n)?(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+", re.M)
 _MAIL_FIELD = re.compile(r"^(?:from|to|subject|date|received|message-id|mime-version)\s*:", re.I | re.M)
 _MAILBOX_START = re.compile(rb"From [^\n]*\n[!-9;-~]+:")
@@ -119,7 +121,7 @@ def _text_kind(data: bytes, named: Kind | None) -> Kind:
     if magic:
         raise Refused(_other(named), magic)
     text = decode(data)
-    if _HTML_START.match(text) and named is not Kind.CODE:
+    if _begins_a_page(text) and named is not Kind.CODE:
         return Kind.HTML
     if named is Kind.MAILBOX:
         return Kind.MAILBOX if _MAILBOX_START.match(data.replace(b"\r\n", b"\n")) else Kind.PLAIN
@@ -128,6 +130,22 @@ def _text_kind(data: bytes, named: Kind | None) -> Kind:
         return Kind.MAIL if head and _MAIL_FIELD.search(head.group()) else Kind.PLAIN
     # Any text may be Markdown, a table of one column, or a fragment of HTML.
     return Kind.PLAIN if named is None or named in _BINARY else named
+
+
+def _begins_a_page(text: str) -> bool:
+    """Whether the first thing behind any comments says that it is HTML."""
+    at = _past(_XML_START, text, 0)
+    while text.startswith("<!--", at):
+        end = text.find("-->", at + 4)
+        if end < 0:
+            return False
+        at = _past(_SPACES, text, end + 3)
+    return _HTML_START.match(text, at) is not None
+
+
+def _past(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at
 
 
 def _other(named: Kind | None) -> Reason:
