@@ -7,8 +7,8 @@ from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from ingestion.parse import html_table
-from ingestion.parse.cleaning import MARKER, one_line, refuse_markers
-from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
+from ingestion.parse.cleaning import MARKER, clean, one_line, refuse_markers
+from ingestion.parse.document import DEPTH_MAX, Head, Piece, Reason, Refused
 from ingestion.parse.html_flow import BLOCKS, flowed, tags, walk
 from ingestion.parse.html_looks import Look, Looks
 from ingestion.parse.pieces import Pieces
@@ -23,6 +23,7 @@ _NOT_COUNTED = tags(
 # Here and below, what is taken is not given back: a page that closes nothing would be read once per character else.
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*+)([^<>]*+)>")
 _CHARSET = re.compile(rb"<meta[^>]+charset\s*+=\s*+[\"']?+\s*+([a-zA-Z0-9_:-]{2,20})", re.I)
+_NO_TEXT = re.compile(r"<[!?]")
 _NO_TAGS_INSIDE = re.compile(r"<!--|<(script|style)(?=[\s/>])", re.I)
 _ENDS = {"script": re.compile(r"</script(?=[\s/>])", re.I), "style": re.compile(r"</style(?=[\s/>])", re.I)}
 _LETTERS = 26
@@ -43,6 +44,7 @@ def collect(text: str, pieces: Pieces) -> str:
         return ""
     _refuse_depth(text)
     refuse_markers(_comments(text), "in a comment")
+    begin = pieces.count
     # Characters that XML cannot carry end the parser's reading of the page; comments carry no visible text.
     parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
@@ -53,6 +55,7 @@ def collect(text: str, pieces: Pieces) -> str:
     page = _Page(pieces, looks)
     walk(root, Look(), looks, page)
     page.flush()
+    _refuse_lost_markers(root, pieces.since(begin))
     return root.findtext(".//title") or ""
 
 
@@ -64,14 +67,25 @@ def decoded(data: bytes) -> str:
     return decode_declared(data, "utf-8" if charset.startswith("utf-16") else charset) if charset else decode(data)
 
 
+def _refuse_lost_markers(root: HtmlElement, read: list[Piece]) -> None:
+    """Every marker of the page must have been read, wherever a part of it stands.
+
+    What is left out is that of elements that show nothing, of fields, and of text of which only one half is hidden.
+    """
+    everything = len(MARKER.findall(clean("".join(root.itertext()))))
+    if everything > sum(len(MARKER.findall(piece.text)) for piece in read if not piece.beside):
+        raise Refused(Reason.BAD_MARKER, "hidden in part, or in an element that shows no text")
+
+
 def _comments(text: str) -> Iterator[str]:
-    """One pass, however many are left open."""
-    at = text.find("<!--")
-    while at >= 0:
-        end = text.find("-->", at)
+    """Also what else no browser shows between these brackets. One pass, however many are left open."""
+    at = 0
+    while found := _NO_TEXT.search(text, at):
+        closing = "-->" if text.startswith("<!--", found.start()) else ">"
+        end = text.find(closing, found.start() + 2)
         end = len(text) if end < 0 else end
-        yield text[at:end]
-        at = text.find("<!--", end)
+        yield text[found.start() : end]
+        at = end
 
 
 def _refuse_depth(text: str) -> None:

@@ -4,17 +4,20 @@ Front matter is text as well: a page does not show it, but whoever opens the fil
 """
 
 import re
+from collections.abc import Iterable
 
 import yaml
 from markdown_it import MarkdownIt
 
 from ingestion.parse import html
-from ingestion.parse.cleaning import refuse_markers
+from ingestion.parse.cleaning import clean, refuse_markers
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
+# Its name alone in brackets is a link as good as any.
+_MARKER = re.compile(r"\[ ?(?:/ ?ringfence\b|ringfence\s[^\]\[=]*+=)", re.I)
 _FRONT_MATTER_CHARS_MAX = 16 * 1024
 # The space that may follow a mark and those that may stand before the next one are counted together: there is one way.
 _QUOTES = re.compile(rf"^ {{0,3}}>(?: {{0,4}}>){{{DEPTH_MAX - 1},}}", re.M)
@@ -33,8 +36,15 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     if any(token.level >= DEPTH_MAX - 1 for token in tokens):
         # The parser stops descending there and would leave text out without a word.
         raise Refused(Reason.TOO_DEEP)
+    begin = pieces.count
     html.collect(parser.renderer.render(tokens, parser.options, {}), pieces)
+    if _markers([text]) > _markers(piece.text for piece in pieces.since(begin) if not piece.beside):
+        raise Refused(Reason.BAD_MARKER, "taken for a link")
     return Head("text/markdown", title)
+
+
+def _markers(texts: Iterable[str]) -> int:
+    return sum(len(_MARKER.findall(clean(text))) for text in texts)
 
 
 def _parted(text: str) -> tuple[str, str, str]:
