@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from ingestion.parse import mail_body
 from ingestion.parse.cleaning import one_line, safe_name
 from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.mail_sections import END
 from ingestion.parse.mailboxes import ENVELOPE, unquoted
 from ingestion.parse.pieces import Pieces
 
@@ -65,8 +66,12 @@ def sample() -> bytes:
 def _message(message: EmailMessage, pieces: Pieces) -> None:
     fields = ((name, one_line(str(message[name] or ""))) for name in _SHOWN)
     pieces.add("\n".join(f"{name}: {value}" for name, value in fields if value))
-    for number, part in enumerate(mail_body.read(message, pieces), 1):
+    for number, (part, sections) in enumerate(mail_body.read(message, pieces), 1):
+        for marker in sections:
+            pieces.add(marker)
         _attachment(part, f"Attachment {number}", pieces)
+        for _ in sections:
+            pieces.add(END)
 
 
 def _attachment(part: EmailMessage, fallback: str, pieces: Pieces) -> None:

@@ -9,10 +9,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from email.message import EmailMessage
+from typing import NamedTuple
 
 from ingestion.parse import html
 from ingestion.parse.cleaning import refuse_markers
 from ingestion.parse.document import DEPTH_MAX, PARTS_MAX, Reason, Refused
+from ingestion.parse.mail_sections import OpenSections, Sections, begun
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode, decode_declared, paragraphs
 from rag.hidden_content import HiddenKind
@@ -26,7 +28,14 @@ _OTHER_WORDS = 3
 """So many words that the shown text has nowhere are another sentence, not another spelling."""
 
 
-def read(message: EmailMessage, pieces: Pieces) -> list[EmailMessage]:
+class Attached(NamedTuple):
+    """What is attached, and the sections of the text that it stands in."""
+
+    part: EmailMessage
+    sections: Sections
+
+
+def read(message: EmailMessage, pieces: Pieces) -> list[Attached]:
     """Append the texts in their order; returns what is attached.
 
     Raises:
@@ -52,8 +61,9 @@ def _refuse_many(message: EmailMessage) -> None:
 
 class _Body:
     def __init__(self, pieces: Pieces) -> None:
-        self.attachments: list[EmailMessage] = []
+        self.attachments: list[Attached] = []
         self._pieces = pieces
+        self._sections = OpenSections(pieces)
         self._begin = pieces.count
         self._unseen: list[str] = []
 
@@ -65,7 +75,7 @@ class _Body:
             for child in _below(part):
                 self.part(child)
         elif not _is_text(part):
-            self.attachments.append(part)
+            self.attachments.append(Attached(part, self._sections.now()))
         elif kind == "text/html":
             html.collect(_content(part), self._pieces)
         else:
@@ -77,9 +87,10 @@ class _Body:
         ranked = sorted(enumerate(children), key=lambda one: (_has_page(one[1]), one[0]), reverse=True)
         shown = False
         refusal: Refused | None = None
+        around = within = self._sections.now()
         for _, child in ranked:
             if shown:
-                self._not_shown(child)
+                self._not_shown(child, within)
                 continue
             before = self._pieces.count
             try:
@@ -89,24 +100,27 @@ class _Body:
                 if problem.reason is not Reason.TOO_DEEP:
                     raise
                 refusal = problem
+                self._sections.reset(around)
             shown = self._pieces.count > before
+            within = begun((piece.text for piece in self._pieces.since(before)), around)
         if refusal is not None:
             if not shown:
                 raise refusal
             self._pieces.unread("alternative", refusal.reason)
 
-    def _not_shown(self, root: EmailMessage) -> None:
+    def _not_shown(self, root: EmailMessage, sections: Sections) -> None:
+        """What is attached there may belong to any section of what is shown instead."""
         stack = [root]
         while stack:
             part = stack.pop()
             if part.get_content_maintype() == "multipart":
                 stack.extend(reversed(_below(part)))
             elif not _is_text(part):
-                self.attachments.append(part)
-            elif part.get_content_type() == "text/plain":
-                self._unseen.append(_content(part))
+                self.attachments.append(Attached(part, sections))
             else:
-                self._unseen.append(self._page_text(part))
+                plain = part.get_content_type() == "text/plain"
+                self._unseen.append(_content(part) if plain else self._page_text(part))
+                sections = begun(self._unseen[-1:], sections)
 
     def _page_text(self, part: EmailMessage) -> str:
         apart = self._pieces.apart()

@@ -3,6 +3,12 @@
 From the design: a marker that cannot be honoured refuses the document.
 """
 
+from email import message_from_bytes
+from email.message import Message
+from email.mime.message import MIMEMessage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+
 import pytest
 
 from ingestion.parse.document import ParsedDocument, Reason, Refused
@@ -78,3 +84,59 @@ def test_a_marker_that_markdown_takes_for_a_link_refuses_it(sandbox: Sandbox) ->
     assert levels(sandbox.parse(named.encode(), "a.md")) == [("See Ringfence and ringfence.", 0)]
     code = f"Write:\n\n{OPEN}\n\n```\nmeant\n```\n\n{CLOSE}\n\n    open\n"
     assert levels(sandbox.parse(code.encode(), "a.md")) == [("Write:", 0), ("meant", 4), ("open", 0)]
+
+
+def _part(kind: str, text: str, name: str = "") -> MIMEText:
+    part = MIMEText(text, kind)
+    if name:
+        part.add_header("Content-Disposition", "inline", filename=name)
+    return part
+
+
+def _mail(*parts: Message, kind: str = "mixed") -> bytes:
+    message = MIMEMultipart(kind, _subparts=parts)
+    message["From"], message["Subject"] = "ann@example.com", "S"
+    return message.as_bytes()
+
+
+PAY = ("csv", "Name,Pay\nAnn,9\n", "pay.csv")
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_what_is_attached_within_a_section_is_as_strict_as_the_section(sandbox: Sandbox, kind: str) -> None:
+    """As Apple Mail writes it: text, a file where it was dropped, text."""
+    first, last = (
+        (f"Open.\n\n{OPEN}", f"{CLOSE}\n\nOpen too.")
+        if kind == "plain"
+        else (f"<p>Open.<p>{OPEN}", f"<p>{CLOSE}<p>Open too.")
+    )
+    enclosed = MIMEMessage(message_from_bytes(b"Subject: Inner\n\nMeant too.\n"))
+    message = _mail(
+        _part(kind, first), _part(*PAY), enclosed, _part(kind, last), _part("csv", "Room,No\nA,1\n", "b.csv")
+    )
+    found = dict(levels(sandbox.parse(message, "a.eml"))[1:])
+    assert found == {
+        "Open.": 0,
+        "Open too.": 0,
+        "Name: Ann; Pay: 9": 4,
+        "Subject: Inner": 4,
+        "Meant too.": 4,
+        "Room: A; No: 1": 0,
+    }
+
+
+def test_what_is_attached_to_an_alternative_that_is_not_shown_may_belong_to_any_section(sandbox: Sandbox) -> None:
+    plain = MIMEMultipart(
+        "mixed", _subparts=(_part("plain", f"{OPEN}\n\nMeant."), _part(*PAY), _part("plain", f"{CLOSE}\n\nOpen."))
+    )
+    page = _part("html", f"<p>{OPEN}<p>Meant.<p>{CLOSE}<p>Open.")
+    found = dict(levels(sandbox.parse(_mail(plain, page, kind="alternative"), "a.eml"))[1:])
+    assert found == {"Meant.": 4, "Open.": 0, "Name: Ann; Pay: 9": 4}
+
+
+def test_an_end_in_what_is_attached_does_not_end_the_section_around_it(sandbox: Sandbox) -> None:
+    for text in (f"{CLOSE}\n\nMeant.", f"{OPEN}\n\nMeant."):
+        message = _mail(_part("plain", f"Open.\n\n{OPEN}"), _part("plain", text, "a.txt"), _part("plain", CLOSE))
+        assert is_refused(sandbox, message.decode(), "a.eml")
+    many = "".join(f"[ringfence level=secret compartments=compartment:c{n}]\n\n" for n in range(30))
+    assert is_refused(sandbox, _mail(_part("plain", many), _part(*PAY)).decode(), "a.eml")
