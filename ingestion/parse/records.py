@@ -1,10 +1,14 @@
-"""JSON and JSON lines: keys are headings, records are rows of `path.to.field: value; ...`."""
+"""JSON and JSON lines: keys are headings, records are rows of `path.to.field: value; ...`.
+
+A file with a marker in it is read strictly in its own order: what stands between two markers must stay there.
+"""
 
 import json
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
-from ingestion.parse.cleaning import IN_A_NAME, refuse_markers
+from ingestion.parse.cleaning import IN_A_NAME, MARKER, one_line, refuse_markers
 from ingestion.parse.document import DEPTH_MAX, Head, Reason, Refused
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode
@@ -16,7 +20,8 @@ _ROW_CHARS_MAX = 4_000
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
-    _walk(_loaded(decode(data)), pieces, 1)
+    value = _loaded(decode(data))
+    _walk(value, pieces, 1, in_order=_has_marker(value))
     return Head("application/json")
 
 
@@ -60,14 +65,23 @@ def _with_all_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _walk(value: Any, pieces: Pieces, depth: int) -> None:
+def _has_marker(value: Any) -> bool:
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            stack += [*one, *one.values()]
+        elif isinstance(one, list):
+            stack += one
+        elif isinstance(one, str) and "[" in one and MARKER.search(one_line(one)):
+            return True
+    return False
+
+
+def _walk(value: Any, pieces: Pieces, depth: int, *, in_order: bool) -> None:
+    """`in_order`: nothing changes places, as it may stand between the markers of a section."""
     if isinstance(value, dict) and depth <= _HEADINGS:
-        # Own values first: what stands below a heading belongs to it.
-        pieces.fields((key, _scalar(one)) for key, one in value.items() if not isinstance(one, dict | list))
-        for key, one in value.items():
-            if isinstance(one, dict | list) and one:
-                pieces.add(key, heading=depth)
-                _walk(one, pieces, depth + 1)
+        _object(list(value.items()), pieces, depth, in_order=in_order)
     elif isinstance(value, list) and value and all(not isinstance(one, dict | list) for one in value):
         for one in value:
             pieces.add(f"- {_scalar(one)}")
@@ -76,6 +90,25 @@ def _walk(value: Any, pieces: Pieces, depth: int) -> None:
             _record(one, pieces)
     else:
         _record(value, pieces)
+
+
+def _object(items: list[tuple[str, Any]], pieces: Pieces, depth: int, *, in_order: bool) -> None:
+    """Own values first: what stands below a heading belongs to it. In order, each later one has a heading itself."""
+    refuse_markers((key for key, one in items if one in ({}, [])), IN_A_NAME)
+    first = list(takewhile(lambda item: not _is_nested(item[1]), items)) if in_order else items
+    pieces.fields((key, _scalar(one)) for key, one in first if not _is_nested(one))
+    for key, one in items[len(first) :] if in_order else items:
+        if _is_nested(one) and one:
+            pieces.add(key, heading=depth)
+            _walk(one, pieces, depth + 1, in_order=in_order)
+        elif in_order and not _is_nested(one):
+            if _scalar(one).strip():
+                pieces.add(key, heading=depth)
+            pieces.fields([(key, _scalar(one))])
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 def _record(value: Any, pieces: Pieces) -> None:
@@ -97,7 +130,9 @@ def _leaves(value: Any) -> Iterator[tuple[str, str]]:
         if depth > DEPTH_MAX:
             raise Refused(Reason.TOO_DEEP)
         below: list[tuple[str, Any]] = []
-        if isinstance(one, dict):
+        if one == {}:
+            yield path, ""
+        elif isinstance(one, dict):
             below = [(f"{path}.{key}" if path else key, inner) for key, inner in one.items()]
         elif isinstance(one, list) and any(isinstance(inner, dict | list) for inner in one):
             below = [(f"{path}[{number}]", inner) for number, inner in enumerate(one, 1)]

@@ -3,6 +3,7 @@
 From the design: a marker that cannot be honoured refuses the document.
 """
 
+import json
 from email import message_from_bytes
 from email.message import Message
 from email.mime.message import MIMEMessage
@@ -140,3 +141,41 @@ def test_an_end_in_what_is_attached_does_not_end_the_section_around_it(sandbox: 
         assert is_refused(sandbox, message.decode(), "a.eml")
     many = "".join(f"[ringfence level=secret compartments=compartment:c{n}]\n\n" for n in range(30))
     assert is_refused(sandbox, _mail(_part("plain", many), _part(*PAY)).decode(), "a.eml")
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [([OPEN], [CLOSE]), ({"m": OPEN}, {"m": CLOSE}), ([[OPEN]], {"m": {"m": [CLOSE]}})]
+)
+def test_a_value_between_the_markers_of_a_record_stays_there(sandbox: Sandbox, begin: object, end: object) -> None:
+    source = {
+        "open": begin,
+        "pay": 9,
+        "none": None,
+        "in": {"b": 1, "c": [2], "d": 3},
+        "close": end,
+        "e": 4,
+        "f": {"g": 5},
+    }
+    document = sandbox.parse(json.dumps(source).encode(), "a.json")
+    found = [(block.heading_path, *level) for block, level in zip(document.blocks, levels(document), strict=True)]
+    read = [one for one in found if ":" in one[1] or "-" in one[1]]
+    assert read == [
+        (("pay",), "pay: 9", 4),
+        (("in",), "b: 1", 4),
+        (("in", "c"), "- 2", 4),
+        (("in", "d"), "d: 3", 4),
+        (("e",), "e: 4", 0),
+        (("f",), "g: 5", 0),
+    ]
+
+
+def test_a_marker_that_is_the_key_of_nothing_refuses_the_record(sandbox: Sandbox) -> None:
+    for empty in ({}, [], None):
+        for source in ({OPEN: empty, "pay": 9}, [{OPEN: empty, "pay": 9}], {"a": [{OPEN: empty}, {"pay": 9}]}):
+            assert is_refused(sandbox, json.dumps(source), "a.json")
+            assert not is_refused(sandbox, json.dumps(source).replace("ringfence", "ring"), "a.json")
+
+
+def test_records_without_markers_have_their_own_values_first(sandbox: Sandbox) -> None:
+    source = b'{"a": {"b": 1}, "c": 2, "d": "[note]"}'
+    assert levels(sandbox.parse(source, "a.json")) == [("c: 2; d: [note]", 0), ("b: 1", 0)]
