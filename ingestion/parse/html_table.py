@@ -12,7 +12,7 @@ from ingestion.parse.cleaning import column_name, marker_in, one_line
 from ingestion.parse.html_cells import EMPTY, Cell, cells_of
 from ingestion.parse.html_flow import NEVER_SHOWN
 from ingestion.parse.html_looks import Look, Looks
-from ingestion.parse.naming import Names
+from ingestion.parse.naming import NAME_CHARS_MAX, Names
 from ingestion.parse.pieces import Pieces
 
 _STRUCTURE = frozenset(("table", "thead", "tbody", "tfoot", "tr", "form", "colgroup", "col"))
@@ -127,7 +127,7 @@ class _Writer:
         elif line.is_head:
             self._take_heads(texts, above)
         elif not self.names.now:
-            self.names.take(texts, texts)
+            self._take(texts)
         else:
             self._pieces.fields(zip(_names(line, self.names.now), texts, strict=True))
             self.names.use(texts)
@@ -147,7 +147,19 @@ class _Writer:
             text if at >= len(above) or above[at] in ("", text) else f"{above[at]} {text}".rstrip()
             for at, text in enumerate(texts)
         ]
-        self.names.take(self._heads, self._heads)
+        self._take(self._heads)
+
+    def _take(self, names: list[str]) -> None:
+        """A long name is said once, and only begun beside each value; more rows of names do not add to it."""
+        self.names.take([_cut(name) for name in names], names)
+        if any(len(name) > NAME_CHARS_MAX for name in names):
+            self._bare(names)
+            self.names.use(names)
+            self._heads = []
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= NAME_CHARS_MAX else name[:NAME_CHARS_MAX].rstrip() + "…"
 
 
 def _names(line: _Line, names: list[str]) -> Iterator[str]:

@@ -4,7 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from ingestion.parse.cleaning import IN_A_NAME, TAGS, clean, column_name, one_line, refuse_markers, verbatim_text
+from ingestion.parse.cleaning import (
+    IN_A_NAME,
+    MARKER,
+    TAGS,
+    clean,
+    column_name,
+    one_line,
+    refuse_markers,
+    verbatim_text,
+)
 from ingestion.parse.document import (
     ARCHIVE_BYTES_MAX,
     HEADING_MAX,
@@ -112,7 +121,7 @@ class Pieces:
         given = [(name, one_line(text)) for name, text in pairs]
         refuse_markers((name for name, value in given if not value), IN_A_NAME)
         filled = [(name, value) for name, value in given if value]
-        if len(filled) == 1 and filled[0][1].startswith(("[ringfence", "[/ringfence")):
+        if len(filled) == 1 and MARKER.match(filled[0][1]):
             self.add(filled[0][1], page=page)
             return
         named = ((one_line(name).rstrip(":"), value) for name, value in filled)

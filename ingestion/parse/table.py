@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import chain, islice, takewhile
 
+from ingestion.parse.cleaning import MARKER, one_line
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.naming import NamedRows
 from ingestion.parse.pieces import Pieces
@@ -86,7 +87,7 @@ def _width(cells: list[str]) -> int:
 
 
 def _is_marker(cells: list[str]) -> bool:
-    return bool(cells) and cells[0].strip().startswith(("[ringfence", "[/ringfence"))
+    return bool(cells) and MARKER.match(one_line(cells[0])) is not None
 
 
 def _said_delimiter(text: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from evals.hostile.samples import MAIN_PARTS, workbook
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.naming import NAME_CHARS_MAX
 from rag.hidden_content import HiddenKind
-from tests.ingestion.office_documents import Fill, extracted, lines, rewritten
+from tests.ingestion.office_documents import Fill, extracted, lines, parsed, rewritten
 
 _STAFF = "Name;Pay;City\nAnn;1,50;Rome\nBo;2,50;Paris\n"
 _READ = ["Name: Ann; Pay: 1,50; City: Rome", "Name: Bo; Pay: 2,50; City: Paris"]
@@ -49,6 +49,14 @@ def test_a_marker_above_a_table_keeps_its_reach() -> None:
     assert blocks == _READ
 
 
+def test_markers_of_a_table_are_known_in_capitals_too() -> None:
+    source = f"Report\n\n{_STAFF}[RINGFENCE level=secret]\nCy;3,50;Oslo\n[/Ringfence]\nDi;4,50;Bern\n".encode()
+    found = [(block.text, int(block.tightening.level)) for block in parsed(source, ".csv").blocks]
+    assert found[-2:] == [("Name: Cy; Pay: 3,50; City: Oslo", 4), ("Name: Di; Pay: 4,50; City: Bern", 0)]
+    above = parsed(f"[RINGFENCE level=secret]\n{_STAFF}".encode(), ".csv")
+    assert [(block.text, int(block.tightening.level)) for block in above.blocks] == [(text, 4) for text in _READ]
+
+
 def sheet(*rows: tuple[object, ...]) -> bytes:
     def fill(book: Fill) -> None:
         book.active.title = "S"
@@ -80,6 +88,19 @@ def test_a_long_first_row_is_read_once_and_not_beside_every_value() -> None:
     assert found[0] == f"{long.strip()}; b"
     assert len(found) == 4
     assert all(len(text) < NAME_CHARS_MAX + 20 for text in found[1:])
+
+
+@pytest.mark.parametrize("suffix", [".md", ".html"])
+def test_a_long_name_on_a_page_is_read_once_and_not_beside_every_value(suffix: str) -> None:
+    long = ("clause " * 400).strip()
+    rows = "| 1 | 2 |\n" * 3000 if suffix == ".md" else "<tr><td>1<td>2</tr>" * 3000
+    head = f"| {long} | b |\n|--|--|\n" if suffix == ".md" else f"<table><tr><th>{long}<th>b</tr>"
+    found = lines((head + rows).encode(), suffix)
+    assert (found[0], len(found)) == (f"{long}; b", 3001)
+    assert found[1] == found[-1] and found[1].endswith("…: 1; b: 2") and len(found[1]) < NAME_CHARS_MAX + 20
+    assert lines((head + rows[:0]).encode(), suffix) == [f"{long}; b"]
+    many = "".join(f"<tr><th>{n} {'x' * 200}<th>b</tr>" for n in range(3000))
+    assert len(lines(f"<table>{many}<tr><td>1<td>2</table>".encode(), ".html")) == 3001
 
 
 def test_formulas_without_a_stored_value_are_told_and_nothing_else_is_a_refusal() -> None:
