@@ -53,7 +53,7 @@ def collect(text: str, pieces: Pieces) -> str:
         return ""  # a fragment with nothing but comments
     looks = Looks(root)
     page = _Page(pieces, looks)
-    walk(root, Look(), looks, page)
+    walk(root, looks.outset, looks, page)
     page.flush()
     _refuse_lost_markers(root, pieces.since(begin))
     return root.findtext(".//title") or ""

@@ -71,7 +71,6 @@ Visible <span style="display:none">not this</span> again.
         "<p style='color:red; DISPLAY : none'>SECRET</p>",
         "<p style='font-size:0'>SECRET</p>",
         "<p class='gone'>SECRET</p>",
-        "<p aria-hidden='true'>SECRET</p>",
         "<script>SECRET</script>",
         "<!-- SECRET -->",
         "<template><p>SECRET</p></template>",
