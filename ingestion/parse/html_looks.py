@@ -68,8 +68,12 @@ class Looks:
         """Of a page; its paper is not known where a sheet of styles is not at hand."""
         pictures = [one for one in root.iter(*_PICTURES) if not _is_dot(one)]
         self._has_pictures = bool(pictures)
+        anywhere = any(
+            "position" in said for by_name in (self._sheet.certain, self._sheet.perhaps) for said in by_name.values()
+        )
+        maybe = [one for one in pictures if anywhere or "position" in one.get("style", "").lower()]
         # Held by themselves: an element that nothing refers to is another object when it comes again.
-        self._pictured = {one.getparent() for one in pictures if self._is_placed(*self._styles(one)[:2])}
+        self._pictured = {one.getparent() for one in maybe if self._is_placed(*self._styles(one)[:2])}
 
     def of(self, element: HtmlElement, around: Look) -> Look | None:
         """The look of what stands in an element; None if all that is below it is not shown."""
