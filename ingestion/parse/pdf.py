@@ -51,8 +51,9 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     if examiner.unexamined:
         pieces.note(f"text on {examiner.unexamined} of {len(document)} pages too costly to draw and taken for hidden")
     head = Head("application/pdf", _title(document))
-    attached.read()
-    if without_text and pieces.await_pages(without_text):
+    awaiting = bool(without_text) and pieces.await_pages(without_text)
+    attached.read(awaiting=awaiting)
+    if awaiting:
         return head
     if not any_text and not attached.any_read:
         raise Refused(Reason.IMAGE_ONLY, "" if examiner.images else "no page holds an image either")

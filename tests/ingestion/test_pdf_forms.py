@@ -7,6 +7,7 @@ from fpdf import FPDF
 from PIL import Image
 
 from evals.hostile.samples import archive
+from ingestion.parse import child
 from ingestion.parse.document import ParsedDocument, Reason, Refused
 from ingestion.parse.sandbox import Sandbox
 from rag.hidden_content import HiddenAction, HiddenKind, HiddenPolicy
@@ -154,6 +155,66 @@ def test_files_within_a_pdf_are_read_below_their_names(sandbox: Sandbox) -> None
     ]
     [note] = parsed.notes
     assert note.startswith("1 embedded file not read")
+    assert parsed.title == "cover"
+
+
+def test_a_file_that_is_pinned_within_a_section_is_as_strict_as_all_sections(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It is read after the pages, when the section may have ended."""
+    (tmp_path / "pay.csv").write_text("Name,Pay\nAnn,99000\n")
+
+    def pages(*lines: str) -> bytes:
+        page = FPDF()
+        page.set_font("Helvetica", size=11)
+        for line in lines:
+            page.add_page()
+            page.text(20, 20, line)
+            if line == "Closed.":
+                page.file_attachment_annotation(tmp_path / "pay.csv", 30, 30)
+        page.add_page()
+        page.text(20, 20, "Open.")
+        return bytes(page.output())
+
+    def levels(data: bytes) -> dict[str, int]:
+        parsed = sandbox.parse(data, "cover.pdf")
+        assert parsed.title == "cover"
+        return {block.text: int(block.tightening.level) for block in parsed.blocks}
+
+    sections = "[ringfence level=confidential]", "Closed.", "[/ringfence]", "[ringfence level=secret]", "[/ringfence]"
+    assert levels(pages(*sections)) == {"Closed.": 2, "Open.": 0, "Name: Ann; Pay: 99000": 4}
+    assert levels(pages("Closed.")) == {"Closed.": 0, "Open.": 0, "Name: Ann; Pay: 99000": 0}
+
+
+def test_a_section_of_a_pdf_ends_with_it_for_the_files_beside_it(sandbox: Sandbox) -> None:
+    section = b"BT /F 10 Tf 20 280 Td ([ringfence level=secret]) Tj 0 -20 Td (Closed.) Tj 0 -20 Td (%s) Tj ET"
+
+    def later(ending: bytes, inner: bytes) -> dict[str, int]:
+        content = section % ending
+        names = b"/Names<</EmbeddedFiles<</Names[(i)7 0 R]>>>>"
+        held = page_of(content, catalog=names, more=(stream(inner), b"null", b"<</F(i.txt)/EF<</F 5 0 R>>>>"))
+        parsed = sandbox.parse(with_files(a_pdf=held, b_txt=b"Beside."), "cover.pdf")
+        return {block.text: int(block.tightening.level) for block in parsed.blocks}
+
+    assert later(b"[/ringfence]", b"Within.") == {"Cover.": 0, "Closed.": 4, "Within.": 4, "Beside.": 0}
+    assert later(b"More.", b"Within.")["Beside."] == 4
+    assert later(b"[/ringfence]", b"[ringfence level=secret]\nWithin.")["Beside."] == 4
+
+
+def test_files_beside_a_section_and_a_page_that_is_to_be_recognised_refuse_the_document() -> None:
+    """The page's text is put in later, and the files' names before it."""
+
+    def read(*files: bytes) -> dict[str, object]:
+        page = FPDF()
+        page.set_font("Helvetica", size=11)
+        page.add_page()
+        page.image(Image.new("L", (20, 20)), 0, 0, 200, 280)
+        page.add_page()
+        page.text(20, 20, "[ringfence level=secret]")
+        for file in files:
+            page.embed_file(bytes=file, basename="a.txt")
+        return child.parse(bytes(page.output()), ".pdf", chars_max=9_999, indexed=frozenset(), awaiting=True)
+
+    assert read()["awaited"] == (1,)
+    assert read(b"Within.")["reason"] == "bad_marker"
 
 
 def test_a_file_that_is_pinned_to_a_page_is_read_once(sandbox: Sandbox, tmp_path: Path) -> None:
