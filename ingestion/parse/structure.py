@@ -53,7 +53,9 @@ def build(extracted: Extracted, path: str) -> ParsedDocument:
         if marker is not None:
             _turn(marker, piece.part, sections)
         elif piece.heading:
-            blocks.heading(piece.heading, text, _all(sections), piece.page)
+            # Of a PDF's own text each heading stands on a page; the others name files within it, or stand in them.
+            entitles = extracted.media_type != "application/pdf" or piece.page is not None
+            blocks.heading(piece.heading, text, _all(sections), piece.page, entitles=entitles)
         else:
             here = [*sections, *(section for section in ever if section[1] == piece.part)] if piece.beside else sections
             blocks.text(text, _all(here), piece.page)
@@ -145,13 +147,13 @@ class _Blocks:
         self._path: list[_Heading] = []
         self.first_open_heading = ""
 
-    def heading(self, depth: int, text: str, tightening: Tightening, page: int | None) -> None:
+    def heading(self, depth: int, text: str, tightening: Tightening, page: int | None, *, entitles: bool) -> None:
         text = _checked(text)
         if not text:
             return
         self._leave(depth)
         self._path.append(_Heading(depth, text, tightening, page))
-        if tightening.empty and not self.first_open_heading:
+        if entitles and tightening.empty and not self.first_open_heading:
             self.first_open_heading = text
 
     def text(self, text: str, tightening: Tightening, page: int | None) -> None:
