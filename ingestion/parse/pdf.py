@@ -7,13 +7,14 @@ from dataclasses import replace
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingestion.parse.cleaning import clean
+from ingestion.parse.cleaning import MARKER, clean, refuse_markers
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.pdf_annotations import Laid, page_as_shown
 from ingestion.parse.pdf_attached import Attached
 from ingestion.parse.pdf_glyphs import passages, with_spaces, without, words
 from ingestion.parse.pdf_hidden import Examiner
 from ingestion.parse.pdf_layout import Region, Run, by_lines, is_laid_out, regions
+from ingestion.parse.pdf_marked import Sections
 from ingestion.parse.pieces import Pieces
 from rag.hidden_content import HiddenKind
 
@@ -36,13 +37,13 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     document.init_forms()
     attached = Attached(pieces)
     attached.of_document(document)
-    examiner = Examiner()
+    examiner, sections = Examiner(), Sections()
     without_text: list[int] = []
     any_text = False
     for number in range(1, len(document) + 1):
         page, laid = page_as_shown(document, number, pieces, attached.add)
         images = examiner.images
-        found = _page(page, number, pieces, laid, examiner)
+        found = _page(page, number, pieces, laid, examiner, sections)
         any_text |= found
         # A scan remains one, whatever was typed upon it.
         if not found or (laid.alone and examiner.images > images):
@@ -75,7 +76,9 @@ def opened(data: bytes) -> pypdfium2.PdfDocument:
         raise Refused(Reason.ENCRYPTED if locked else Reason.BROKEN) from None
 
 
-def _page(page: pypdfium2.PdfPage, number: int, pieces: Pieces, laid: Laid, examiner: Examiner) -> bool:
+def _page(
+    page: pypdfium2.PdfPage, number: int, pieces: Pieces, laid: Laid, examiner: Examiner, sections: Sections
+) -> bool:
     """Append what a page shows, in reading order, and count what it does not; returns whether it shows any text."""
     text = page.get_textpage()
     everything = text.get_text_range()
@@ -85,23 +88,30 @@ def _page(page: pypdfium2.PdfPage, number: int, pieces: Pieces, laid: Laid, exam
         pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, " ".join(passages(text, unseen)), page=number)
     whole = without(text, unseen) if unseen else everything
     markers = _MARKER.findall(everything)
-    if len(_MARKER.findall(whole)) < len(markers):
+    shown = len(_MARKER.findall(whole))
+    if shown < len(markers):
         raise Refused(Reason.BAD_MARKER, f"hidden in part on page {number}")
     if laid.written and any("/" in marker for marker in markers):
         # What is laid over the page comes last, where the section may have ended above which it stands.
         raise Refused(Reason.BAD_MARKER, f"below fields or remarks on page {number}")
-    # What is put in another order may leave the section that it was written in.
-    ordered = [] if markers else _laid_out(text, unseen, laid)
-    as_it_comes = Region(lines=(whole, *(run.text for run in laid.added)))
-    return add(ordered or [as_it_comes], number, pieces)
+    refuse_markers((run.text for run in laid.added), f"in a field or remark on page {number}")
+    if "[" in whole and len(MARKER.findall(clean(_BROKEN_WORD.sub("", whole)))) != shown:
+        raise Refused(Reason.BAD_MARKER, f"in pieces on page {number}")
+    added = tuple(run.text for run in laid.added)
+    if markers:
+        # What is put in another order may leave the section that it was written in.
+        stretches = sections.lines(text, unseen, _MARKER)
+        found = [add([Region(lines=(lines,))], number, pieces, beside=beside) for lines, beside in stretches]
+        return any([*found, add([Region(lines=added)], number, pieces)])
+    return add(_laid_out(text, unseen, laid) or [Region(lines=(whole, *added))], number, pieces)
 
 
-def add(page: Sequence[Region], number: int, pieces: Pieces) -> bool:
-    """Append the paragraphs and rows of a page; returns whether there were any."""
+def add(page: Sequence[Region], number: int, pieces: Pieces, *, beside: bool = False) -> bool:
+    """Append the paragraphs and rows of a page; returns whether there were any. `beside`: see `Piece`."""
     found = False
     for region in page:
         for paragraph in _paragraphs("\n".join(region.lines)):
-            pieces.add(paragraph, page=number)
+            pieces.add(paragraph, page=number, beside=beside)
             found = True
         names, rows = (list(region.rows[0]), region.rows[1:]) if region.rows else ([], ())
         for row in rows:

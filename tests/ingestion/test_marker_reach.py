@@ -21,6 +21,7 @@ from ingestion.parse.pieces import Pieces
 from ingestion.parse.structure import build
 from policies.rules import Level
 from rag.hidden_content import HiddenKind
+from tests.ingestion.pdf_files import page_of
 
 MARKER = "[ringfence level=secret]"
 SECTION = ("Open one.", MARKER, "Closed.", "[/ringfence]", "Open two.")
@@ -188,3 +189,105 @@ def test_a_page_with_a_marker_is_not_put_in_another_order() -> None:
     assert "line 3" in " ".join(found)
     laid_out = " ".join(levels(parsed(page(*beside), ".pdf")))
     assert laid_out.index("left column has line 3") < laid_out.index("right column has line 0")
+
+
+def drawn(*texts: tuple[int, int, str], turned: bool = False) -> bytes:
+    """Texts by their places, drawn in this order; on a page that lies on its side."""
+    matrix = "0 1 -1 0 800 0 cm" if turned else ""
+    shown = "".join(f"BT /F 10 Tf {x} {y} Td ({text}) Tj ET\n" for x, y, text in texts)
+    return pdf_of(f"q {matrix}\n{shown} Q".encode())
+
+
+OPENED, CLOSED = (40, 700, MARKER), (40, 600, "[/ringfence]")
+ABOVE, WITHIN, BELOW = (40, 750, "Above."), (40, 650, "Within."), (40, 550, "Below.")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    "order",
+    [
+        (ABOVE, OPENED, WITHIN, CLOSED, BELOW),
+        (BELOW, ABOVE, OPENED, WITHIN, CLOSED),
+        (ABOVE, OPENED, CLOSED, BELOW, WITHIN),
+        (WITHIN, ABOVE, OPENED, CLOSED, BELOW),
+        (ABOVE, WITHIN, BELOW, OPENED, CLOSED),
+    ],
+)
+def test_what_stands_between_markers_on_a_page_is_as_strict_whenever_it_is_drawn(
+    order: tuple[tuple[int, int, str], ...], turned: bool
+) -> None:
+    found = levels(parsed(drawn(*order, turned=turned), ".pdf"))
+    assert found == {"Above.": Level.PUBLIC, "Within.": Level.SECRET, "Below.": Level.PUBLIC}
+
+
+def test_what_is_drawn_within_a_section_stays_there_wherever_it_stands() -> None:
+    found = levels(parsed(drawn((40, 740, "Before."), OPENED, ABOVE, BELOW, CLOSED), ".pdf"))
+    assert found == {"Before.": Level.PUBLIC, "Above. Below.": Level.SECRET}
+
+
+def test_what_stands_beside_a_marker_is_as_strict_as_its_section() -> None:
+    found = levels(parsed(drawn(ABOVE, OPENED, WITHIN, CLOSED, BELOW, (300, 699, "Aside.")), ".pdf"))
+    assert (found["Aside."], found["Below."]) == (Level.SECRET, Level.PUBLIC)
+
+
+def test_a_footer_that_is_drawn_first_is_as_strict_as_the_section_that_goes_on_below_it() -> None:
+    found = levels(parsed(drawn((40, 30, "Page 1"), ABOVE, OPENED, WITHIN), ".pdf"))
+    assert found == {"Page 1": Level.SECRET, "Above.": Level.PUBLIC, "Within.": Level.SECRET}
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        (WITHIN, (40, 500, MARKER), (40, 750, "[/ringfence]"), BELOW),
+        ((40, 750, "Head."), OPENED, WITHIN, (300, 650, "[/ringfence]"), (40, 700 - 13, "[/ringfence]")),
+    ],
+)
+def test_markers_that_do_not_stand_in_the_order_they_are_drawn_in_refuse_the_document(
+    order: tuple[tuple[int, int, str], ...],
+) -> None:
+    with pytest.raises(Refused) as refused:
+        parsed(drawn(*order), ".pdf")
+    assert refused.value.reason is Reason.BAD_MARKER
+
+
+def columns(*, ends_in: int) -> list[tuple[int, int, str]]:
+    """Line by line, with a section from the left column on that ends in this one."""
+    texts = [
+        (x, 780 - 14 * line, f"{side} {line} has words.") for line in range(12) for x, side in ((40, "L"), (300, "R"))
+    ]
+    markers = {(40, 780 - 14 * 2): MARKER, ((40, 300)[ends_in], 780 - 14 * 6): "[/ringfence]"}
+    return [(x, y, markers.get((x, y), text)) for x, y, text in texts if (340 - x, y) not in markers]
+
+
+def test_a_section_that_goes_on_in_the_next_column_refuses_a_page_that_is_drawn_line_by_line() -> None:
+    """By columns, what stands left below its end is within it; by lines it is not."""
+    within = levels(parsed(drawn(*columns(ends_in=0)), ".pdf"))
+    assert {level for text, level in within.items() if "L 4" in text or "R 4" in text} == {Level.SECRET}
+    assert {level for text, level in within.items() if "L 9" in text or "R 9" in text} == {Level.PUBLIC}
+    with pytest.raises(Refused) as refused:
+        parsed(drawn(*columns(ends_in=1)), ".pdf")
+    assert refused.value.reason is Reason.BAD_MARKER
+
+
+def test_a_column_drawn_after_the_section_in_the_other_is_not_refused() -> None:
+    texts = sorted(columns(ends_in=0))
+    found = levels(parsed(drawn(*sorted(texts, key=lambda one: (one[0], -one[1]))), ".pdf"))
+    assert {level for text, level in found.items() if "L 4" in text or "R 4" in text} == {Level.SECRET}
+    assert {level for text, level in found.items() if "L 9" in text or "R 9" in text} == {Level.PUBLIC}
+
+
+def test_a_marker_that_is_written_in_pieces_refuses_the_document() -> None:
+    """What nobody sees in it is dropped later, when the page may have been put in another order."""
+    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding<</Type/Encoding/Differences[1/softhyphen]>>>>"
+    content = b"BT /S 10 Tf 40 200 Td ([ring%sfence level=secret]) Tj 0 -20 Td (Closed.) Tj ET"
+    whole, cut = (page_of(content % between, fonts=b"/S 9 0 R", last=font) for between in (b"", b"\001"))
+    assert levels(parsed(whole, ".pdf")) == {"Closed.": Level.SECRET}
+    with pytest.raises(Refused) as refused:
+        parsed(cut, ".pdf")
+    assert refused.value.reason is Reason.BAD_MARKER
+
+
+def test_hundreds_of_markers_on_a_page_refuse_the_document() -> None:
+    with pytest.raises(Refused) as refused:
+        parsed(drawn(*((40, 780 - n, f"[ringfence denied_shares=user:u{n}]") for n in range(700))), ".pdf")
+    assert refused.value.reason is Reason.BAD_MARKER
