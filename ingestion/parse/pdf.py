@@ -11,6 +11,7 @@ from ingestion.parse.cleaning import MARKER, clean, refuse_markers
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.pdf_annotations import Laid, page_as_shown
 from ingestion.parse.pdf_attached import Attached
+from ingestion.parse.pdf_budget import budget_of
 from ingestion.parse.pdf_glyphs import passages, with_spaces, without, words
 from ingestion.parse.pdf_hidden import Examiner
 from ingestion.parse.pdf_layout import Region, Run, by_lines, is_laid_out, regions
@@ -37,7 +38,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     document.init_forms()
     attached = Attached(pieces)
     attached.of_document(document)
-    examiner, sections = Examiner(), Sections()
+    examiner, sections = Examiner(budget_of(pieces)), Sections()
     without_text: list[int] = []
     any_text = False
     for number in range(1, len(document) + 1):
@@ -49,18 +50,31 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         if not found or (laid.alone and examiner.images > images):
             without_text.append(number)
         page.close()
-    if examiner.unexamined:
-        pieces.note(f"text on {examiner.unexamined} of {len(document)} pages too costly to draw and taken for hidden")
+    _note(examiner, len(document), pieces)
     head = Head("application/pdf", _title(document))
     awaiting = bool(without_text) and pieces.await_pages(without_text)
     attached.read(awaiting=awaiting)
     if awaiting:
         return head
     if not any_text and not attached.any_read:
-        raise Refused(Reason.IMAGE_ONLY, "" if examiner.images else "no page holds an image either")
+        raise _refusal(examiner)
     if without_text:
         pieces.note(f"no text on {_listed(without_text)} of {len(document)} pages")
     return head
+
+
+def _note(examiner: Examiner, pages: int, pieces: Pieces) -> None:
+    if examiner.undrawn:
+        pieces.note(f"{examiner.undrawn} of {pages} pages examined by rules alone: drawing them costs too much")
+    if examiner.unexamined:
+        pieces.note(f"text on {examiner.unexamined} of {pages} pages too costly to draw and taken for hidden")
+
+
+def _refusal(examiner: Examiner) -> Refused:
+    """Of a document without text."""
+    if examiner.unexamined:
+        return Refused(Reason.TIMED_OUT, "its text is too costly to draw")
+    return Refused(Reason.IMAGE_ONLY, "" if examiner.images else "no page holds an image either")
 
 
 def opened(data: bytes) -> pypdfium2.PdfDocument:

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from operator import sub
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from ingestion.parse.pdf_budget import Budget
 from ingestion.parse.pdf_objects import Box
 
 SCALE = 1.5
@@ -24,6 +25,11 @@ def _far_from(level: int) -> bytes:
     return bytes(abs(level - value) >= CONTRAST for value in range(256))
 
 
+@lru_cache(maxsize=1)
+def _white(count: int) -> bytes:
+    return b"\xff" * count
+
+
 @dataclass(frozen=True, slots=True)
 class Shot:
     """Rows of pixels from the top. `stride` is the number of bytes in a row."""
@@ -35,8 +41,9 @@ class Shot:
 class Camera:
     """Takes pictures of a page as it is now, upright as its text is written, whatever way it is turned for reading."""
 
-    def __init__(self, page: pypdfium2.PdfPage) -> None:
+    def __init__(self, page: pypdfium2.PdfPage, budget: Budget) -> None:
         self._page = page
+        self._budget = budget
         self._turned = pdfium.FPDFPage_GetRotation(page.raw) % 4
         self.shown: Box = page.get_bbox()
         left, bottom, right, top = self.shown
@@ -47,6 +54,10 @@ class Camera:
         self._bitmap = pypdfium2.PdfBitmap.new_native(self._width, self._height, pdfium.FPDFBitmap_BGR)
 
     def shot(self) -> Shot:
+        with self._budget.spending():
+            return self._shot()
+
+    def _shot(self) -> Shot:
         self._bitmap.fill_rect((255, 255, 255, 255), 0, 0, self._width, self._height)
         turn_back = (4 - self._turned) % 4
         pdfium.FPDF_RenderPageBitmap(self._bitmap.raw, self._page.raw, 0, 0, self._width, self._height, turn_back, 0)
@@ -54,8 +65,7 @@ class Camera:
 
     def paper(self) -> Shot:
         """A page with nothing on it."""
-        self._bitmap.fill_rect((255, 255, 255, 255), 0, 0, self._width, self._height)
-        return Shot(bytes(self._bitmap.buffer), self._bitmap.stride)
+        return Shot(_white(self._bitmap.stride * self._height), self._bitmap.stride)
 
     def differ(self, one: Shot, other: Shot, box: Box) -> bool:
         """Whether a glyph in the box is to be made out: in its middle, or both above and below that.

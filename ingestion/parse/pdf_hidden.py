@@ -3,27 +3,33 @@
 Text whose absence changes no pixel is not seen, whatever the reason: unpainted, covered, clipped, of the colour of what
 is behind it, on a layer that is off, beside the page. So no reason has to be thought of beforehand. Two remain: what is
 too small to read; and, the other way round, what was read from a scan and written unpainted over it, or under it.
+
+Of long documents, only those pages are drawn that rules leave in doubt; and where the time for that is spent, what they
+leave in doubt is hidden.
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from ingestion.parse import pdf_glance
+from ingestion.parse.pdf_budget import Budget
 from ingestion.parse.pdf_camera import Camera, Shot
 from ingestion.parse.pdf_glyphs import Glyph, Stretch, height_at, stretches
-from ingestion.parse.pdf_objects import Box, Objects, key, objects
+from ingestion.parse.pdf_objects import OBJECTS_MAX, Box, Objects, Placed, key, objects
+from ingestion.parse.pdf_plain import Plain
 from ingestion.parse.pdf_scan import Scan
 from ingestion.parse.pdf_toggle import Switches, apart
 
 _NEVER_PAINTED = (pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP)
 SMALLEST_PT = 2.0
 """Height of the lines of the smallest print that anybody reads."""
-WORK_MAX = 40_000_000
-"""Objects drawn for the pictures of one document: some twenty seconds."""
-_WORK_OF_A_PICTURE = 2_000
+OBJECTS_LATE_MAX = 60_000
+"""On a page, when the time for pictures is spent."""
+BY_RULES_MAX = 400
+"""Texts of a page from which on pictures cost less than rules."""
 IMAGE_PX_MAX = 60_000_000
 """Of the images of one page, all unpacked at once."""
 IMAGES_PX_MAX = 1_000_000_000
@@ -33,27 +39,50 @@ IMAGES_PX_MAX = 1_000_000_000
 class Examiner:
     """Examines the pages of one document. What would cost more than all of them may is taken for hidden."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.images = 0
         """Pages that hold some."""
+        self.undrawn = 0
+        """Pages that were examined by rules alone."""
         self.unexamined = 0
         """Pages with text that was taken for hidden because seeing it would cost too much."""
-        self._work_left = WORK_MAX
+        self._budget = budget
+        self._plain = Plain()
         self._pixels_left = IMAGES_PX_MAX
+        self._unexamined_now = False
 
     def unseen(self, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> set[int]:
         """The characters, spaces aside, that the page does not show. It must not be drawn or changed afterwards."""
-        drawn = objects(page)
+        self._budget.next_page()
+        self._unexamined_now = False
+        hidden = self._hidden(page, text)
+        self.unexamined += self._unexamined_now
+        return {glyph.at for glyph in hidden}
+
+    def _hidden(self, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> list[Glyph]:
+        drawn = objects(page, OBJECTS_MAX if self._budget.allows(1) else OBJECTS_LATE_MAX)
         self.images += bool(drawn.images)
-        scan = Scan(drawn, page.get_bbox())
+        shown: Box = page.get_bbox()
+        # By rules only once: asking for each object costs.
+        clear = cache(lambda: self._plain.clear(text, drawn, shown))
+        by_rules = self._budget.is_begun and (len(drawn.texts) <= BY_RULES_MAX or not self._budget.allows(1))
+        if drawn.texts and by_rules and all(key(one.handle) in clear() for one in drawn.texts):
+            self.undrawn += 1
+            return []
+        scan = Scan(drawn, shown)
         only = self._at_a_glance(page, text, drawn, scan)
         if only is not None and not only:
-            return set()
+            return []
         found = stretches(text, only)
-        hidden, painted, covered = _sorted(found, text, drawn, scan)
+        pictured = drawn
+        if not drawn.complete:
+            # What is text is known from the text page. What was read from a scan is not told from what is unpainted.
+            pictured = Objects([Placed(one.handle, 0, 0, None) for one in found.values()])
+            scan = Scan(pictured, shown)
+        hidden, painted, covered = _sorted(found, text, pictured, scan)
         if painted or covered:
-            hidden += self._by_pictures(_Scene(page, drawn, scan), painted, covered)
-        return {glyph.at for glyph in hidden}
+            hidden += self._by_pictures(_Scene(page, pictured, scan, self._budget), painted, covered, clear)
+        return hidden
 
     def _at_a_glance(
         self, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, drawn: Objects, scan: Scan
@@ -70,29 +99,33 @@ class Examiner:
         if pdf_glance.meet(rest):
             return None
         if plain:
-            if not self._may_draw(drawn.count, 2):
+            if not self._budget.allows(2):
                 return None
-            plain = pdf_glance.unclear(text, plain, *_with_and_without_text(page, drawn))
+            plain = pdf_glance.unclear(text, plain, *_with_and_without_text(page, drawn, self._budget))
         of_lines = [pdf_glance.indices(text, line) for line in [*on_images, *plain]]
         if any(one is None for one in of_lines):
             return None
         return {index for one in of_lines if one is not None for index in one}
 
-    def _by_pictures(self, scene: "_Scene", painted: list[Stretch], covered: list[Stretch]) -> list[Glyph]:
+    def _by_pictures(
+        self, scene: "_Scene", painted: list[Stretch], covered: list[Stretch], clear: Callable[[], set[int]]
+    ) -> list[Glyph]:
         groups, too_many = apart(painted)
-        drawn = scene.drawn
-        if not drawn.complete or not self._may_draw(drawn.count, len(groups) + 1):
-            self.unexamined += 1
-            return _glyphs([*painted, *covered])
+        if not self._budget.allows(2):
+            return self._by_rules(painted, clear) + self._taken_for_hidden(covered)
         on_images = covered + [one for one in painted if any(scene.scan.has_image_at(g.box) for g in one.glyphs)]
-        unpacked = bool(on_images) and self._may_unpack(drawn)
+        unpacked = bool(on_images) and self._may_unpack(scene.drawn)
+        hidden, undrawn = scene.hidden(groups, covered, unpacked=unpacked)
         unjudged = too_many if unpacked else too_many + on_images
-        self.unexamined += bool(unjudged)
-        return scene.hidden(groups, covered, unpacked=unpacked) + _glyphs(unjudged)
+        return hidden + self._by_rules(undrawn, clear) + self._taken_for_hidden(unjudged)
 
-    def _may_draw(self, count: int, times: int) -> bool:
-        self._work_left -= times * (count + _WORK_OF_A_PICTURE)
-        return self._work_left >= 0
+    def _by_rules(self, undrawn: list[Stretch], clear: Callable[[], set[int]]) -> list[Glyph]:
+        self.undrawn += bool(undrawn)
+        return self._taken_for_hidden([one for one in undrawn if key(one.handle) not in clear()])
+
+    def _taken_for_hidden(self, unjudged: list[Stretch]) -> list[Glyph]:
+        self._unexamined_now |= bool(unjudged)
+        return _glyphs(unjudged)
 
     def _may_unpack(self, drawn: Objects) -> bool:
         pixels = sum(one.pixels() for one in drawn.images)
@@ -112,8 +145,8 @@ def _is_of_scan(line: Box, text: pypdfium2.PdfTextPage, scan: Scan, orders: dict
     return scan.shows(line, orders.get(key(handle), 0), is_painted=_is_painted(handle), wholly=True) is True
 
 
-def _with_and_without_text(page: pypdfium2.PdfPage, drawn: Objects) -> tuple[Camera, Shot, Shot]:
-    switches, camera = Switches(page, drawn), Camera(page)
+def _with_and_without_text(page: pypdfium2.PdfPage, drawn: Objects, budget: Budget) -> tuple[Camera, Shot, Shot]:
+    switches, camera = Switches(page, drawn), Camera(page, budget)
     switches.set_all(drawn.images, on=False)
     with_text = camera.shot()
     switches.set_all(drawn.texts, on=False)
@@ -129,14 +162,18 @@ def _is_painted(handle: pdfium.FPDF_PAGEOBJECT) -> bool:
 class _Scene:
     """A page that pictures are taken of."""
 
-    def __init__(self, page: pypdfium2.PdfPage, drawn: Objects, scan: Scan) -> None:
+    def __init__(self, page: pypdfium2.PdfPage, drawn: Objects, scan: Scan, budget: Budget) -> None:
         self.drawn = drawn
         self.scan = scan
+        self._budget = budget
         self._page = page
         self._switches = Switches(page, drawn)
 
-    def hidden(self, groups: list[list[Stretch]], covered: list[Stretch], *, unpacked: bool) -> list[Glyph]:
+    def hidden(
+        self, groups: list[list[Stretch]], covered: list[Stretch], *, unpacked: bool
+    ) -> tuple[list[Glyph], list[Stretch]]:
         """Of the groups and of what stands over scans, the characters that are not seen; images only if `unpacked`.
+        And what there was no time for.
 
         Text is taken for no cover: a stamp across a page would else take letters out of its words.
         """
@@ -145,10 +182,14 @@ class _Scene:
         self._switches.set_all(self.drawn.images, on=unpacked)
         for group in groups:
             self._set(group, on=False)
-        camera = Camera(self._page)
+        camera = Camera(self._page, self._budget)
         bare = camera.shot()
         hidden: list[Glyph] = []
+        undrawn: list[Stretch] = []
         for group in groups:
+            if not self._budget.allows(1):
+                undrawn += group
+                continue
             self._set(group, on=True)
             with_text = camera.shot()
             self._set(group, on=False)
@@ -156,7 +197,7 @@ class _Scene:
                 hidden += _unseen(stretch, partial(camera.differ, with_text, bare))
         if unpacked:
             hidden += _glyphs(one for one in covered if camera.is_uniform(bare, one.box))
-        return hidden
+        return hidden, undrawn
 
     def _set(self, group: list[Stretch], *, on: bool) -> None:
         for stretch in group:

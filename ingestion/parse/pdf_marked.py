@@ -205,4 +205,4 @@ def _origin(text: pypdfium2.PdfTextPage, index: int) -> tuple[float, float]:
 
 
 def _is_made_up(text: pypdfium2.PdfTextPage, index: int) -> bool:
-    return pdfium.FPDFText_IsGenerated(text.raw, index) == 1
+    return bool(pdfium.FPDFText_IsGenerated(text.raw, index) == 1)

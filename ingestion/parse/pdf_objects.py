@@ -25,7 +25,8 @@ class Placed:
     handle: pdfium.FPDF_PAGEOBJECT
     order: int
     top: int
-    matrix: Matrix
+    matrix: Matrix | None
+    """Of the form it stands in; None for the page itself."""
 
     def box(self) -> Box:
         """Empty where the engine knows of none."""
@@ -33,6 +34,8 @@ class Placed:
         if not pdfium.FPDFPageObj_GetBounds(self.handle, *sides):
             return 0.0, 0.0, 0.0, 0.0
         left, bottom, right, top = (side.value for side in sides)
+        if self.matrix is None:
+            return left, bottom, right, top
         a, b, c, d, e, f = self.matrix
         corners = [(a * x + c * y + e, b * x + d * y + f) for x in (left, right) for y in (bottom, top)]
         across, up = [x for x, _ in corners], [y for _, y in corners]
@@ -47,13 +50,14 @@ class Placed:
 
 @dataclass(slots=True)
 class Objects:
-    """Those of a page. `complete` is false where there are more than are looked at."""
+    """Those of a page. `complete` is false where there are more than are looked at, `deep`: forms hold some."""
 
     texts: list[Placed] = field(default_factory=list)
     images: list[Placed] = field(default_factory=list)
     shapes: list[Placed] = field(default_factory=list)
     count: int = 0
     complete: bool = True
+    deep: bool = False
 
 
 def key(handle: pdfium.FPDF_PAGEOBJECT) -> int:
@@ -61,7 +65,7 @@ def key(handle: pdfium.FPDF_PAGEOBJECT) -> int:
     return ctypes.addressof(handle.contents)
 
 
-def objects(page: pypdfium2.PdfPage) -> Objects:
+def objects(page: pypdfium2.PdfPage, at_most: int = OBJECTS_MAX) -> Objects:
     found = Objects()
     kinds = {
         pdfium.FPDF_PAGEOBJ_TEXT: found.texts,
@@ -69,27 +73,30 @@ def objects(page: pypdfium2.PdfPage) -> Objects:
         pdfium.FPDF_PAGEOBJ_PATH: found.shapes,
         pdfium.FPDF_PAGEOBJ_SHADING: found.shapes,
     }
-    for placed, kind in _walk(page):
+    for placed, kind, depth in _walk(page):
         found.count += 1
-        if found.count > OBJECTS_MAX:
+        if found.count > at_most:
             found.complete = False
             break
+        found.deep |= kind == pdfium.FPDF_PAGEOBJ_FORM and depth == DEPTH_MAX
         if kind in kinds:
             kinds[kind].append(placed)
     return found
 
 
-def _walk(page: pypdfium2.PdfPage) -> Iterator[tuple[Placed, int]]:
+def _walk(page: pypdfium2.PdfPage) -> Iterator[tuple[Placed, int, int]]:
     order = 0
     for top in range(pdfium.FPDFPage_CountObjects(page.raw)):
-        stack = [(pdfium.FPDFPage_GetObject(page.raw, top), _SAME, 0)]
+        stack: list[tuple[pdfium.FPDF_PAGEOBJECT, Matrix | None, int]] = [
+            (pdfium.FPDFPage_GetObject(page.raw, top), None, 0)
+        ]
         while stack:
             handle, matrix, depth = stack.pop()
             kind = pdfium.FPDFPageObj_GetType(handle)
             order += 1
-            yield Placed(handle, order, top, matrix), kind
+            yield Placed(handle, order, top, matrix), kind, depth
             if kind == pdfium.FPDF_PAGEOBJ_FORM and depth < DEPTH_MAX:
-                inner = _within(handle, matrix)
+                inner = _within(handle, matrix or _SAME)
                 below = min(pdfium.FPDFFormObj_CountObjects(handle), OBJECTS_MAX)
                 stack += [
                     (pdfium.FPDFFormObj_GetObject(handle, index), inner, depth + 1)

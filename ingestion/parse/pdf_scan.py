@@ -21,13 +21,13 @@ class _Place:
     order: int
 
 
-class _Places:
+class Places:
     """Things by where they are, to be found by a point in them."""
 
-    def __init__(self, things: list[Placed], smallest: float = 0.0) -> None:
-        self.everywhere = len(things) > LOOKED_AT_MAX
+    def __init__(self, things: list[Placed], smallest: float = 0.0, at_most: int = LOOKED_AT_MAX) -> None:
+        self.everywhere = len(things) > at_most
         self._bands: dict[int, list[_Place]] = {}
-        left_to_add = 10 * LOOKED_AT_MAX
+        left_to_add = 10 * at_most
         for one in () if self.everywhere else things:
             box = one.box()
             if min(box[2] - box[0], box[3] - box[1]) < smallest:
@@ -62,9 +62,9 @@ class Scan:
     """The images of a page as what its text may have been read from."""
 
     def __init__(self, drawn: Objects, page: Box) -> None:
-        self._images = _Places(drawn.images)
+        self._images = Places(drawn.images)
         self._shapes = drawn.shapes
-        self._covers: _Places | None = None
+        self._covers: Places | None = None
         self._page_size = PAGE_FROM * _size(page)
 
     def has_image_at(self, box: Box) -> bool:
@@ -90,7 +90,7 @@ class Scan:
         if not images:
             return False
         if self._covers is None:
-            self._covers = _Places(self._shapes, COVER_PT)
+            self._covers = Places(self._shapes, COVER_PT)
         last = max(one.order for one in images)
         covered = self._covers.everywhere or any(one.order > last for one in self._covers.meeting(box))
         return None if covered else True

@@ -11,10 +11,11 @@ from fpdf import FPDF
 from fpdf.enums import TextMode
 from PIL import Image, ImageDraw
 
+from ingestion.parse import child, pdf_budget
 from ingestion.parse.document import ParsedDocument, Reason, Refused
 from ingestion.parse.sandbox import Sandbox
 from rag.hidden_content import HiddenAction, HiddenKind, HiddenPolicy
-from tests.ingestion.pdf_files import page_of, with_form_of
+from tests.ingestion.pdf_files import FONT, page_of, pdf, stream, with_form_of
 
 INDEXED = HiddenPolicy({HiddenKind.INVISIBLE_TEXT: HiddenAction.INDEX})
 HIDDEN = {HiddenKind.INVISIBLE_TEXT: 1}
@@ -350,3 +351,137 @@ def test_text_on_pictures_too_large_to_unpack_is_taken_for_hidden_and_said(sandb
     parsed = sandbox.parse(data, "page.pdf")
     assert (shown(parsed), parsed.hidden) == ("Shown.", HIDDEN)
     assert parsed.notes == ("text on 1 of 1 pages too costly to draw and taken for hidden",)
+
+
+def by_rules(data: bytes) -> tuple[str, object, object]:
+    """Text, hidden content and notes, as they are found without a picture."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pdf_budget, "SECONDS", 0.0)
+        answer = child.parse(data, ".pdf", chars_max=99_999, indexed=frozenset())
+    assert isinstance(answer["pieces"], list), answer
+    return " ".join(piece[0] for piece in answer["pieces"]), answer["hidden"], answer["notes"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        under_a_black_box, under_a_white_box, under_a_picture, under_a_box_with_a_label, black_on_black,
+        black_on_a_black_picture, nearly_white, in_tiny_print, outside_a_clip,
+    ],
+)  # fmt: skip
+def test_text_that_nobody_sees_is_hidden_when_there_is_no_time_to_draw_the_page(draw: Callable[[FPDF], None]) -> None:
+    said, hidden, _ = by_rules(drawn(draw))
+    assert "99000" not in said
+    assert "Public." in said
+    assert hidden == HIDDEN
+
+
+def with_frames_and_lines(page: FPDF) -> None:
+    page.rect(10, 10, 190, 270)
+    page.rect(15, 30, 150, 20)
+    words(page)
+    page.line(18, 41, 60, 41)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        words, white_on_a_dark_box, on_a_white_box, in_small_print, beside_a_box, written_twice, within_a_clip,
+        struck_through, with_frames_and_lines,
+    ],
+)  # fmt: skip
+def test_text_that_is_plainly_seen_is_read_when_there_is_no_time_to_draw_the_page(draw: Callable[[FPDF], None]) -> None:
+    said, hidden, notes = by_rules(drawn(draw))
+    assert "WORDS 99000" in said
+    assert (hidden, notes) == ({}, ("1 of 1 pages examined by rules alone: drawing them costs too much",))
+
+
+def hatched(page: FPDF) -> None:
+    words(page)
+    for number in range(40):
+        page.line(18 + number, 36, 19 + number, 44)
+
+
+def scribbled(page: FPDF) -> None:
+    words(page)
+    page.set_line_width(0.8)
+    page.polyline([(18 + number, 35 + 9 * (number % 2)) for number in range(50)])
+
+
+@pytest.mark.parametrize("draw", [hatched, scribbled])
+def test_what_is_crossed_out_by_many_lines_is_not_plainly_seen(draw: Callable[[FPDF], None]) -> None:
+    said, hidden, notes = by_rules(drawn(draw))
+    assert ("99000" in said, hidden) == (False, HIDDEN)
+    assert "text on 1 of 1 pages too costly to draw and taken for hidden" in notes  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("state", [b"/OFF[9 0 R]", b"/ON[9 0 R]"])
+def test_a_layer_is_hidden_when_there_is_no_time_to_draw_it(state: bytes) -> None:
+    content = b"BT /F 10 Tf 20 250 Td (Shown.) Tj ET /OC /L BDC BT /F 10 Tf 20 200 Td (WORDS) Tj ET EMC"
+    catalog = b"/OCProperties<</OCGs[9 0 R]/D<<%s/Order[9 0 R]>>>>" % state
+    data = page_of(content, catalog=catalog, resources=b"/Properties<</L 9 0 R>>", last=b"<</Type/OCG/Name(draft)>>")
+    assert by_rules(data)[:2] == ("Shown.", HIDDEN)
+
+
+def test_letters_without_a_shape_are_hidden_when_there_is_no_time_to_draw_them() -> None:
+    font = (
+        b"<</Type/Font/Subtype/Type3/FontBBox[0 0 9 9]/FontMatrix[.1 0 0 .1 0 0]/FirstChar 97/LastChar 98/Widths[9 9]"
+        b"/Encoding<</Differences[97/a/b]>>/CharProcs<</a 5 0 R/b 6 0 R>>>>"
+    )
+    shaped, empty = stream(b"9 0 0 0 9 9 d1 0 0 8 8 re f"), stream(b"9 0 0 0 0 0 d1")
+    content = b"BT /E 10 Tf 20 250 Td (aaaa) Tj ET BT /E 10 Tf 20 200 Td (bbbb) Tj ET"
+    said, hidden, _ = by_rules(page_of(content, fonts=b"/E 9 0 R", last=font, more=(shaped, empty)))
+    assert (said, hidden) == ("aaaa", HIDDEN)
+
+
+def pages_of(count: int, content: bytes) -> bytes:
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 850]/Contents 3 0 R/Resources<</Font<</F %s>>>>>>" % FONT
+    kids = b" ".join(b"%d 0 R" % (4 + number) for number in range(count))
+    return pdf(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count),
+        stream(content),
+        *[page] * count,
+    )
+
+
+def test_all_of_a_long_document_is_read_though_not_all_of_it_is_drawn(sandbox: Sandbox) -> None:
+    parsed = sandbox.parse(
+        pages_of(4_000, b"BT /F 10 Tf 20 250 Td (Plain words) Tj 0 -20 Td (on 2 lines) Tj ET"), "x.pdf"
+    )
+    assert (parsed.blocks[-1].page, parsed.blocks[-1].text, parsed.hidden) == (4_000, "Plain words on 2 lines", {})
+    [note] = parsed.notes
+    assert note.endswith("of 4000 pages examined by rules alone: drawing them costs too much")
+
+
+def test_pages_that_are_dear_to_draw_do_not_hide_text_of_later_ones_nor_show_what_is_hidden_there() -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pdf_budget, "SECONDS", 1.0)
+        dear = b"/G gs " + b"\n".join(b"%d 0 290 290 re f" % (n % 9) for n in range(150))
+        later = b"BT /F 10 Tf 20 250 Td (Shown.) Tj 0 -50 Td (WORDS) Tj ET 0 g 10 190 90 30 re f"
+        font = b"/Resources<</Font<</F %s>>/ExtGState<</G<</ca .5>>>>>>" % FONT
+        pages = [
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents %d 0 R%s>>" % (n, font) for n in [3] * 60 + [4]
+        ]
+        kids = b" ".join(b"%d 0 R" % (5 + number) for number in range(61))
+        data = pdf(
+            b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[%s]/Count 61>>" % kids,
+            stream(b"BT /F 10 Tf 20 250 Td (Under.) Tj ET " + dear), stream(later), *pages,
+        )  # fmt: skip
+        answer = child.parse(data, ".pdf", chars_max=99_999, indexed=frozenset())
+    last = [piece[0] for piece in answer["pieces"] if piece[2] == 61]  # type: ignore[attr-defined]
+    assert last == ["Shown."]
+    assert "of 61 pages too costly to draw and taken for hidden" in str(answer["notes"])
+
+
+def test_text_under_forms_within_forms_by_the_hundred_thousand_is_read(sandbox: Sandbox) -> None:
+    """They are too many to be looked at one by one, and quickly drawn."""
+    head = b"/Type/XObject/Subtype/Form/BBox[0 0 300 300]/Resources<</XObject<</X %d 0 R>>>>"
+    inner = [stream(b"/X Do " * 12, head % (number + 1)) for number in range(5, 9)]
+    last = stream(b"0 0 1 1 re f " * 20, b"/Type/XObject/Subtype/Form/BBox[0 0 300 300]")
+    data = page_of(
+        b"/X Do BT /F 10 Tf 20 250 Td (Shown.) Tj 0 -50 Td (WORDS) Tj ET 0 g 10 190 90 30 re f",
+        resources=b"/XObject<</X 5 0 R>>", more=tuple(inner), last=last,
+    )  # fmt: skip
+    parsed = sandbox.parse(data, "page.pdf")
+    assert (shown(parsed), parsed.hidden) == ("Shown.", HIDDEN)
