@@ -65,7 +65,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
 
 def _note(examiner: Examiner, pages: int, pieces: Pieces) -> None:
     if examiner.undrawn:
-        pieces.note(f"{examiner.undrawn} of {pages} pages examined by rules alone: drawing them costs too much")
+        pieces.note(f"{examiner.undrawn} of {pages} pages examined by rules alone and not drawn")
     if examiner.unexamined:
         pieces.note(f"text on {examiner.unexamined} of {pages} pages too costly to draw and taken for hidden")
 

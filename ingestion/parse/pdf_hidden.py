@@ -14,12 +14,11 @@ from functools import cache, partial
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingestion.parse import pdf_glance
+from ingestion.parse import pdf_glance, pdf_plain
 from ingestion.parse.pdf_budget import Budget
 from ingestion.parse.pdf_camera import Camera, Shot
 from ingestion.parse.pdf_glyphs import Glyph, Stretch, height_at, stretches
 from ingestion.parse.pdf_objects import OBJECTS_MAX, Box, Objects, Placed, key, objects
-from ingestion.parse.pdf_plain import Plain
 from ingestion.parse.pdf_scan import Scan
 from ingestion.parse.pdf_toggle import Switches, apart
 
@@ -47,7 +46,6 @@ class Examiner:
         self.unexamined = 0
         """Pages with text that was taken for hidden because seeing it would cost too much."""
         self._budget = budget
-        self._plain = Plain()
         self._pixels_left = IMAGES_PX_MAX
         self._unexamined_now = False
 
@@ -64,7 +62,7 @@ class Examiner:
         self.images += bool(drawn.images)
         shown: Box = page.get_bbox()
         # By rules only once: asking for each object costs.
-        clear = cache(lambda: self._plain.clear(text, drawn, shown))
+        clear = cache(lambda: pdf_plain.clear(text, drawn, shown))
         by_rules = self._budget.is_begun and (len(drawn.texts) <= BY_RULES_MAX or not self._budget.allows(1))
         if drawn.texts and by_rules and all(key(one.handle) in clear() for one in drawn.texts):
             self.undrawn += 1

@@ -21,6 +21,8 @@ SMALL_PT = 2.5
 LOOKED_AT_MAX = 100_000
 """Shapes of a page, and pairs of a text and what stands where it does."""
 TEXTS_MAX = 3_000
+SEEN_AT_MAX = 500
+"""Places at which a letter is looked for in a font."""
 STROKES_MAX = 4
 """Thin things that may cross a text: more could be a hatching. As many as make a frame are none."""
 SEGMENTS_MAX = 8
@@ -32,49 +34,43 @@ _NO_GLYPH_PT = 0.05
 _Colour = tuple[int, int, int]
 
 
-class Plain:
-    """Examines pages of one document. Remembers which glyphs of its fonts have a shape."""
+def clear(text: pypdfium2.PdfTextPage, drawn: Objects, shown: Box) -> set[int]:
+    """The keys of the text objects that are seen."""
+    modes = {pdfium.FPDFTextObj_GetTextRenderMode(one.handle) for one in drawn.texts}
+    if not drawn.complete or drawn.deep or len(drawn.texts) > TEXTS_MAX or modes - set(_PAINTED):
+        return set()  # what is written as a clip counts for what comes after
+    around = _Around(drawn)
+    of_text = {key(one.handle): _text(one.handle, text) for one in drawn.texts}
+    seen = set()
+    for one in drawn.texts:
+        box, name = one.box(), key(one.handle)
+        if _is_large(box, of_text[name]) and _is_open(one, box, shown) and around.leaves(one, box):
+            seen.add(name)
+    fonts = {
+        name: key(pdfium.FPDFTextObj_GetFont(one.handle)) for one in drawn.texts if (name := key(one.handle)) in seen
+    }
+    return _with_shapes(text, fonts, of_text)
 
-    def __init__(self) -> None:
-        self._shaped: dict[int, set[str]] = {}
 
-    def clear(self, text: pypdfium2.PdfTextPage, drawn: Objects, shown: Box) -> set[int]:
-        """The keys of the text objects that are seen."""
-        modes = {pdfium.FPDFTextObj_GetTextRenderMode(one.handle) for one in drawn.texts}
-        if not drawn.complete or drawn.deep or len(drawn.texts) > TEXTS_MAX or modes - set(_PAINTED):
-            return set()  # what is written as a clip counts for what comes after
-        around = _Around(drawn)
-        of_text = {key(one.handle): _text(one.handle, text) for one in drawn.texts}
-        seen = set()
-        for one in drawn.texts:
-            box, name = one.box(), key(one.handle)
-            if _is_large(box, of_text[name]) and _is_open(one, box, shown) and around.leaves(one, box):
-                seen.add(name)
-        fonts = {
-            name: key(pdfium.FPDFTextObj_GetFont(one.handle))
-            for one in drawn.texts
-            if (name := key(one.handle)) in seen
-        }
-        return self._with_shapes(text, fonts, of_text)
-
-    def _with_shapes(self, text: pypdfium2.PdfTextPage, fonts: dict[int, int], of_text: dict[int, str]) -> set[int]:
-        """Those of the texts, given with their fonts, that are drawn of glyphs that are not empty."""
-        wanted = {name: set(of_text[name]) - self._shaped.setdefault(font, set()) for name, font in fonts.items()}
-        unknown = set().union(*wanted.values())
-        for index, char in enumerate(characters(text)) if any(map(str.isalnum, unknown)) else ():
-            if char not in unknown or not char.isalnum():
-                continue
-            handle = pdfium.FPDFText_GetTextObject(text.raw, index)
+def _with_shapes(text: pypdfium2.PdfTextPage, fonts: dict[int, int], of_text: dict[int, str]) -> set[int]:
+    """Those of the texts, given with their fonts, that are drawn of glyphs that are not empty."""
+    chars = characters(text)
+    wanted = {name: {char for char in set(of_text[name]) if char.isalnum()} for name in fonts}
+    shaped = {(font, char): False for name, font in fonts.items() for char in wanted[name]}
+    for char in {char for _, char in shaped}:
+        of_char = {font for font, one in shaped if one == char}
+        at = chars.find(char)
+        for _ in range(SEEN_AT_MAX):
+            if at < 0 or not of_char:
+                break
+            handle = pdfium.FPDFText_GetTextObject(text.raw, at)
             font = fonts.get(key(handle)) if handle else None
-            if font is not None and char not in self._shaped[font]:
-                left, bottom, right, top = tight(text, index)
-                if min(right - left, top - bottom) >= _NO_GLYPH_PT:
-                    self._shaped[font].add(char)
-        return {
-            name
-            for name, chars in wanted.items()
-            if not any(char.isalnum() for char in chars - self._shaped[fonts[name]])
-        }
+            if font in of_char:
+                left, bottom, right, top = tight(text, at)
+                shaped[font, char] = min(right - left, top - bottom) >= _NO_GLYPH_PT
+                of_char.remove(font)
+            at = chars.find(char, at + 1)
+    return {name for name, font in fonts.items() if all(shaped[font, char] for char in wanted[name])}
 
 
 class _Around:

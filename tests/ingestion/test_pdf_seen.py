@@ -393,7 +393,7 @@ def with_frames_and_lines(page: FPDF) -> None:
 def test_text_that_is_plainly_seen_is_read_when_there_is_no_time_to_draw_the_page(draw: Callable[[FPDF], None]) -> None:
     said, hidden, notes = by_rules(drawn(draw))
     assert "WORDS 99000" in said
-    assert (hidden, notes) == ({}, ("1 of 1 pages examined by rules alone: drawing them costs too much",))
+    assert (hidden, notes) == ({}, ("1 of 1 pages examined by rules alone and not drawn",))
 
 
 def hatched(page: FPDF) -> None:
@@ -451,7 +451,7 @@ def test_all_of_a_long_document_is_read_though_not_all_of_it_is_drawn(sandbox: S
     )
     assert (parsed.blocks[-1].page, parsed.blocks[-1].text, parsed.hidden) == (4_000, "Plain words on 2 lines", {})
     [note] = parsed.notes
-    assert note.endswith("of 4000 pages examined by rules alone: drawing them costs too much")
+    assert note.endswith("of 4000 pages examined by rules alone and not drawn")
 
 
 def test_pages_that_are_dear_to_draw_do_not_hide_text_of_later_ones_nor_show_what_is_hidden_there() -> None:
