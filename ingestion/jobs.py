@@ -95,8 +95,6 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
     live, *beside = await indexes_of(ingestion, lease.tenant)
     # Before the work: what is changed meanwhile makes the digest an old one, and then all is read again.
     pipeline = await pipeline_now(lease.tenant, live, known=lease.kind == DOCUMENTS)
-    async with database.reading() as session:
-        since = mark_of(await kept(session, lease.tenant, lease.source))
     if lease.kind == DOCUMENTS:
         watched = partial(watched, only=frozenset(lease.payload["documents"]))
         report = await and_beside(await watched(live), watched, beside)
@@ -104,6 +102,8 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
         otherwise = {MADE_OTHERWISE: True} if listed is not None and listed.made_by != pipeline else {}
         done = Done({**counts_of(report), **otherwise})
     else:
+        async with database.reading() as session:
+            since = mark_of(await kept(session, lease.tenant, lease.source))
         watched = partial(watched, postpone=True, allow_empty=bool(lease.payload.get("allow_empty", False)))
         report = await watched(live)
         # Of the live index's listing: the other one's is a later listing of everything.
