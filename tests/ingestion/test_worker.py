@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion import jobs
 from ingestion.jobs import JobParts, Listings, open_configured
-from ingestion.leases import WAIT_S_MAX, Lease, LeaseLost, Progress
+from ingestion.leases import Lease, LeaseLost, Progress
 from ingestion.parse.document import ParsedDocument, Reason, Refused
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
@@ -74,7 +74,6 @@ class Crew:
         self.folder = folder
         self.later = Later()
         self.ends: list[tuple[str, End, str]] = []
-        self.waits_over_s = 0.0
         self.open_source: Callable[[Path, str], Source] = FolderSource
 
     def worker(self, database: Database, *, parser: Any = None, **more: Any) -> Worker:
@@ -85,13 +84,17 @@ class Crew:
 
     def tell(self, lease: Lease, end: End, reason: str) -> None:
         self.ends.append((lease.kind, end, reason))
-        if end == "failed":
-            self.later.seconds += self.waits_over_s
 
 
 @pytest.fixture
 def crew(folder: Path) -> Crew:
     return Crew(folder)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is tried again at once. Time put forward would end the leases of the other jobs as well."""
+    monkeypatch.setattr("ingestion.queue.WAIT_S_MAX", 0.0)
 
 
 async def sync(database: Database, tenant: str = TENANT, **payload: Any) -> str:
@@ -438,6 +441,7 @@ async def test_a_job_reads_every_document_where_it_was_asked_to(
         assert len(opened) == expected
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_job_that_fails_is_tried_again_and_then_dead_with_its_reason(database: Database, crew: Crew) -> None:
     tried = 0
 
@@ -446,7 +450,6 @@ async def test_a_job_that_fails_is_tried_again_and_then_dead_with_its_reason(dat
         tried += 1
         raise IndexUnavailable("The index did not answer.")
 
-    crew.waits_over_s = WAIT_S_MAX
     job = await sync(database)
     worker = crew.worker(database, publish=publish)
     await worker.run(once=True)
@@ -459,11 +462,11 @@ async def test_a_job_that_fails_is_tried_again_and_then_dead_with_its_reason(dat
     assert (await seen(database, job)).settled
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_documents_that_wait_for_a_service_are_tried_again_and_the_others_are_done(
     database: Database, crew: Crew
 ) -> None:
     """`ocr_failed` is the page's, not the service's: it stands in the report, as any document that cannot be read."""
-    crew.waits_over_s = WAIT_S_MAX
     job = await sync(database)
     await crew.worker(database, parser=Waiting("changed.md", 2)).run(once=True)
     assert [end for end in crew.ends if end[1] == "failed"] == [("documents", "failed", "ocr_unavailable")] * 2
@@ -477,10 +480,10 @@ async def test_documents_that_wait_for_a_service_are_tried_again_and_the_others_
     assert {end for _, end, _ in crew.ends} == {"done"}
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_service_that_stays_away_makes_the_job_dead_and_loses_no_other_document(
     database: Database, crew: Crew
 ) -> None:
-    crew.waits_over_s = WAIT_S_MAX
     job = await sync(database)
     worker = crew.worker(database, parser=Waiting("changed.md", 99))
     await worker.run(once=True)
