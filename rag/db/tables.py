@@ -13,6 +13,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from policies.tables import Base, UtcDateTime
 
+_BEHIND = sql("current_version IS NOT NULL AND indexed_attribute_version < attribute_version")
+"""The few documents whose new labels the index does not carry yet, see `Projection.relabelled`."""
+
 
 class DocumentRow(Base):
     """A document and the attributes that every check is made on: the authority, the index is a projection."""
@@ -41,7 +44,10 @@ class DocumentRow(Base):
     flags: Mapped[list[str]] = mapped_column(JSON, doc="Codes of what was noticed, see `rag.injection.findings`.")
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    __table_args__ = (UniqueConstraint("tenant", "source", "path_digest"),)
+    __table_args__ = (
+        UniqueConstraint("tenant", "source", "path_digest"),
+        Index("ix_document_behind", "tenant", sqlite_where=_BEHIND, postgresql_where=_BEHIND),
+    )
 
 
 EVER_VISIBLE = ("published", "standby", "superseded", "retired")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -222,17 +222,25 @@ class Projection:
 
     async def relabelled(self) -> list[str]:
         """Versions on whose points the index carries older attributes, in an order that keeps documents together."""
-        carried = case(
-            (VersionRow.id == DocumentRow.current_version, DocumentRow.indexed_attribute_version),
-            else_=VersionRow.indexed_attribute_version,
+        visible = (
+            select(VersionRow.document, VersionRow.id)
+            .join(DocumentRow, DocumentRow.current_version == VersionRow.id)
+            .where(
+                # As the index of such documents is defined: all others are not looked through.
+                DocumentRow.tenant == self._tenant,
+                DocumentRow.current_version.is_not(None),
+                DocumentRow.indexed_attribute_version < DocumentRow.attribute_version,
+                besides(VersionRow.tenant) == self._tenant,
+                VersionRow.index_version == self._number,
+            )
         )
-        statement = (
-            select(VersionRow.id)
-            .join(DocumentRow, VersionRow.document == DocumentRow.id)
-            .where(*self._own(*IN_INDEX), carried < DocumentRow.attribute_version)
-            .order_by(*_ORDER)
+        beside = (
+            select(VersionRow.document, VersionRow.id)
+            .join(DocumentRow, DocumentRow.id == VersionRow.document)
+            .where(*self._own("ready", "standby"), VersionRow.indexed_attribute_version < DocumentRow.attribute_version)
         )
-        return list(await self._session.scalars(statement))
+        found = [(document, version) for document, version in await self._session.execute(union_all(visible, beside))]
+        return [version for _, version in sorted(found)]
 
     async def labels(self, versions: Sequence[str]) -> tuple[list[Carried], dict[str, Payload]]:
         """With which attributes the versions stand now, and the payload of each of their chunks."""
