@@ -13,7 +13,7 @@ from transformers import BertModel
 
 from rag.domain import digest_of
 from rag.embedding.integer_bert import IntegerBert
-from rag.embedding.integer_linear import is_supported
+from rag.embedding.integer_linear import is_supported, slowness
 from rag.embedding.lengths import refuse_longer
 from rag.embedding.protocol import Embedder
 from rag.errors import Misuse
@@ -24,6 +24,8 @@ PASS_TOKENS = 512
 """Of the texts in one pass; more do not fit into a core's cache and take half as long again, fewer cost more passes."""
 COSINE_MIN = 0.98
 """To the vector of the exact model, of each sentence below; all of them were above .99 with the bundled model."""
+SLOWNESS_MAX = 4.0
+"""Of a product beside the one in full precision: .2 to .4 was measured, 500 where the processor has no fast one."""
 _SENTENCES = (
     "Who signed the lease?",
     "What is the notice period of the contract with kavulo tirone, and when does it end?",
@@ -78,7 +80,8 @@ def quantise(exact: Embedder, model: torch.nn.Module, tokenizer: Tokenizer) -> E
     """The embedder `exact`, whose network is `model`, in 8-bit integers. `tokenizer` neither pads nor cuts.
 
     Raises:
-        Misuse: this PyTorch cannot, it is no BERT, or its vectors would not be near enough to those of `exact`.
+        Misuse: this PyTorch cannot, or only slowly; it is no BERT; or its vectors would not be near enough to those of
+            `exact`.
     """
     instead = "Set RINGFENCE_EMBEDDING__PRECISION=float32."
     if not is_supported():
@@ -86,6 +89,12 @@ def quantise(exact: Embedder, model: torch.nn.Module, tokenizer: Tokenizer) -> E
     if not isinstance(model, BertModel):
         raise Misuse(
             f"{exact.name} is no BERT model, and others are not turned into int8. {instead}", code="bad_settings"
+        )
+    if (times := slowness(model.encoder.layer[0].intermediate.dense)) > SLOWNESS_MAX:
+        raise Misuse(
+            f"This build of PyTorch has no fast product of 8-bit integers for this processor: it takes {times:.0f} "
+            f"times as long as full precision. {instead}",
+            code="bad_settings",
         )
     made = QuantisedEmbedder(exact, IntegerBert(model), tokenizer)
     nearest = (exact.embed_passages(_SENTENCES) * made.embed_passages(_SENTENCES)).sum(axis=1)

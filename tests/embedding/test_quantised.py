@@ -99,6 +99,18 @@ def test_a_build_of_pytorch_without_the_product_is_refused(minilm: MiniLM, monke
         minilm.quantised()
 
 
+def test_a_processor_without_a_fast_product_is_refused(minilm: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one was that multiplied signed integers one by one: ingesting would have taken days, and said nothing."""
+    product = IntegerLinear.__call__
+
+    def slow(layer: IntegerLinear, rows: torch.Tensor) -> torch.Tensor:
+        return [product(layer, rows) for _ in range(100)][-1]
+
+    monkeypatch.setattr(IntegerLinear, "__call__", slow)
+    with pytest.raises(Misuse, match=r"no fast product.* times as long.* RINGFENCE_EMBEDDING__PRECISION=float32"):
+        minilm.quantised()
+
+
 def test_the_largest_integers_overflow_on_no_processor() -> None:
     """oneDNN is held to what processors without VNNI have, where sums of 8-bit products saturate."""
     torch.manual_seed(7)
