@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from evals.leak.fingerprints import Section, shingles
 from evals.oracle import Labels
 from evals.questions import DOCUMENTS, POLICY, TENANT, document_paths, file_mark, source_text
 from evals.remembering import RememberingEmbedder
+from evals.runner.program import PROGRAM
 from policies.store import SnapshotCache
 from rag.api.app import create_app
 from rag.api.composition import QueryPath, person_known
@@ -37,8 +37,6 @@ from rag.query.parts import QueryParts
 from rag.query.similarity import EmbedderSimilarity
 from rag.settings import Settings, load_settings
 
-PROGRAM = (sys.executable, "-m", "rag.cli")
-"""The command line of the environment that this runs in."""
 _COMMAND_S = 900
 _UNLIMITED = 1_000_000_000
 

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.company import PROGRAM, run_command
+from evals.company import run_command
 from evals.questions import DOCUMENTS, TENANT, load_questions
+from evals.runner.program import PROGRAM
 from evals.runner.report import Report
 from evals.runner.values import Json
 

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from evals.runner.entry import DATA_VARIABLE, Eval, Talk, Usual
+from evals.runner.program import PROGRAM
 from evals.runner.values import Json
 from rag.errors import Misuse
 from rag.settings import load_settings
@@ -61,7 +61,7 @@ class Place:
     data: Path | None
     reports: Path
     runs: Path
-    program: tuple[str, ...] = (str(Path(sys.executable).with_name("ringfence")),)
+    program: tuple[str, ...] = PROGRAM
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import httpx
 
 from evals.leak.world import DEMO
 from evals.questions import TENANT, load_questions
+from evals.runner.program import PROGRAM
 from evals.runner.report import Report
 from evals.running import Talk, company_folder
 from evals.soak.figures import Run, report_of
@@ -156,5 +156,5 @@ async def read_log(folder: Path) -> Recorded:
 
 def verified(folder: Path) -> bool:
     """Whether `ringfence audit verify` finds chain and checkpoints intact."""
-    command = [str(Path(sys.executable).with_name("ringfence")), "audit", "verify", "--tenant", TENANT]
+    command = [*PROGRAM, "audit", "verify", "--tenant", TENANT]
     return subprocess.run(command, env=environment(folder), capture_output=True, check=False).returncode == 0

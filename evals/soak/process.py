@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from typing import ClassVar
 
 import httpx
 
+from evals.runner.program import PROGRAM
 from rag.errors import Misuse, Unavailable
 
 _READY_S = 180
@@ -44,7 +44,7 @@ class ServedCompany:
     `more` are settings by their names in the environment.
     """
 
-    program: ClassVar[tuple[str, ...]] = (str(Path(sys.executable).with_name("ringfence")),)
+    program: ClassVar[tuple[str, ...]] = PROGRAM
 
     def __init__(self, data_dir: Path, log: Path, more: Mapping[str, str] | None = None) -> None:
         if not Path("/proc/self/status").exists():
