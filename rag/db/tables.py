@@ -144,6 +144,17 @@ class SourceCursorRow(Base):
     made_by: Mapped[str] = mapped_column(String(64))
 
 
+class SourcePlaceRow(Base):
+    """Where the documents of a source came from. A source that is another place now removes none of them unasked."""
+
+    __tablename__ = "source_place"
+
+    tenant: Mapped[str] = mapped_column(String(128), primary_key=True)
+    source: Mapped[str] = mapped_column(String(128), primary_key=True)
+    place: Mapped[str] = mapped_column(Text, doc="For the operator, as she configured it; no secret and no account.")
+    digest: Mapped[str] = mapped_column(String(64), doc="Keyed digest of all that tells the place from another one.")
+
+
 class ChunkRow(Base):
     """A chunk: a span of its version's text, its stricter labels, and the vectors the index is projected from."""
 

@@ -16,6 +16,7 @@ from rag.cli import main
 from rag.db import sqlite
 from rag.db.engine import open_database
 from rag.errors import Damaged, Unavailable
+from tests.db.test_migrations import downgrade
 
 
 @pytest.fixture
@@ -67,17 +68,17 @@ def test_a_busy_database_says_that_it_is_busy_and_blames_no_server(
 
 async def test_only_who_is_behind_waits_for_the_writer(folder: Path) -> None:
     path = folder / "ringfence.db"
+    url = f"sqlite+aiosqlite:///{path}"
     with written_to(path):
-        await (await open_database(f"sqlite+aiosqlite:///{path}")).close()
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("UPDATE alembic_version SET version_num = '0015'")
-        other.execute("DROP INDEX ix_document_version_document")
-        other.execute("CREATE INDEX ix_document_version_document ON document_version (document)")
-        other.commit()
+        await (await open_database(url)).close()
+    engine = create_async_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(downgrade, "-1")
+    await engine.dispose()
     with written_to(path), pytest.raises(Unavailable, match="busy") as refusal:
-        await open_database(f"sqlite+aiosqlite:///{path}")
+        await open_database(url)
     assert refusal.value.code == "database_busy"
-    await (await open_database(f"sqlite+aiosqlite:///{path}")).close()
+    await (await open_database(url)).close()
 
 
 async def test_a_schema_of_a_newer_release_is_refused_and_left_as_it_is(database_url: str) -> None:
