@@ -23,6 +23,7 @@ from ingestion.sources.protocol import (
     Skipped,
     Source,
     SourceItem,
+    SourcePlace,
     Unlabelled,
 )
 from rag.hidden_content import HiddenAction, HiddenKind
@@ -169,6 +170,10 @@ class UnpackedSource:
     @property
     def name(self) -> str:
         return self.source.name
+
+    @property
+    def place(self) -> SourcePlace:
+        return self.source.place
 
     def listing(self, since: str = "") -> Listing:
         return unpacked(self.source.listing(since), self.archives, self.bytes_max)

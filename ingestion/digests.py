@@ -5,7 +5,7 @@ from ingestion.lineage import Makers
 from ingestion.parse.ocr import made_by as pages_made_by
 from ingestion.parse.sandbox import PARSER_VERSION
 from ingestion.parts import TenantMasking, Tools
-from ingestion.sources.protocol import WITHIN, SourceItem
+from ingestion.sources.protocol import WITHIN, SourceItem, SourcePlace
 from rag.db.index_table import FIRST_NUMBER
 from rag.db.tables import VersionRow
 from rag.domain import content_id, digest_of
@@ -40,6 +40,12 @@ def content_digest(privacy: TenantMasking, item: SourceItem, data: bytes) -> str
 def revision_digest(privacy: TenantMasking, source: str, item: SourceItem) -> str:
     """Of the source's revision; empty where it gives none."""
     return privacy.digest("revision", source, item.revision, *_name_of(item)).hex() if item.revision else ""
+
+
+def place_digest(privacy: TenantMasking, source: str, place: SourcePlace) -> str:
+    # The path of a folder may be no text, and then has surrogates in it.
+    parts = (part.encode("utf-8", "surrogatepass") for part in (place.shown, place.account))
+    return privacy.digest("place", source, *parts).hex()
 
 
 def _name_of(item: SourceItem) -> list[str]:

@@ -24,7 +24,7 @@ from ingestion.pipeline import ingest
 from ingestion.report import Change, Outcome, Report, Step
 from ingestion.sources.configuration import open_source
 from ingestion.sources.folder import FolderSource
-from ingestion.sources.protocol import Listing, Source
+from ingestion.sources.protocol import Listing, Source, SourcePlace
 from ingestion.spans import DocumentSpans
 from rag.db.engine import Database
 from rag.db.job_table import SYNC
@@ -165,6 +165,10 @@ class ListedOnce:
         self._source = source
         self._clock = clock
         self._listed: OrderedDict[str, tuple[Listing, float]] = OrderedDict()
+
+    @property
+    def place(self) -> SourcePlace:
+        return self._source.place
 
     def listing(self, since: str = "") -> Listing:
         listing, until = self._listed.get(since, (None, 0.0))

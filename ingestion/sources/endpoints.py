@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rag.errors import Misuse
@@ -52,6 +53,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def normalised(url: str) -> str:
+    """The address as it is always written: a host in small letters, no usual port, no slash at its end, no secret."""
+    return str(httpx.URL(url).copy_with(userinfo=b"", query=None, fragment=None)).rstrip("/")
 
 
 def require_address(url: str, transport: Transport) -> str:

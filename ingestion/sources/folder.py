@@ -21,7 +21,7 @@ from ingestion.sources.labels import (
     singled_out,
 )
 from ingestion.sources.names import DEPTH_MAX, misnamed_label_file, name_reason, printable
-from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, Unlabelled, unreadable
+from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, SourcePlace, Unlabelled, unreadable
 from policies.rules import plain_name
 from rag.domain import digest_of
 from rag.errors import Misuse
@@ -79,6 +79,7 @@ class FolderSource:
         self._root = root.resolve()
         self._now_ns = now_ns
         self.name = plain_name(name, "source") if name else default_name(self._root)
+        self.place = SourcePlace(str(self._root))
         self._require_folder()
 
     def _require_folder(self) -> None:

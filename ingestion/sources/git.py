@@ -30,7 +30,7 @@ from ingestion.sources.labels import (
     singled_out,
 )
 from ingestion.sources.names import DEPTH_MAX, misnamed_label_file, name_reason, printable
-from ingestion.sources.protocol import Labels, Listing, Skipped, Unlabelled, unreadable
+from ingestion.sources.protocol import Labels, Listing, Skipped, SourcePlace, Unlabelled, unreadable
 from policies.rules import plain_name
 from rag.hidden_content import HiddenAction, HiddenKind
 
@@ -97,6 +97,7 @@ class GitSource:
         self._reference = reference
         self._labels = labels
         self.name = plain_name(name, "source")
+        self.place = SourcePlace(f"{repository.resolve()} at {reference or 'HEAD'}")
 
     def listing(self, since: str = "") -> Listing:
         with self._opened() as repo:

@@ -15,11 +15,12 @@ import httpx
 from pydantic import ValidationError
 
 from ingestion.sources.configured import ConfiguredLabels
+from ingestion.sources.endpoints import normalised
 from ingestion.sources.http_answers import Document, DocumentPage, Page, PermissionPage, Reading
 from ingestion.sources.identities import Identities, Mapped
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.names import path_reason, printable
-from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, Unlabelled, unreadable
+from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, SourcePlace, Unlabelled, unreadable
 from policies.rules import plain_name
 from rag.domain import digest_of
 from rag.errors import Misuse
@@ -125,6 +126,7 @@ class HttpSource:
 
     def __init__(self, name: str, service: Service, labels: LabelFile, identities: Identities) -> None:
         self.name = plain_name(name, "source")
+        self.place = SourcePlace(normalised(service.url))
         self._service = service
         self._labels = labels
         self._identities = identities

@@ -19,7 +19,7 @@ from ingestion.sources.imap_session import FAILED, Account, Message, Session
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.mailbox_names import readable
 from ingestion.sources.names import path_reason
-from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Unlabelled, unreadable
+from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, SourcePlace, Unlabelled, unreadable
 from policies.rules import plain_name
 from rag.domain import digest_of
 from rag.hidden_content import HiddenAction, HiddenKind
@@ -68,7 +68,8 @@ class MessageItem:
 class ImapSource:
     """The messages in `mailboxes`, named as the server names them; those marked as deleted are gone.
 
-    A mailbox that is not there makes the source unreadable: to remove its documents, take it out of `mailboxes`.
+    A mailbox that is not there makes the source unreadable: to remove its documents, take it out of `mailboxes`, and
+    say that the source has moved.
     """
 
     def __init__(
@@ -80,6 +81,8 @@ class ImapSource:
         identities: Identities | None = None,
     ) -> None:
         self.name = plain_name(name, "source")
+        named = " ".join(f'"{mailbox}"' for mailbox in sorted(mailboxes))
+        self.place = SourcePlace(f"imap://{account.host.lower()}:{account.port} {named}", account.user)
         self._identities = identities
         self._session = Session(account)
         self._mailboxes = mailboxes

@@ -19,7 +19,7 @@ from ingestion.parse.mailboxes import begins, unquoted
 from ingestion.sources.configured import ConfiguredLabels
 from ingestion.sources.folder import TRIES, revision_of
 from ingestion.sources.labels import LabelFile
-from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Unlabelled, unreadable
+from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, SourcePlace, Unlabelled, unreadable
 from policies.rules import plain_name
 from rag.errors import Misuse
 from rag.hidden_content import HiddenAction, HiddenKind
@@ -62,6 +62,7 @@ class MboxSource:
 
     def __init__(self, name: str, file: Path, labels: LabelFile) -> None:
         self.name = plain_name(name, "source")
+        self.place = SourcePlace(str(file.resolve()))
         self._file = file
         self._labels = labels
 

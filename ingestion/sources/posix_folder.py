@@ -38,6 +38,7 @@ class PosixFolderSource:
     ) -> None:
         self._files = FolderSource(root, name, now_ns=now_ns)
         self.name = self._files.name
+        self.place = self._files.place
         self._root = root.resolve()
         self._identities = identities
         self._everybody = everybody

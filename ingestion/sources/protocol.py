@@ -138,6 +138,18 @@ class Listing:
         return [self.items[place] for place in sorted(places[one] for one in documents if one in places)]
 
 
+@dataclass(frozen=True, slots=True)
+class SourcePlace:
+    """Where a source lists from: equal for the same place, however it is written, and another one for another.
+
+    `shown` is for the operator, and kept: without a secret, and without whose `account` it is asked with, where that
+    decides what is listed.
+    """
+
+    shown: str
+    account: str = field(default="", repr=False)
+
+
 class Source(Protocol):
     """A place documents come from."""
 
@@ -145,6 +157,9 @@ class Source(Protocol):
     def name(self) -> str:
         """Part of every document's identity; two places never share one."""
         ...
+
+    @property
+    def place(self) -> SourcePlace: ...
 
     def listing(self, since: str = "") -> Listing:
         """Everything there is now, or, from a source that can tell, what is new `since` the cursor of a listing.

@@ -14,10 +14,11 @@ from typing import Any, BinaryIO
 from pydantic import ValidationError
 
 from ingestion.sources.configured import ConfiguredLabels
+from ingestion.sources.endpoints import normalised
 from ingestion.sources.identities import Identities, Mapped, Permissions, SourcePrincipal
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.names import path_reason, printable
-from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, Unlabelled, unreadable
+from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, SourcePlace, Unlabelled, unreadable
 from policies.rules import InvalidRule, plain_name
 from rag.domain import digest_of
 from rag.errors import Misuse
@@ -115,6 +116,7 @@ class S3Source:
         self._identities = identities
         self._from_tags = from_tags
         self._client = _client(access)
+        self.place = SourcePlace(f"s3://{bucket}/{prefix} at {normalised(self._client.meta.endpoint_url)}")
 
     def listing(self, since: str = "") -> Listing:
         labels, mapped = ConfiguredLabels(self._labels), Mapped(self._identities or Identities())

@@ -24,6 +24,7 @@ _AUTHOR = b"Ann <ann@acme.example>"
 
 
 class FolderPlace:
+    secrets: tuple[str, ...] = ()
     keeps_identity = False
     rights_move_revision = False
     moves = True
@@ -37,6 +38,15 @@ class FolderPlace:
         root.mkdir()
         (root / "ringfence.yaml").write_text(LABELS)
         self.source: Source = FolderSource(root, "docs", now_ns=self.later)
+
+    def opened_again(self) -> Source:
+        link = self.root.with_name("link")
+        link.symlink_to(self.root)
+        return FolderSource(link / ".", "docs")
+
+    def elsewhere(self) -> Source:
+        (self.root / "within").mkdir()
+        return FolderSource(self.root / "within", "docs")
 
     @staticmethod
     def later() -> int:
@@ -75,14 +85,18 @@ class PosixPlace(FolderPlace):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         root.chmod(0o755)
-        own = str(os.getuid())
-        self.source = PosixFolderSource(
-            root,
-            "docs",
-            Identities(users={own: ANN}, groups={str(os.getgid()): "group:staff"}),
-            searched_from=root,
-            now_ns=self.later,
-        )
+        self.source = self._opened(root)
+
+    def _opened(self, root: Path) -> Source:
+        identities = Identities(users={str(os.getuid()): ANN}, groups={str(os.getgid()): "group:staff"})
+        return PosixFolderSource(root, "docs", identities, searched_from=self.root, now_ns=self.later)
+
+    def opened_again(self) -> Source:
+        return self._opened(self.root / ".." / self.root.name)
+
+    def elsewhere(self) -> Source:
+        (self.root / "within").mkdir()
+        return self._opened(self.root / "within")
 
     def write(self, path: str, content: str) -> None:
         super().write(path, content)
@@ -106,6 +120,12 @@ class GitPlace(FolderPlace):
         Repo.init_bare(str(self._bare)).close()
         self.source = GitSource(self._bare, "docs", reference="main")
         self._commit()
+
+    def opened_again(self) -> Source:
+        return GitSource(self._bare / ".." / self._bare.name, "docs", reference="main")
+
+    def elsewhere(self) -> Source:
+        return GitSource(self._bare, "docs", reference="other")
 
     def _commit(self) -> None:
         porcelain.add(self._work, [str(path) for path in self.root.iterdir() if path.name != ".git"])

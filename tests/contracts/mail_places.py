@@ -5,6 +5,7 @@ import mailbox
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ingestion.sources.imap import ImapSource
@@ -20,6 +21,7 @@ from tests.contracts.source_place import Place
 class MailPlace:
     """What both places of mail share: the subject is the name that a message was written under."""
 
+    secrets: tuple[str, ...]
     keeps_identity = False
     rights_move_revision = False
     moves = True
@@ -53,6 +55,8 @@ USER, PASSWORD = "ann", "the-password-of-ann"
 
 
 class ImapPlace(MailPlace):
+    secrets = (PASSWORD,)
+
     def __init__(self, port: int, ca_file: Path) -> None:
         self._account = Account("localhost", port, USER, PASSWORD, str(ca_file))
         self._client = imaplib.IMAP4_SSL("localhost", port, ssl_context=ssl.create_default_context(cafile=ca_file))
@@ -63,6 +67,13 @@ class ImapPlace(MailPlace):
 
     def open_with(self, labels: LabelFile) -> None:
         self.source = ImapSource("docs", self._account, ("Archive", "Board"), labels)
+
+    def opened_again(self) -> Source:
+        account = replace(self._account, host="LOCALHOST", password="another-one")
+        return ImapSource("docs", account, ("Board", "Archive"), LabelFile())
+
+    def elsewhere(self) -> Source:
+        return ImapSource("docs", replace(self._account, user="bo"), ("Archive", "Board"), LabelFile())
 
     def write(self, path: str, content: str) -> None:
         self._client.append("Board", "", "", f"Subject: {path}\r\n\r\n{content}\r\n".encode())
@@ -86,6 +97,7 @@ class ImapPlace(MailPlace):
 
 
 class MboxPlace(MailPlace):
+    secrets = ()
     moves = False
 
     def __init__(self, file: Path) -> None:
@@ -95,6 +107,12 @@ class MboxPlace(MailPlace):
 
     def open_with(self, labels: LabelFile) -> None:
         self.source = MboxSource("docs", self._file, labels)
+
+    def opened_again(self) -> Source:
+        return MboxSource("docs", self._file.parent / "." / self._file.name, LabelFile())
+
+    def elsewhere(self) -> Source:
+        return MboxSource("docs", self._file.with_name("other.mbox"), LabelFile())
 
     @contextmanager
     def _written(self) -> Iterator[mailbox.mbox]:

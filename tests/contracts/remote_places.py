@@ -24,6 +24,7 @@ from tests.contracts.source_place import ANN, BO, Place
 class BucketPlace:
     """A real HTTP server that speaks S3, on loopback."""
 
+    secrets = ("secret",)
     keeps_identity = False
     rights_move_revision = False
     moves = True
@@ -34,20 +35,28 @@ class BucketPlace:
 
     def __init__(self, url: str, bucket: str) -> None:
         self.bucket = bucket
-        access = S3Access(url, "eu-central-1", "key", "secret")
+        self._url = url
         self.client = _client(url)
         self.client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        identities = Identities(users={STORE_OWNER: ANN, "b" * 64: BO})
-        self.source: Source = S3Source(
+        self.source = self._opened(url, "docs/")
+        self.write_key("elsewhere.txt", "Not below the prefix.")
+
+    def _opened(self, url: str, prefix: str) -> Source:
+        return S3Source(
             "docs",
-            bucket,
-            access,
+            self.bucket,
+            S3Access(url, "eu-central-1", "key", "secret"),
             LabelFile(department="company", level="internal"),
-            prefix="docs/",
-            identities=identities,
+            prefix=prefix,
+            identities=Identities(users={STORE_OWNER: ANN, "b" * 64: BO}),
             from_tags=True,
         )
-        self.write_key("elsewhere.txt", "Not below the prefix.")
+
+    def opened_again(self) -> Source:
+        return self._opened(f"{self._url}/", "docs/")
+
+    def elsewhere(self) -> Source:
+        return self._opened(self._url, "other/")
 
     def write_key(self, key: str, content: str) -> None:
         self.client.put_object(Bucket=self.bucket, Key=key, Body=content.encode())
@@ -110,6 +119,7 @@ def bucket_place(tmp_path: Path) -> Iterator[Place]:
 class ServicePlace:
     """Another program's service over HTTP, on loopback."""
 
+    secrets = (TOKEN,)
     keeps_identity = True
     rights_move_revision = False
     moves = True
@@ -120,9 +130,19 @@ class ServicePlace:
 
     def __init__(self, url: str, documents: Documents) -> None:
         self.documents = documents
+        self._url = url
+        self.source = self._opened(url)
+
+    def _opened(self, url: str) -> Source:
         identities = Identities(users={"u-1": ANN}, groups={"g-1": "group:staff"})
         labels = LabelFile(department="company", level="internal")
-        self.source: Source = HttpSource("docs", Service(url, TOKEN), labels, identities)
+        return HttpSource("docs", Service(url, TOKEN), labels, identities)
+
+    def opened_again(self) -> Source:
+        return self._opened(f"{self._url.upper()}/")
+
+    def elsewhere(self) -> Source:
+        return self._opened(f"{self._url}/other")
 
     def write(self, path: str, content: str) -> None:
         self.documents.write(path, content)

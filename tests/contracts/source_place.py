@@ -20,6 +20,17 @@ class Place(Protocol):
     names: bool
     """Whether documents have names of their own, and content that can change under them. Messages have neither."""
 
+    secrets: tuple[str, ...]
+    """What the source is asked with, and must not tell."""
+
+    def opened_again(self) -> Source:
+        """The same source, its place written in another way where there is one."""
+        ...
+
+    def elsewhere(self) -> Source:
+        """A source of the same kind and name at another place. It is not listed."""
+        ...
+
     def path(self, name: str) -> str:
         """How a document that was written under this name stands in the listing."""
         ...

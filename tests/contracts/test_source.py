@@ -147,6 +147,15 @@ def test_a_place_that_cannot_be_read_is_refused_and_not_empty(place: Place) -> N
     assert "nothing was changed" in refused.value.message
 
 
+def test_its_place_is_known_again_and_told_from_another_one_and_shows_neither_secret_nor_account(place: Place) -> None:
+    own = place.source.place
+    assert place.opened_again().place == own
+    assert place.elsewhere().place != own
+    assert own.shown
+    assert not [secret for secret in (*place.secrets, own.account) if secret and secret in own.shown]
+    assert own.account == "" or own.account not in repr(own)
+
+
 def test_hostile_names_are_told_and_do_not_hide_the_others(named_place: Place) -> None:
     hostile = named_place.write_hostile()
     listing = named_place.source.listing()

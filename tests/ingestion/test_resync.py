@@ -20,7 +20,7 @@ from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.report import Change, Report
 from ingestion.sources.folder import SETTLED_NS, FileItem, FolderSource
-from ingestion.sources.protocol import Labels, Listing
+from ingestion.sources.protocol import Labels, Listing, SourcePlace
 from policies.rules import Level
 from rag.db.engine import Database
 from rag.hidden_content import HiddenAction, HiddenKind
@@ -184,12 +184,16 @@ class Told:
         return BytesIO(self.data)
 
 
+NOWHERE = SourcePlace("nowhere")
+
+
 @dataclass(frozen=True)
 class Mistaken:
     """A source that is wrong about its revisions, and about what is new in it."""
 
     data: bytes
     name: str = "mistaken"
+    place: SourcePlace = NOWHERE
 
     def listing(self, since: str = "") -> Listing:
         items = () if since else (Told(self.data),)
