@@ -12,9 +12,11 @@ from ingestion.cursors import Cursor, keep, kept, mark_of
 from ingestion.digests import archive_half, document_id, identity_digest, pipeline_digest
 from ingestion.parse.document import Reason
 from ingestion.parts import IngestionParts, TenantMasking
+from ingestion.places import KnownPlace, another_place, keep_place, kept_place, known_as
 from ingestion.sources.protocol import WITHIN, Listing, Skipped, Source, SourceItem
 from ingestion.store import DocumentStore
 from ingestion.unread import with_unread
+from rag.db.engine import Database
 from rag.db.index_table import FIRST_NUMBER
 from rag.db.index_versions import IndexVersions
 from rag.db.lineage import KeptOut
@@ -33,6 +35,7 @@ class Inventory:
     tenant: str
     listing: Listing
     privacy: TenantMasking = field(repr=False)
+    place: KnownPlace
     known: tuple[str, ...]
     made_by: str
     kept_out: frozenset[str] = frozenset()
@@ -40,6 +43,13 @@ class Inventory:
     """Number of the index that the run is for."""
     since: str = ""
     """Mark of the cursor that was kept when the source was listed."""
+    came_from: KnownPlace | None = None
+    """The place that its documents came from, as far as it is known."""
+
+    @property
+    def is_new_place(self) -> bool:
+        """Whether it is another one than its documents came from, or that is not known."""
+        return self.came_from is None or self.came_from.digest != self.place.digest
 
     def items(self, only: Collection[str] | None = None) -> Sequence[SourceItem]:
         """What the source lists, without what is kept out; with `only`, of these documents alone, by their ids."""
@@ -95,6 +105,7 @@ async def take_inventory(
     *,
     dry_run: bool,
     allow_empty: bool,
+    moved: bool = False,
     verify: bool = False,
     part: bool = False,
 ) -> Inventory:
@@ -103,10 +114,12 @@ async def take_inventory(
     With `part` it is for some documents of the listing: `known` is empty where it is everything.
 
     Raises:
-        Misuse: the source cannot be read, or is empty although documents came from it (see `allow_empty`).
+        Misuse: the source cannot be read, is empty although documents came from it (see `allow_empty`), or lacks some
+            that came from another place (see `moved`).
     """
     async with parts.database.reading() as session:
         last = await kept(session, tenant, source.name)
+        came_from = await kept_place(session, tenant, source.name)
     # A cursor is the live index's: the other may lack what came before it.
     since = "" if last is None or verify or not parts.index.live else last.cursor
     inventory = await _taken(source, since, tenant, parts, dry_run=dry_run, part=part)
@@ -114,13 +127,26 @@ async def take_inventory(
         last is not None and last.made_by == inventory.made_by and inventory.says_enough
     ):
         inventory = await _taken(source, "", tenant, parts, dry_run=dry_run, part=part)
+    inventory = replace(inventory, since=mark_of(last), came_from=came_from)
+    # Neither a part of a listing nor a run for the other index removes what is not listed.
+    if not (moved or part) and parts.index.live:
+        _require_same_place(inventory)
     if inventory.known and inventory.listing.complete and not inventory.listing.items and not allow_empty:
         raise Misuse(
             f"The source {source.name!r} is empty, although documents were ingested from it. If they are all to be "
             "removed, say so with --allow-empty; nothing was changed.",
             code="source_empty",
         )
-    return replace(inventory, since=mark_of(last))
+    return inventory
+
+
+def _require_same_place(inventory: Inventory) -> None:
+    """Return if it is the place that the documents came from, or none of them would be removed."""
+    if inventory.came_from is None or not inventory.is_new_place:
+        return
+    if gone := sum(1 for _ in inventory.gone()):
+        known = len(inventory.known)
+        raise another_place(inventory.source, inventory.came_from, inventory.place, gone=gone, known=known)
 
 
 async def _taken(
@@ -136,7 +162,8 @@ async def _taken(
         kept_out = await KeptOut(session, tenant).path_digests(source.name)
         listing = await with_unread(session, tenant, source.name, privacy, listing)
     made_by = _made_by(parts, privacy)
-    return Inventory(source.name, tenant, listing, privacy, known, made_by, kept_out, parts.index.number)
+    place = known_as(privacy, source.name, source.place)
+    return Inventory(source.name, tenant, listing, privacy, place, known, made_by, kept_out, parts.index.number)
 
 
 async def pipeline_now(tenant: str, parts: IngestionParts, *, known: bool) -> str:
@@ -148,6 +175,15 @@ async def pipeline_now(tenant: str, parts: IngestionParts, *, known: bool) -> st
 def _made_by(parts: IngestionParts, privacy: TenantMasking) -> str:
     hidden = HiddenPolicy(parts.settings.hidden).digest_part
     return pipeline_digest(parts, privacy.configuration, hidden, index=parts.index.number)
+
+
+async def keep_new_place(database: Database, inventory: Inventory) -> None:
+    """Keep the source's place, if it is not the one that is kept. Before anything of it is written: what a run that is
+    cut off leaves came from there.
+    """
+    if inventory.is_new_place:
+        async with database.unit_of_work() as session:
+            await keep_place(session, inventory.tenant, inventory.source, inventory.place)
 
 
 async def keep_cursor(session: AsyncSession, tenant: str, inventory: Inventory) -> None:

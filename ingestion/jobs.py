@@ -104,7 +104,8 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
     else:
         async with database.reading() as session:
             since = mark_of(await kept(session, lease.tenant, lease.source))
-        watched = partial(watched, postpone=True, allow_empty=bool(lease.payload.get("allow_empty", False)))
+        said = {name: bool(lease.payload.get(name, False)) for name in ("allow_empty", "moved")}
+        watched = partial(watched, postpone=True, **said)
         report = await watched(live)
         # Of the live index's listing: the other one's is a later listing of everything.
         cursor = Cursor("" if report.failures else source.cursor, pipeline, since)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from ingestion.digests import made_of
 from ingestion.engine import Engine, OpenEngine, this_process
-from ingestion.inventory import keep_cursor, take_inventory
+from ingestion.inventory import Inventory, keep_cursor, keep_new_place, take_inventory
 from ingestion.parse.document import Refused
 from ingestion.parts import IngestionParts
 from ingestion.prepare import Prepared, Raw
@@ -47,6 +47,7 @@ async def ingest(
     *,
     dry_run: bool = False,
     allow_empty: bool = False,
+    moved: bool = False,
     postpone: bool = False,
     only: Collection[str] | None = None,
     made_by: str = "ingest",
@@ -62,18 +63,25 @@ async def ingest(
     `verify` reads every document, whatever the source says of its revision. `engine` prepares what is to be written.
 
     Raises:
-        Misuse: the source cannot be read, or is empty although documents came from it (see `allow_empty`).
+        Misuse: the source cannot be read, is empty although documents came from it (see `allow_empty`), or is another
+            place than they came from and lacks some of them (see `moved`).
     """
     started = time.monotonic()
     inventory = await take_inventory(
-        source, tenant, parts, dry_run=dry_run, allow_empty=allow_empty, verify=verify, part=only is not None
+        source,
+        tenant,
+        parts,
+        dry_run=dry_run,
+        allow_empty=allow_empty,
+        moved=moved,
+        verify=verify,
+        part=only is not None,
     )
     listing, privacy = inventory.listing, inventory.privacy
     run = Run(source.name, tenant, parts, privacy, dry_run, postpone=postpone, verify=verify, made_by=made_by)
     items = inventory.items(only)
     # What takes rights away comes before anything that takes time: removed documents, then new labels.
-    gone = list(inventory.gone()) if only is None and parts.index.live else []
-    removed = await remove(gone, run)
+    removed = await _removed(inventory, run) if only is None and parts.index.live else []
     settled = await _settled(items, run)
     outcomes: list[Outcome] = []
 
@@ -107,6 +115,13 @@ async def ingest(
         isolation=opened.isolation,
         seconds=time.monotonic() - started,
     )
+
+
+async def _removed(inventory: Inventory, run: Run) -> list[Outcome]:
+    """What the source no longer has; before, the place that lacks it is kept as the source's."""
+    if not run.dry:
+        await keep_new_place(run.parts.database, inventory)
+    return await remove(list(inventory.gone()), run)
 
 
 async def _settled(items: Sequence[SourceItem], run: Run) -> list[Outcome | None]:

@@ -53,7 +53,7 @@ WAIT_S_FIRST = 10.0
 """Before the second attempt; doubled each time, up to `WAIT_S_MAX`. Without jitter: workers take jobs one by one."""
 _DIRECT = "direct"
 """In the payload of a sync that a command does by itself."""
-_ASKED = frozenset({"folder", "file", "allow_empty", "verify"})
+_ASKED = frozenset({"folder", "file", "allow_empty", "moved", "verify"})
 """What the payload of a sync says, without what its parts have besides."""
 
 

@@ -25,13 +25,23 @@ from rag.db import index_table, job_table, provisioned, usage  # noqa: F401 - ta
 from rag.db.engine import Database
 from rag.db.index_changes import IndexChanges
 from rag.db.index_table import FIRST_NUMBER, IndexState
-from rag.db.tables import ApiKeyRow, AuditCheckpointRow, AuditPrunedRow, AuditRow, DocumentRow
+from rag.db.tables import (
+    ApiKeyRow,
+    AuditCheckpointRow,
+    AuditPrunedRow,
+    AuditRow,
+    DocumentRow,
+    SourceCursorRow,
+    SourcePlaceRow,
+)
 from rag.db.usage import UsageRow, UsedChunkRow
 from rag.privacy.key_sources import open_keys
 from rag.settings import Settings
 
 KEPT = frozenset(row.__tablename__ for row in (AuditRow, AuditCheckpointRow, AuditPrunedRow))
 """Tables of the audit log."""
+_OF_SOURCE = (SourceCursorRow, SourcePlaceRow)
+"""Tables of what is known of a source beside its documents."""
 
 
 async def clean(settings: Settings, database: Database, journals: Journals, journal: Journal) -> int:
@@ -70,6 +80,9 @@ async def left_behind(database: Database, journal: Journal) -> int:
                     continue
                 found += sum(map(len, lines_of_run(await read_lines(session, tenant), journal.people)))
                 found += len(await _documents(session, journal, tenant)) + len(await _keys(session, journal, tenant))
+                for row in _OF_SOURCE:
+                    of_run = row.tenant == tenant, row.source == journal.source
+                    found += await session.scalar(select(func.count()).select_from(row).where(*of_run)) or 0
     return found
 
 
@@ -95,6 +108,9 @@ async def _remove_documents(settings: Settings, database: Database, journal: Jou
     keys = open_keys(settings)
     for document in documents:
         await delete_document(database, tenant, document, keys, author=AUTHOR)
+    async with database.unit_of_work() as session:
+        for row in _OF_SOURCE:
+            await session.execute(delete(row).where(row.tenant == tenant, row.source == journal.source))
     if dim:
         await publish_documents(settings, database, dim, tenant)
 

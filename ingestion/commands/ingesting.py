@@ -69,6 +69,12 @@ def ingest(
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Remove all documents of a source that is empty now.")
     ] = False,
+    moved: Annotated[
+        bool,
+        typer.Option(
+            "--moved", help="The source is another place now: remove the documents that only the earlier one had."
+        ),
+    ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every document, whatever the source says is unchanged.")
     ] = False,
@@ -103,7 +109,7 @@ def ingest(
         checked_name(tenant, "tenant"),
         SYNC,
         place.name,
-        {**where, "allow_empty": allow_empty, "verify": verify},
+        {**where, "allow_empty": allow_empty, "moved": moved, "verify": verify},
         priority or 0,
     )
     if enqueue or wait or priority is not None:
@@ -171,6 +177,7 @@ async def _ingest(
             asked.tenant,
             dry_run=dry_run,
             allow_empty=bool(asked.payload["allow_empty"]),
+            moved=bool(asked.payload["moved"]),
             verify=bool(asked.payload["verify"]),
             engine=on_ray(open_keys(settings), parts) if engine is EngineName.RAY else this_process,
         )

@@ -30,13 +30,16 @@ router = APIRouter(prefix="/api/v1/jobs")
 
 
 class JobRequest(BaseModel):
-    """What is to be done: a source brought up to date. `allow_empty` removes all documents of one that is empty."""
+    """What is to be done: a source brought up to date. `allow_empty` removes all documents of one that is empty,
+    `moved` those that only the earlier place had of one that is another place now.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
     kind: Literal["sync"] = "sync"
     source: str = Field(min_length=1, max_length=128, description="Its name in the setting ingestion.sources.")
     allow_empty: bool = False
+    moved: bool = False
 
 
 @router.post("", operation_id="create_job")
@@ -49,7 +52,7 @@ async def create_job(request: Request, bearer: Administrator) -> Response:
     if configured is None or configured.tenant != tenant:
         # Of another tenant's sources not even the names are told.
         raise NotFound("There is no such source in ingestion.sources for this tenant.")
-    payload = {"allow_empty": wanted.allow_empty}
+    payload = {"allow_empty": wanted.allow_empty, "moved": wanted.moved}
     new = NewJob(tenant, SYNC, wanted.source, payload, idempotency_key=None if retry is None else retry.key)
     async with parts.database.unit_of_work() as session:
         jobs = Jobs(session)

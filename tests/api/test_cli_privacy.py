@@ -127,7 +127,7 @@ def test_pruning_destroys_what_no_document_refers_to_in_every_file_and_needs_a_y
     shutil.copytree(ingested.parent / "docs", tmp_path / "docs")
     (tmp_path / "docs" / "minutes.md").unlink()
     sources = {one["source"] for one in json.loads(run(capsys, "documents", "list", *TENANT, "--json"))["documents"]}
-    run(capsys, "ingest", str(tmp_path / "docs"), *TENANT, "--source", sources.pop())
+    run(capsys, "ingest", str(tmp_path / "docs"), *TENANT, "--source", sources.pop(), "--moved")
     prune = "privacy", "prune", *TENANT
     assert cli.main(prune, COMMANDS) == 2
     assert "--yes" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from rag.api import job_events
 from rag.audit.log import AuditLog
@@ -73,6 +73,17 @@ async def test_a_repeated_request_is_the_same_job_and_another_with_its_key_is_re
     other = {"source": "acme", "allow_empty": True}
     response = await admin.post(JOBS, json=other, headers={"Idempotency-Key": "monday"})
     assert (response.status_code, response.json()["code"]) == (409, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("said", ["allow_empty", "moved"])
+async def test_removals_that_need_a_word_are_asked_for_only_by_who_says_it(
+    admin: httpx.AsyncClient, database: Database, said: str
+) -> None:
+    for body, expected in (({}, False), ({said: True}, True)):
+        job = (await admin.post(JOBS, json={"source": "acme", **body})).json()["id"]
+        async with database.reading() as session:
+            payload = await session.scalar(select(JobRow.payload).where(JobRow.id == job))
+        assert payload is not None and payload[said] is expected
 
 
 async def test_the_operator_must_name_the_tenant_and_sees_no_other(client: httpx.AsyncClient, bearers: Bearers) -> None:

@@ -47,6 +47,37 @@ def test_ingest_reports_publishes_and_says_that_some_failed(folder: Path, capsys
     assert main(["documents", "show", changed["document"], "--tenant", "globex"]) == 1, "another tenant's is not found"
 
 
+def test_another_folder_under_the_name_of_a_source_is_refused_unless_it_is_said_to_have_moved(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = ("--tenant", "acme", "--source", "docs")
+    labels = {"ringfence.yaml": "department: company\nlevel: internal\n"}
+    roots = [folder / name for name in ("one", "two", "three")]
+    for root in roots:
+        root.mkdir()
+        write_folder(root, {**labels, f"{root.name}.txt": "The canteen opens at noon."})
+    one, two, three = map(str, roots)
+
+    def listed() -> list[str]:
+        return [row["path"] for row in answer(capsys, "documents", "list", "--tenant", "acme")[1]["documents"]]
+
+    assert main(["ingest", one, *named]) == 0
+    for more in ((), ("--dry-run",), ("--allow-empty",)):
+        capsys.readouterr()
+        assert main(["ingest", two, *named, *more]) == 2
+        said = capsys.readouterr().err
+        assert one in said and two in said and "--moved" in said
+    capsys.readouterr()
+    assert listed() == ["one.txt"]
+    assert main(["ingest", two, *named, "--moved"]) == 0
+    capsys.readouterr()
+    assert listed() == ["two.txt"]
+    assert main(["ingest", three, *named, "--moved", "--enqueue"]) == 0
+    assert main(["worker", "--once"]) == 0
+    capsys.readouterr()
+    assert listed() == ["three.txt"]
+
+
 def test_the_closing_table_names_failures_and_terminal_text_is_harmless(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,49 @@
+"""Where the documents of a source came from: another place under its name removes none of them unless that was said.
+
+A wrong path would otherwise empty a source, as what came from the right one is not listed there.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ingestion.digests import place_digest
+from ingestion.parts import TenantMasking
+from ingestion.sources.names import printable
+from ingestion.sources.protocol import SourcePlace
+from rag.db.tables import SourcePlaceRow
+from rag.errors import Misuse
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPlace:
+    """A place as it is kept: `shown` for the operator; the keyed `digest` tells it from another one."""
+
+    shown: str
+    digest: str
+
+
+def known_as(privacy: TenantMasking, source: str, place: SourcePlace) -> KnownPlace:
+    return KnownPlace(printable(place.shown), place_digest(privacy, source, place))
+
+
+async def kept_place(session: AsyncSession, tenant: str, source: str) -> KnownPlace | None:
+    """None: the source is new, or was ingested by a release that did not keep it."""
+    row = await session.get(SourcePlaceRow, (tenant, source))
+    return None if row is None else KnownPlace(row.place, row.digest)
+
+
+async def keep_place(session: AsyncSession, tenant: str, source: str, place: KnownPlace) -> None:
+    await session.merge(SourcePlaceRow(tenant=tenant, source=source, place=place.shown, digest=place.digest))
+    await session.flush()
+
+
+def another_place(source: str, before: KnownPlace, now: KnownPlace, *, gone: int, known: int) -> Misuse:
+    """The refusal of a run that would remove what came from another place."""
+    elsewhere = now.shown if now.shown != before.shown else "the same place under another account"
+    return Misuse(
+        f"The documents of the source {source!r} came from {before.shown}. It is {elsewhere} now, where {gone} of its "
+        f"{known} documents are not; nothing was changed. If the source has moved, and they are to be removed, say so "
+        "with --moved; else give the place that is meant, or this one a name of its own.",
+        code="source_moved",
+    )
