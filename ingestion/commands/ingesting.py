@@ -104,7 +104,7 @@ def ingest(
     else:
         place = FolderSource(path, checked_name(source, "source") if source else None)
     talk = Console(stderr=True)
-    where = {"file": str(sources.resolve())} if sources else {"folder": str(path.resolve())}
+    where = {"file": str(sources.resolve())} if sources else {"folder": str(path.absolute())}
     new = NewJob(
         checked_name(tenant, "tenant"),
         SYNC,

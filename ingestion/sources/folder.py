@@ -79,7 +79,7 @@ class FolderSource:
         self._root = root.resolve()
         self._now_ns = now_ns
         self.name = plain_name(name, "source") if name else default_name(self._root)
-        self.place = SourcePlace(str(self._root))
+        self.place = SourcePlace.of_path(root)
         self._require_folder()
 
     def _require_folder(self) -> None:

@@ -97,7 +97,7 @@ class GitSource:
         self._reference = reference
         self._labels = labels
         self.name = plain_name(name, "source")
-        self.place = SourcePlace(f"{repository.resolve()} at {reference or 'HEAD'}")
+        self.place = SourcePlace.of_path(repository, f" at {reference or 'HEAD'}")
 
     def listing(self, since: str = "") -> Listing:
         with self._opened() as repo:

@@ -62,7 +62,7 @@ class MboxSource:
 
     def __init__(self, name: str, file: Path, labels: LabelFile) -> None:
         self.name = plain_name(name, "source")
-        self.place = SourcePlace(str(file.resolve()))
+        self.place = SourcePlace.of_path(file)
         self._file = file
         self._labels = labels
 

@@ -1,7 +1,9 @@
 """What a source of documents is: it lists what there is and says how each document is labelled."""
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from policies.rules import Attributes, Level
@@ -148,6 +150,11 @@ class SourcePlace:
 
     shown: str
     account: str = field(default="", repr=False)
+
+    @classmethod
+    def of_path(cls, path: Path, beside: str = "") -> "SourcePlace":
+        """As it was written: a link that is turned to the next release stays one place."""
+        return cls(os.path.abspath(path) + beside)  # noqa: PTH100 - Path.resolve follows links
 
 
 class Source(Protocol):

@@ -40,9 +40,7 @@ class FolderPlace:
         self.source: Source = FolderSource(root, "docs", now_ns=self.later)
 
     def opened_again(self) -> Source:
-        link = self.root.with_name("link")
-        link.symlink_to(self.root)
-        return FolderSource(link / ".", "docs")
+        return FolderSource(Path(os.path.relpath(self.root)), "docs")
 
     def elsewhere(self) -> Source:
         (self.root / "within").mkdir()
