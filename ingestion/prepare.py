@@ -126,12 +126,16 @@ def mask(parsed: ParsedDocument, path: str, privacy: Masker) -> MaskedDocument:
     # In "anna_smith.pdf" a recognizer sees no name; where words with capitals show one, they are the path.
     shown = path_in_words if path_in_words.values else plain_path
     kept = [title, shown, *rest]
-    return MaskedDocument(title, shown.reading, blocks, _values(kept))
+    return MaskedDocument(title, shown.reading + PurePosixPath(path).suffix, blocks, _values(kept))
 
 
 def searched_texts(parsed: ParsedDocument, path: str) -> list[str]:
-    """All texts of a document that personal data is looked for in: title, path, path in words, headings, blocks."""
-    return [parsed.title, path, _in_words(path), *_headings(parsed), *(block.text for block in parsed.blocks)]
+    """All texts of a document that personal data is looked for in: title, path, path in words, headings, blocks.
+
+    The path without its ending: a reader knows it, so it is nobody's name, but "list.xlsx" may pass for one.
+    """
+    named = path.removesuffix(PurePosixPath(path).suffix)
+    return [parsed.title, named, _in_words(named), *_headings(parsed), *(block.text for block in parsed.blocks)]
 
 
 def cut(document: MaskedDocument, embedder: Embedder, *, tokens: int) -> list[Draft]:
@@ -153,8 +157,8 @@ def _headings(parsed: ParsedDocument) -> list[str]:
 
 def _in_words(path: str) -> str:
     pure = PurePosixPath(path)
-    words = spaced(pure.stem)
-    return str(pure.with_name(f"{words.title() if words.islower() else words}{pure.suffix}")) if words else path
+    words = spaced(pure.name)
+    return str(pure.with_name(words.title() if words.islower() else words)) if words else path
 
 
 def _whole_face(masked: Masked) -> str:

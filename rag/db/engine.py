@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic_core import from_json
 from sqlalchemy import URL, Executable, Result, Row, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from rag.db import postgres
@@ -152,10 +152,16 @@ async def open_database(url: str, settings: DatabaseSettings = DEFAULTS) -> Data
             raise
     except (SQLAlchemyError, OSError) as cause:
         sqlite = place.get_backend_name() == "sqlite"
-        look = "that this user may write the file and its folder" if sqlite else "that the server runs"
+        look = (
+            "RINGFENCE_DATA_DIR (or RINGFENCE_DATABASE__URL), and that this user may write the file and its folder"
+            if sqlite
+            else "RINGFENCE_DATABASE__URL, and that the server runs"
+        )
+        # SQLite's own words name no value; a server's may.
+        why = str(cause.orig) if sqlite and isinstance(cause, DBAPIError) else type(cause).__name__
         raise Unavailable(
-            f"The database {place.render_as_string(hide_password=True)} could not be opened or migrated "
-            f"({type(cause).__name__}). Check RINGFENCE_DATABASE__URL and {look}."
+            f"The database {place.render_as_string(hide_password=True)} could not be opened or migrated ({why}). "
+            f"Check {look}."
         ) from cause
     return Database(engine)
 

@@ -7,6 +7,8 @@ knows whom to ask. The lock is the operating system's: it ends with the process,
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,17 +30,20 @@ class DataFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        try:
+        with self._usable():
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as cause:
-            raise Conflict(f"The data folder {self.path} cannot be used: {cause.strerror}.") from cause
         self._lock = FileLock(self.path / "owner.lock")
         self._owner_file = self.path / "owner.json"
 
     def try_own(self) -> bool:
-        """Take ownership if nobody has it. Never waits."""
+        """Take ownership if nobody has it. Never waits.
+
+        Raises:
+            Conflict: the folder cannot be written.
+        """
         try:
-            self._lock.acquire(timeout=0)
+            with self._usable():
+                self._lock.acquire(timeout=0)
         except Timeout:
             return False
         self.announce("")
@@ -48,7 +53,7 @@ class DataFolder:
         """Take ownership.
 
         Raises:
-            Conflict: another process has it; the message names it.
+            Conflict: another process has it; the message names it. Or the folder cannot be written.
         """
         if not self.try_own():
             owner = self.owner()
@@ -66,15 +71,17 @@ class DataFolder:
     def announce(self, url: str) -> None:
         """Tell other processes where the owner answers. Call only while owning."""
         written = self._owner_file.with_suffix(f".{os.getpid()}.tmp")
-        written.write_text(json.dumps({"pid": os.getpid(), "url": url}))
-        written.replace(self._owner_file)
+        with self._usable():
+            written.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+            written.replace(self._owner_file)
 
     def owner(self) -> Owner | None:
         """Who owns the folder now, or None. What a dead owner left behind does not count."""
         probe = FileLock(self.path / "owner.lock")
         if not self._lock.is_locked:
             try:
-                probe.acquire(timeout=0)
+                with self._usable():
+                    probe.acquire(timeout=0)
             except Timeout:
                 pass
             else:
@@ -97,14 +104,30 @@ class DataFolder:
         Made on first use, readable by the folder's user only.
         """
         path = self.path / "operator.key"
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            key = path.read_text().strip()
-            if len(key) < 32:
-                raise Conflict(f"{path} is not a key. Remove the file; a new one is made on the next start.") from None
+        with self._usable():
+            try:
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                key = path.read_text().strip()
+                if len(key) < 32:
+                    raise Conflict(
+                        f"{path} is not a key. Remove the file; a new one is made on the next start."
+                    ) from None
+                return key
+            key = f"rfop_{secrets.token_urlsafe(32)}"
+            with os.fdopen(handle, "w") as file:
+                file.write(key)
             return key
-        key = f"rfop_{secrets.token_urlsafe(32)}"
-        with os.fdopen(handle, "w") as file:
-            file.write(key)
-        return key
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """What the operating system refuses, told as what is wrong with the folder."""
+        try:
+            yield
+        except Timeout:
+            raise  # Somebody else has the lock, which is for the caller.
+        except OSError as cause:
+            raise Conflict(
+                f"The data folder {self.path} cannot be used: {cause.strerror}. This user must be able to write it; or "
+                "choose another folder with RINGFENCE_DATA_DIR."
+            ) from cause

@@ -104,7 +104,7 @@ async def test_a_naive_time_is_refused(database: Database) -> None:
 async def test_an_unusable_database_is_a_clear_error(tmp_path: Path) -> None:
     folder = tmp_path / "folder.db"
     folder.mkdir()
-    with pytest.raises(Unavailable, match="could not be opened or migrated"):
+    with pytest.raises(Unavailable, match=r"migrated \(unable to open database file\). Check RINGFENCE_DATA_DIR"):
         await open_database(f"sqlite+aiosqlite:///{folder}")
     # The driver's thread reports its end to this loop: let it, before the loop closes.
     for thread in threading.enumerate():

@@ -82,3 +82,13 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Conflict, match="cannot be used"):
         DataFolder(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("file", ["owner.lock", "operator.key"])
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path, file: str) -> None:
+    """A folder in the file's place stands for a missing right, which nothing is refused to the administrator for."""
+    folder = DataFolder(tmp_path)
+    (tmp_path / file).mkdir()
+    use = folder.try_own if file == "owner.lock" else folder.operator_key
+    with pytest.raises(Conflict, match=r"cannot be used: .*RINGFENCE_DATA_DIR"):
+        use()

@@ -1,6 +1,7 @@
 """The path of a document: what each kind of change costs, and that nothing unmasked and nothing half done stays."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingestion.parse.document import Reason
+from ingestion.parse.document import ParsedDocument, Reason
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
+from ingestion.prepare import searched_texts
 from ingestion.report import Change, Report, Step
 from ingestion.sources.folder import FolderSource
 from policies.store import PolicyStore
@@ -330,9 +332,18 @@ async def test_nothing_unmasked_is_stored_anywhere(folder: Path, parts: Ingestio
         assert original not in stored
     async with parts.database.reading() as session:
         tokens = set(await session.scalars(select(VaultRow.token)))
-        titles = [row.title for row in await Documents(session).of_tenant(TENANT)]
+        rows = await Documents(session).of_tenant(TENANT)
+        titles, paths = [row.title for row in rows], [row.path for row in rows]
     assert len(tokens) >= 4
+    assert any(re.fullmatch(r"hr/<PERSON_\w+>\.md", path) for path in paths), paths
     assert any(title.startswith("About <PERSON_") for title in titles)
+
+
+def test_the_ending_of_a_file_name_is_taken_for_no_name() -> None:
+    """A recognizer saw a person in "staff list.xlsx", and the operator no kind of file."""
+    parsed = ParsedDocument("Staff", "text/csv", ())
+    _, *paths = searched_texts(parsed, "hr.csv/staff_list.xlsx")
+    assert paths == ["hr.csv/staff_list", "hr.csv/Staff List"]
 
 
 async def test_every_token_in_the_tables_can_be_resolved(folder: Path, parts: IngestionParts) -> None:
