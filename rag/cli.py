@@ -1,9 +1,11 @@
 """The `ringfence` command. It finds its sub-commands by entry point and imports only the one that is called.
 
 Exit codes: 0 done, 1 failed, 2 misuse, 3 partly done, 4 denied, 130 interrupted. What went wrong is one line on
-standard error; a stack trace appears only for a mistake of ours.
+standard error, with `--json` an object with `error.code` and `error.message`; a stack trace appears only for a mistake
+of ours.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,10 +43,10 @@ def main(arguments: Sequence[str] | None = None, commands: Mapping[str, EntryPoi
     try:
         return _run(given, installed() if commands is None else commands)
     except RingfenceError as error:
-        _complain(error.message)
+        _complain(error, as_json="--json" in given)
         return error.exit_code
     except KeyboardInterrupt:
-        _complain("Interrupted.")
+        _complain(Interrupted("Interrupted."), as_json="--json" in given)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (`head`, a pager) has seen enough. Python would complain once more when it closes stdout.
@@ -123,8 +125,10 @@ def _version() -> str:
         return "(not installed)"
 
 
-def _complain(message: str) -> None:
-    typer.echo(f"error: {message}", err=True)
+def _complain(error: RingfenceError, *, as_json: bool) -> None:
+    """On stderr: what stands on stdout is a result."""
+    told = {"error": {"code": error.code, "message": error.message}}
+    typer.echo(json.dumps(told, ensure_ascii=False) if as_json else f"error: {error.message}", err=True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pydantic_settings import (
 from rag.errors import Misuse
 from rag.feedback_settings import FeedbackSettings
 from rag.ingestion_settings import IngestionSettings
+from rag.invalid import problems
 from rag.issuer_settings import IdentitySettings
 from rag.limit_settings import LimitSettings
 from rag.telemetry_settings import TelemetrySettings
@@ -305,9 +306,8 @@ def load_settings(**flags: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as cause:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in cause.errors())
         raise Misuse(
-            f"The settings cannot be used: {problems}. `ringfence doctor` lists what is known.",
+            f"The settings cannot be used: {problems(cause, 'settings')}. `ringfence doctor` lists what is known.",
             code="bad_settings",
         ) from None
 

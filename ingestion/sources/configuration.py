@@ -22,6 +22,7 @@ from ingestion.sources.protocol import Source
 from policies.files import strict_yaml
 from policies.rules import InvalidRule, plain_name
 from rag.errors import Misuse
+from rag.invalid import problems
 
 
 class _File(BaseModel):
@@ -47,8 +48,7 @@ def open_source(file: Path, name: str) -> Source:
     except strict_yaml.InvalidYaml as problem:
         raise Misuse(f"{file}: {problem}.", code="sources_invalid") from None
     except ValidationError as cause:
-        problems = "; ".join(f"{_place(error['loc'])}: {error['msg']}" for error in cause.errors())
-        raise Misuse(f"{file}: {problems}.", code="sources_invalid") from None
+        raise Misuse(f"{file}: {problems(cause)}.", code="sources_invalid") from None
     if name not in configured:
         known = ", ".join(sorted(configured)) or "none"
         raise Misuse(f"{file} has no source {name!r}; it has: {known}.", code="sources_invalid")
@@ -56,7 +56,3 @@ def open_source(file: Path, name: str) -> Source:
         return configured[name].open(plain_name(name, "source"))
     except InvalidRule as problem:
         raise Misuse(f"{file}: {problem}.", code="sources_invalid") from None
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "the file"

@@ -23,6 +23,13 @@ class SecretPlace(BaseModel):
     env: str = Field("", max_length=256)
     file: Path | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secret(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError("a secret is never written here: say {env: NAME} or {file: PATH}")
+        return value
+
     @model_validator(mode="after")
     def _one_place(self) -> "SecretPlace":
         if bool(self.env) == (self.file is not None):

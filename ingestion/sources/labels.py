@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from ingestion.sources.protocol import Labels, Unlabelled
 from policies.rules import COMPARTMENT_KIND, Attributes, InvalidRule, Level
 from rag.hidden_content import HiddenAction, HiddenKind
+from rag.invalid import problems
 
 LABEL_FILE = "ringfence.yaml"
 LABEL_FILE_BYTES_MAX = 64 * 1024
@@ -225,14 +226,9 @@ def parse_label_file(raw: bytes, name: str) -> LabelFile:
     try:
         return LabelFile.model_validate({} if content is None else content)
     except ValidationError as cause:
-        problems = "; ".join(f"{_field(error['loc'])}: {error['msg']}" for error in cause.errors())
-        raise InvalidLabels(f"{name}: {problems}") from None
+        raise InvalidLabels(f"{name}: {problems(cause)}") from None
     except InvalidRule as cause:
         raise InvalidLabels(f"{name}: {cause}") from None
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "the file"
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rag.domain import digest_of
 from rag.errors import Misuse
+from rag.invalid import problems
 from rag.privacy.company_patterns import PATTERNS_MAX, BadPattern, checked_pattern
 from rag.privacy.known_values import Form, Unusable, forms_of
 from rag.privacy.operators import Operator, checked_operator
@@ -148,8 +149,9 @@ def parse(text: str, key: bytes) -> tuple[Configuration, int | None]:
         where = f" in line {place.line + 1}" if place is not None else ""
         raise Misuse(f"The configuration is not YAML{where}. Nothing was changed.", code="bad_configuration") from None
     except ValidationError as cause:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in cause.errors()[:10])
-        raise Misuse(f"Not a configuration: {problems}. Nothing was changed.", code="bad_configuration") from None
+        raise Misuse(
+            f"Not a configuration: {problems(cause)}. Nothing was changed.", code="bad_configuration"
+        ) from None
     try:
         return _configuration(file, key), file.version
     except ValueError as cause:

@@ -8,8 +8,10 @@ import tomllib
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
 from sqlalchemy import text
 
 from rag import cli
@@ -38,6 +40,10 @@ def missing() -> None:
 
 def unavailable() -> None:
     raise Unavailable("The index did not answer.")
+
+
+def denied_to_a_program(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    raise Denied("The policy says no.")
 
 
 def interrupted() -> None:
@@ -87,6 +93,13 @@ def test_a_failure_is_one_line_and_an_exit_code(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.strip() == words
+
+
+def test_with_json_a_failure_is_an_object_beside_the_results(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["it", "--json"], stand_ins(it="denied_to_a_program")) == 4
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert json.loads(printed.err) == {"error": {"code": "denied", "message": "The policy says no."}}
 
 
 def test_a_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:

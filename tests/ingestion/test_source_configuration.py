@@ -68,8 +68,8 @@ def test_each_kind_opens_under_its_name_and_shows_no_secret(folder: Path, kind: 
     ("text", "named"),
     [
         ("sources: {}", "has no source 'one'"),
-        ("source: {}", "sources: Field required"),
-        (entry("ftp", "path: x"), "kind"),
+        ("source: {}", "sources: is missing"),
+        (entry("ftp", "path: x"), "kind 'ftp' is unknown; known: 'folder'"),
         (entry("folder", "path: FOLDER\n    follow: links"), "follow"),
         (entry("folder", "path: FOLDER\n    path: /other"), "twice"),
         (entry("posix", "path: FOLDER\n    identities: {users: {ann: user:ann}}"), "'ann' is no uid or gid"),
@@ -83,7 +83,10 @@ def test_each_kind_opens_under_its_name_and_shows_no_secret(folder: Path, kind: 
         (entry("imap", f"{MAIL}\n    mailboxes: [../x]\n    {LABELS}"), "no name of a mailbox"),
         (entry("imap", f"{MAIL}\n    mailboxes: [A, A]\n    {LABELS}"), "twice"),
         (entry("imap", f"{MAIL}\n    transport: starttls\n    {LABELS}"), "transport"),
-        (entry("http", f"url: https://x.example\n    token: s3cret\n    {LABELS}"), "token"),
+        (
+            entry("http", f"url: https://x.example\n    token: s3cret\n    {LABELS}"),
+            "is never written here: say {env",
+        ),
         (entry("http", f"url: https://x.example\n    token: {{env: NOT_SET}}\n    {LABELS}"), "NOT_SET"),
         (entry("http", f"url: https://x.example\n    token: {{}}\n    {LABELS}"), "env or file"),
         (entry("http", f"{WIKI}\n    identities: {{users: {{x: user:x}}, groups: {{x: group:x}}}}"), "one of them"),
