@@ -43,18 +43,19 @@ class _Look:
 class Looks:
     """The styles of one document, each resolved once."""
 
-    def __init__(self, styles: etree._Element, paper: str, drawn: Drawn) -> None:
-        """`paper` is the colour of the pages, `drawn` what stands on them."""
+    def __init__(self, styles: etree._Element | None, paper: str, drawn: Drawn) -> None:
+        """`styles` is their part, if there is one, `paper` the colour of the pages, `drawn` what stands on them."""
         self._page = paper
         self.drawn = drawn
         self._styles: dict[str, etree._Element] = {}
         self._default: dict[str, str] = {}
-        for style in styles.iter(w("style")):
+        for style in styles.iter(w("style")) if styles is not None else ():
             name = str(style.get(w("styleId"), ""))
             self._styles.setdefault(name, style)
             if style.get(w("default"), "0") not in OFF:
                 self._default.setdefault(str(style.get(w("type"))), name)
-        self._given = _look(styles.find(f"{w('docDefaults')}/{w('rPrDefault')}/{w('rPr')}"))
+        defaults = None if styles is None else styles.find(f"{w('docDefaults')}/{w('rPrDefault')}/{w('rPr')}")
+        self._given = _look(defaults)
         self._around: tuple[etree._Element | None, _Look] = (None, self._given)
         self._look: Callable[[str], _Look] = cache(self._resolved)
         self.heading_of: Callable[[str], int] = cache(self._heading_of)

@@ -32,13 +32,19 @@ def looks(document: "docx.document.Document") -> Looks:
         return (parse_xml(part.blob) for kind, part in beside(document) if kind in _EDGES)
 
     background = document.element.find(w("background"))
-    shown = is_on(document.settings.element.find(w("displayBackgroundShape")))
+    settings = _root(document, "settings")
+    shown = settings is not None and is_on(settings.find(w("displayBackgroundShape")))
     paper = WHITE if background is None or not shown else str(background.get(w("color"), ""))
-    return Looks(document.styles.element, paper, Drawn(document.element.body, edges))
+    return Looks(_root(document, "styles"), paper, Drawn(document.element.body, edges))
 
 
 def numbering(document: "docx.document.Document") -> etree._Element | None:
+    return _root(document, "numbering")
+
+
+def _root(document: "docx.document.Document", kind: str) -> etree._Element | None:
+    """The root of a part, None where there is none: the library would read its own template from disk instead."""
     for relation in document.part.rels.values():
-        if relation.reltype.endswith("/numbering") and not relation.is_external:
+        if relation.reltype.endswith(f"/{kind}") and not relation.is_external:
             return parse_xml(relation.target_part.blob)
     return None
