@@ -8,7 +8,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Any
 
 from openpyxl.worksheet._reader import WorkSheetParser
@@ -147,19 +147,23 @@ def _formatted(parser: Any) -> Iterator[Bounds]:
 def _fill_merged(read: Sheet, ranges: list[Any]) -> None:
     """A value that spans rows stands in each of those that hold anything; one that spans columns, in each of its row.
 
-    So a label beside a group of rows, or above a group of columns, goes with all of them.
+    So a label beside a group of rows, or above a group of columns, goes with all of them. A title above the table does
+    not: it is the only value of its row.
     """
     if len(ranges) > MERGED_MAX:
         raise Refused(Reason.TOO_MUCH_TEXT, f"more than {MERGED_MAX} merged ranges")
     present = sorted(read.rows)
+    pairs = pairwise([*present, 0])
+    naming, below = next(((number, below) for number, below in pairs if len(read.rows[number]) > 1), (0, 0))
+    groups = set(read.rows.get(below, ()))  # before anything is filled
     filled = 0
     for merged in ranges:
         value = read.rows.get(merged.min_row, {}).get(merged.min_col)
         if value is None:
             continue
-        # Only the first row, which names columns, is filled to the right.
-        names = merged.min_row == present[0] and not marker_in([value])
-        last = min(merged.max_col, merged.min_col + 100) if names else merged.min_col
+        # Only the row that names columns is filled to the right.
+        names = merged.min_row == naming and len(groups.intersection(range(merged.min_col, merged.max_col + 1))) > 1
+        last = min(merged.max_col, merged.min_col + 100) if names and not marker_in([value]) else merged.min_col
         for number in present[bisect_left(present, merged.min_row) : bisect_right(present, merged.max_row)]:
             for column in range(merged.min_col, last + 1):
                 read.rows[number].setdefault(column, value)

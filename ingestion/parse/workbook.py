@@ -12,6 +12,7 @@ from ingestion.parse.archive import check_office
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.naming import NamedRows
 from ingestion.parse.pieces import Pieces
+from ingestion.parse.sheet_forms import form_line, is_record, labelled
 from ingestion.parse.sheet_parts import SheetParts
 from ingestion.parse.sheets import CELLS_MAX, Row, Sheet, read_sheet
 from ingestion.parse.table import is_value, names_columns
@@ -94,11 +95,12 @@ def _blocks(sheet: Sheet, pieces: Pieces, within: HiddenKind | None) -> Iterator
 
 
 def _table(block: list[Row], out: NamedRows) -> None:
-    """Lines of one cell are text; the first row with more names the columns of those below.
+    """Lines of one cell and of pairs are text; the first other row names the columns of those below.
 
     `out` still has the names of the table before the empty row that this block stands behind.
     """
     goes_on = _goes_on(block, out.names)
+    bare = False
     for number, row in enumerate(block):
         before = out.names
         out.passed(row.values())
@@ -107,6 +109,10 @@ def _table(block: list[Row], out: NamedRows) -> None:
             out.text(row)
         elif goes_on:
             out.row(row)
+        elif pairs := form_line(row):
+            out.text(dict(enumerate(pairs)))
+        elif bare := is_record(row, block[number + 1] if number + 1 < len(block) else {}, bare):
+            out.text(dict(enumerate(labelled(row))))
         elif len(row) == 1:
             out.text(row)
         else:

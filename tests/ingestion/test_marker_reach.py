@@ -160,15 +160,15 @@ def _html(rows: list[tuple[str, ...]]) -> bytes:
 def test_a_row_of_a_stricter_section_names_no_columns_outside_of_it(
     made: Callable[[list[tuple[str, ...]]], bytes], suffix: str
 ) -> None:
-    closed, later = [("Ann", "5000"), ("Bo", "6000")], [("Carl", "3000"), ("Dan", "2000")]
+    closed, later = [("Ann", "Rome"), ("Bo", "Paris")], [("Carl", "Oslo"), ("Dan", "Bonn")]
     section = [(MARKER,), *closed, ("[/ringfence]",), *later]
     assert levels(parsed(made(section), suffix)) == {
-        "Ann: Bo; 5000: 6000": Level.SECRET,
-        "Carl: Dan; 3000: 2000": Level.PUBLIC,
+        "Ann: Bo; Rome: Paris": Level.SECRET,
+        "Carl: Dan; Oslo: Bonn": Level.PUBLIC,
     }
-    named = levels(parsed(made([("Name", "Pay"), *section]), suffix))
-    assert named["Name: Ann; Pay: 5000"] is Level.SECRET
-    assert named["Name: Carl; Pay: 3000"] is Level.PUBLIC
+    named = levels(parsed(made([("Name", "City"), *section]), suffix))
+    assert named["Name: Ann; City: Rome"] is Level.SECRET
+    assert named["Name: Carl; City: Oslo"] is Level.PUBLIC
 
 
 def page(*lines: tuple[str, ...]) -> bytes:

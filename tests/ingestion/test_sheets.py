@@ -145,3 +145,52 @@ def test_many_hidden_columns_cost_what_they_are(roomy_sandbox: Sandbox) -> None:
     read = roomy_sandbox.parse(rewritten(workbook(lambda book: book.active.append([1])), grown), "x.xlsx")
     assert read.hidden == {HiddenKind.HIDDEN_COLUMN: 15_000}
     assert read.blocks[-1].text == "0: 0; 1: 1; 2: 2; 3: 3; 4: 4; 5: 5; 6: 6; 7: 7; 8: 8"
+
+
+def _rows(*rows: tuple[object, ...], merged: str = "") -> list[str]:
+    def fill(book: Fill) -> None:
+        for row in rows:
+            book.active.append(row)
+        for cells in merged.split():
+            book.active.merge_cells(cells)
+
+    return lines(workbook(fill), ".xlsx")
+
+
+def test_a_title_merged_over_a_table_names_no_columns_and_a_merged_name_names_all_of_its_own() -> None:
+    table = (("Region", "Q1", "Q2"), ("North", 500, 600))
+    read = ["Sales report", "Region: North; Q1: 500; Q2: 600"]
+    assert _rows(("Sales report",), *table, merged="A1:C1") == read
+    assert _rows(("Sales report",), (), *table, merged="A1:C1") == read
+    assert _rows(("Region", "Sales", None), *table[1:], merged="B1:C1") == ["Region: North; Sales: 500; Sales: 600"]
+    assert _rows(("Sales report",), ("Region", "Sales", None), *table[1:], merged="A1:C1 B2:C2")[1] == (
+        "Region: North; Sales: 500; Sales: 600"
+    )
+
+
+def test_the_pairs_of_a_form_stay_together_and_a_table_below_them_has_its_names() -> None:
+    form = (("Employee:", "Ann Lee"), ("Start:", "1 May", "End:", "2 June"))
+    read = ["Employee: Ann Lee", "Start: 1 May; End: 2 June"]
+    assert _rows(*form) == read
+    assert _rows(*form, ("Item:", "Price:"), ("Bolt", 3)) == [*read, "Item: Bolt; Price: 3"]
+    assert _rows(("Employee:", "Ann Lee", None), ("Boss:", "Bo", None), merged="B1:C1 B2:C2") == [
+        "Employee: Ann Lee",
+        "Boss: Bo",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "read"),
+    [
+        ((("Total", 100, "EUR"), ("Tax", 19)), ["Total: 100; EUR", "Tax: 19"]),
+        (((4711, "Ann", 12.5), (4712, "Bo", 9.5)), ["4711; Ann; 12.5", "4712; Bo; 9.5"]),
+        ((("Item", 2025, 2026), ("Rent", 500, 600)), ["Item: Rent; 2025: 500; 2026: 600"]),
+        ((("Size", 36, 38), ("Shoes", 5, 4)), ["Size: Shoes; 36: 5; 38: 4"]),
+        ((("Item", "31.12.2025"), ("Cash", 500)), ["Item: Cash; 31.12.2025: 500"]),
+        ((("Age", "30 days", "60 days"), ("Sum", 7, 5)), ["Age: Sum; 30 days: 7; 60 days: 5"]),
+    ],
+)
+def test_amounts_name_no_columns_and_years_sizes_and_dates_do(
+    rows: tuple[tuple[object, ...], ...], read: list[str]
+) -> None:
+    assert _rows(*rows) == read
