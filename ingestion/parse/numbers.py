@@ -1,6 +1,7 @@
 """Values of cells as a spreadsheet shows them: dates, shares, decimals, thousands, units. Standard library only."""
 
 import math
+import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,16 @@ _TOKEN = re.compile(
     r"|(?P<plain>[-+/() :])|(?P<other>.)",
     re.I | re.S,
 )
+_CONDITION = re.compile(r"\[\s*(<=|>=|<>|<|>|=)\s*(-?\d{1,15}(?:\.\d{1,15})?)\s*\]")
+_HOLDS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "<>": operator.ne,
+}
+_SIGNS = ("-", "(")
 
 
 def shown(value: object, number_format: str) -> str:
@@ -49,15 +60,20 @@ class _Format:
     general: bool = False
     grouped: bool = False
     known: bool = True
+    colored: bool = False
+    condition: tuple[str, float] | None = None
+
+    def holds(self, value: int | float) -> bool:
+        """Whether its condition does; without one, it is for what no other is for."""
+        return self.condition is None or bool(_HOLDS[self.condition[0]](value, self.condition[1]))
+
+    @property
+    def words(self) -> str:
+        return "".join("".join((*self.before, *self.after)).split())
 
 
 def _number(value: int | float, number_format: str) -> str:
-    positive, negative, zero = _formats(number_format)
-    parsed, signed = positive, value
-    if value < 0 and negative:
-        parsed, signed = negative, abs(value)  # it says itself how a negative number looks
-    elif value == 0 and zero:
-        parsed = zero
+    parsed, signed = _section(value, number_format)
     if not parsed.known or not math.isfinite(value):
         return _general(value)
     if not parsed.digits and not parsed.general:
@@ -68,9 +84,23 @@ def _number(value: int | float, number_format: str) -> str:
     return " ".join(f"{text} {parsed.unit}".split())
 
 
+def _section(value: int | float, number_format: str) -> tuple[_Format, int | float]:
+    """The section of a format that is for a value, and the value with the sign that it has to be given."""
+    positive, negative, zero = _formats(number_format)
+    if positive.condition or (negative and negative.condition):
+        given = sorted((one for one in (positive, negative, zero) if one), key=lambda one: one.condition is None)
+        found = next((one for one in given if one.holds(value)), _Format(known=False))
+        return found, abs(value) if found.words.startswith(_SIGNS) else value
+    if value < 0 and negative:
+        # A colour is lost here: where nothing else says that a number is negative, its sign does.
+        only_colored = negative.colored and negative.words == positive.words
+        return negative, value if only_colored else abs(value)
+    return (zero if value == 0 and zero else positive), value
+
+
 @lru_cache(maxsize=512)
 def _formats(number_format: str) -> tuple[_Format, _Format | None, _Format | None]:
-    """For positive numbers, negative ones and zero; None where a format does not say."""
+    """For positive numbers, negative ones and zero, or as their conditions say; None where a format does not say."""
     sections = [*islice(_sections(number_format), 3), "", ""]
     positive, *others = (_parsed(section) for section in sections[:3])
     negative, zero = (
@@ -90,7 +120,11 @@ def _sections(number_format: str) -> Iterator[str]:
 
 
 def _parsed(section: str) -> _Format:
-    parsed = _Format()
+    condition = _CONDITION.search(section)
+    parsed = _Format(
+        colored=re.search(r"\[[a-z]+ ?\d*\]", section, re.I) is not None,
+        condition=(condition[1], float(condition[2])) if condition else None,
+    )
     for match in _TOKEN.finditer(section):
         kind, text = match.lastgroup, match.group(match.lastgroup) if match.lastgroup else ""
         if kind in ("quoted", "escaped", "plain"):
