@@ -81,21 +81,31 @@ class Grounds:
     """Of all slides: each layout is looked at once, for it may be large and have many."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, Ground] = {}
+        self._known: dict[tuple[Any, bool], Ground] = {}
 
     def of(self, slide: Any) -> Ground:
         """`slide` is a slide of the library."""
         try:
             layout = slide.slide_layout
-            if layout.part not in self._known:
-                self._known[layout.part] = _ground(layout, layout.slide_master)
-            return self._known[layout.part]
+            key = layout.part, _maps_anew(slide) or _maps_anew(layout)
+            if key not in self._known:
+                self._known[key] = _ground(layout, layout.slide_master, mapped=not key[1])
+            return self._known[key]
         except (KeyError, AttributeError, ValueError):
             return Ground()  # without a layout there is no telling what a slide looks like; its text is all there
 
 
-def _ground(layout: Any, master: Any) -> Ground:
-    theme = _theme(master)
+def _maps_anew(of: Any) -> bool:
+    """Whether a slide or a layout gives the names of the theme other colours: the paper of its master may be its ink.
+
+    Rare, and not resolved: there they are unknown.
+    """
+    return of._element.find(f"{qn('p:clrMapOvr')}/{qn('a:overrideClrMapping')}") is not None
+
+
+def _ground(layout: Any, master: Any, *, mapped: bool) -> Ground:
+    """`mapped`: whether the names of the theme mean what the master says."""
+    theme = _theme(master) if mapped else {}
     paint = Paint(theme)
     pages = (paint.background(one._element) for one in (layout, master))
     behind = [(shape, one is layout) for one in (master, layout) for shape in shapes(one._element.cSld.spTree)]
@@ -106,7 +116,7 @@ def _ground(layout: Any, master: Any) -> Ground:
     ]
     return Ground(
         theme,
-        next((page for page in pages if page is not None), WHITE),
+        next((page for page in pages if page is not None), WHITE if mapped else UNKNOWN),
         tuple(shape for shape, _ in behind if not placeholder(shape.element) and paint.paints(shape)),
         frozenset(next(_places(shape.element, numbered=nearer)) for shape, nearer in filled),
     )
@@ -129,7 +139,7 @@ def _plain(element: etree._Element) -> str:
 
 
 def _theme(master: Any) -> dict[str, str]:
-    """Colours by the names that slides use. A slide that maps the names anew is rare: there they are unknown."""
+    """Colours by the names that slides use, as the master maps them."""
     rels = master.part.rels.values()
     blob = next((one.target_part.blob for one in rels if not one.is_external and one.reltype.endswith("/theme")), None)
     mapping = master._element.find(qn("p:clrMap"))

@@ -55,6 +55,35 @@ def _place(deck: Fill, filled: bool) -> None:
     white(slide_of(deck).shapes.title)
 
 
+def _by_override(deck: Fill, mapped: str) -> None:
+    """On the paper of the theme, whose names the slide gives other colours."""
+    slide = slide_of(deck)
+    slide.shapes.title.text = "plain"
+    white(slide.shapes.add_textbox(0, 0, Inches(5), Inches(1)))
+    paper = '<p:bg {}><p:bgRef idx="1001"><a:schemeClr val="bg1"/></p:bgRef></p:bg>'
+    slide._element.cSld.insert(0, etree.fromstring(paper.format(NAMESPACES)))
+    slide._element.find(f"{{{slide._element.nsmap['p']}}}clrMapOvr")[:] = [
+        etree.fromstring(f"<a:{mapped} {NAMESPACES}/>")
+    ]
+
+
+def _by_list(deck: Fill, properties: str, own: str = "", level: int = 0) -> None:
+    """A run that says `own` about itself, in a box whose list style says `properties` about the first level."""
+    slide = slide_of(deck)
+    slide.shapes.title.text = "plain"
+    frame = slide.shapes.add_textbox(0, 0, Inches(5), Inches(1)).text_frame
+    frame.text = "WORDS"
+    frame.paragraphs[0].level = level
+    style = f"<a:lstStyle {NAMESPACES}><a:lvl1pPr><a:defRPr {properties}</a:defRPr></a:lvl1pPr></a:lstStyle>"
+    for old in frame._txBody.findall(f"{{{frame._txBody.nsmap['a']}}}lstStyle"):
+        frame._txBody.remove(old)
+    frame._txBody.insert(1, etree.fromstring(style))
+    if own:
+        frame.paragraphs[0].runs[0]._r.insert(0, etree.fromstring(f"<a:rPr {NAMESPACES} {own}</a:rPr>"))
+
+
+_WHITE_FILL = '><a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill>'
+_BLACK_FILL = _WHITE_FILL.replace("FFFFFF", "000000")
 _HIGHLIGHT = '<a:highlight {}><a:srgbClr val="{}"/></a:highlight>'
 _LINE = "<a:ln {}>{}</a:ln>"
 
@@ -73,6 +102,10 @@ _LINE = "<a:ln {}>{}</a:ln>"
             lambda deck: _run(deck, _LINE.format(NAMESPACES, "<a:noFill/>")),
         ),
         (lambda deck: _place(deck, True), lambda deck: _place(deck, False)),
+        (lambda deck: _by_override(deck, "overrideClrMapping"), lambda deck: _by_override(deck, "masterClrMapping")),
+        (lambda deck: _by_list(deck, 'sz="1000">'), lambda deck: _by_list(deck, 'sz="100">')),
+        (lambda deck: _by_list(deck, _WHITE_FILL, _BLACK_FILL), lambda deck: _by_list(deck, _WHITE_FILL)),
+        (lambda deck: _by_list(deck, _WHITE_FILL, level=1), lambda deck: _by_list(deck, _BLACK_FILL, _WHITE_FILL)),
     ],
 )
 def test_white_text_is_read_where_something_dark_is_behind_it(shown: Fill, hidden: Fill) -> None:
