@@ -22,13 +22,15 @@ from ingestion.parse.office import as_usual
 from ingestion.parse.office_markers import refuse_apart
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.table import COLUMNS_MAX
+from ingestion.parse.word_notes import NOTES, Notes
 from ingestion.parse.word_numbers import Numbers
-from ingestion.parse.word_parts import beside, looks, numbering
+from ingestion.parse.word_parts import EDGES, Beside, beside, looks, numbering
 from ingestion.parse.word_tables import (
     GRID_MAX,
     Named,
     Row,
     goes_on,
+    is_deleted,
     is_repeated,
     is_unseen,
     joined,
@@ -40,7 +42,6 @@ from ingestion.parse.word_tree import w
 from rag.hidden_content import HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_NOTES = frozenset((w("footnote"), w("endnote")))
 _BLOCKS = (w("p"), w("tbl"), *word_text.DELETED)
 _INSERTED = w("altChunk")
 APART_DEPTH_MAX = 25
@@ -57,8 +58,9 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     before = len(pieces.added)
     reader = _Reader(document, pieces)
     reader.blocks(document.element.body)
-    for kind, part in beside(document):
-        reader.part_beside(kind, parse_xml(part.blob), part)
+    notes = Notes(document.element.body, reader.looks)
+    for one in beside(document):
+        reader.part_beside(one, parse_xml(one.part.blob), notes)
     if reader.pictures:
         if len(pieces.added) == before:
             raise Refused(Reason.IMAGE_ONLY, "save it as PDF, for text recognition")
@@ -70,8 +72,8 @@ class _Reader:
     def __init__(self, document: "docx.document.Document", pieces: Pieces) -> None:
         self._part: Part = document.part
         self._pieces = pieces
-        self._looks = looks(document)
-        self._numbers = Numbers(numbering(document), self._looks)
+        self.looks = looks(document)
+        self._numbers = Numbers(numbering(document), self.looks)
         self._graphics = graphics.Graphics(pieces)
         self._said: set[str] = set()
         self._grid = 0
@@ -87,25 +89,32 @@ class _Reader:
                 self._inserted(element)
             else:
                 read = self._paragraph(element)
-                self._pieces.add(read.text, heading=self._looks.heading(element))
+                self._pieces.add(read.text, heading=self.looks.heading(element))
                 self._apart(read.apart)
 
-    def part_beside(self, kind: str, root: etree._Element, part: Part) -> None:
-        if kind == "comments":
+    def part_beside(self, beside: Beside, root: etree._Element, notes: Notes) -> None:
+        if beside.kind == "comments":
             for comment in root.iter(w("comment")):
                 self._pieces.add_hidden(HiddenKind.COMMENT, "\n".join(self._lines(within(comment, *_BLOCKS))))
             return
-        self._part = part
+        self._part = beside.part
         shown = self.pictures
-        notes = [one for one in root if one.tag in _NOTES]
-        for container in notes or [root]:
-            for line in self._lines(within(container, *_BLOCKS)):
-                # Pages of several sections often repeat the same header.
-                text = line.strip()
-                if text not in self._said:
-                    self._pieces.add(text, beside=True)
-                    self._said.add(text)
+        for note in [one for one in root if one.tag in NOTES]:
+            self._beside(note, notes.hidden(note))
+        if beside.kind in EDGES:
+            self._beside(root, None if beside.shown else HiddenKind.INVISIBLE_TEXT)
         self.pictures = shown  # logos
+
+    def _beside(self, container: etree._Element, hidden: HiddenKind | None) -> None:
+        # Pages of several sections often repeat the same header.
+        texts = [line.strip() for line in self._lines(within(container, *_BLOCKS))]
+        new = [text for text in dict.fromkeys(texts) if text not in self._said]
+        if hidden is not None:
+            self._pieces.add_hidden(hidden, "\n".join(new))
+            return
+        for text in new:
+            self._pieces.add(text, beside=True)
+            self._said.add(text)
 
     def _lines(self, elements: Iterable[etree._Element], depth: int = 0) -> Iterator[str]:
         """What stands beside the page, as text without structure."""
@@ -139,7 +148,7 @@ class _Reader:
 
     def _paragraph(self, element: etree._Element) -> word_text.Read:
         """With the number that Word shows before it."""
-        read = word_text.read(element, self._looks, self._pieces)
+        read = word_text.read(element, self.looks, self._pieces)
         self.pictures += read.pictures
         gone = element.find(f"{w('pPr')}/{w('rPr')}/{w('del')}") is not None
         if element.tag != w("p") or (not read.text.strip() and (read.unseen or gone)):
@@ -167,7 +176,7 @@ class _Reader:
                 self.blocks(next(within(framed, w("tc"))))
             return
         rows = list(self._rows(table))
-        how = named(table, rows, self._looks)
+        how = named(table, rows, self.looks)
         out = NamedRows(self._pieces)
         marked = [row for row in rows if row.marked] if how is Named.BY_MARKED_ROWS else []
         if marked:
@@ -199,7 +208,7 @@ class _Reader:
 
     def _shown_rows(self, table: etree._Element) -> Iterator[etree._Element]:
         for row in within(table, w("tr")):
-            if row.find(f"{w('trPr')}/{w('del')}") is not None:
+            if is_deleted(row):
                 self._pieces.add_hidden(HiddenKind.TRACKED_DELETION, "".join(word_text.all_text(row)))
             elif is_unseen(row):
                 self._pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "".join(word_text.all_text(row)))

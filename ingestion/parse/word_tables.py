@@ -62,6 +62,11 @@ def is_repeated(row: etree._Element) -> bool:
     return is_on(row.find(f"{w('trPr')}/{w('tblHeader')}"))
 
 
+def is_deleted(row: etree._Element) -> bool:
+    """Whether it was deleted with change tracking on."""
+    return row.find(f"{w('trPr')}/{w('del')}") is not None
+
+
 def is_unseen(row: etree._Element) -> bool:
     """Whether it is hidden by name, or too low to be seen. An exact height of nothing is none: Word shows the row."""
     height = row.find(f"{w('trPr')}/{w('trHeight')}")

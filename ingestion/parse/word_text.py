@@ -87,11 +87,11 @@ def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
         if isinstance(element, str):
             parts.append((element, True))
             continue
-        kind = _hidden(element, looks)
+        kind = hidden(element, looks)
         if kind is not None:
-            hidden = "".join(all_text(element))
-            unseen.setdefault(kind, []).append(hidden)
-            parts.append((hidden, False))
+            left_out = "".join(all_text(element))
+            unseen.setdefault(kind, []).append(left_out)
+            parts.append((left_out, False))
         elif element.tag in _APART and element is not root:
             found.apart.append(element)
         elif element.tag in _LEAVES:
@@ -124,7 +124,8 @@ def _leaf(element: etree._Element) -> str:
     return _symbol(element) if element.tag == w("sym") else _SPACE.get(element.tag) or element.text or ""
 
 
-def _hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:
+def hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:
+    """How an element by itself hides what is in it."""
     if element.tag in DELETED:
         return HiddenKind.TRACKED_DELETION
     if element.tag in _RUNS:
