@@ -9,6 +9,7 @@ from docx.oxml.ns import qn
 from lxml import etree
 
 from ingestion.parse.colors import POINTS_MIN, UNKNOWN, WHITE, alike
+from ingestion.parse.word_place import Place
 
 _FIRST = 4
 _NO_FILL, _SOLID = (
@@ -67,6 +68,10 @@ class Drawn:
             return False
         before = 0 if frame.get(qn("w:hAnchor")) == "page" and width else -self._page[0]
         return (left + width) * _TWIP <= before or left * _TWIP >= self._page[0]
+
+    def line_beside(self, place: Place) -> bool:
+        """Whether the lines of a paragraph begin outside of the page."""
+        return place.is_beside(self._page[0] // _TWIP)
 
     @cached_property
     def _page(self) -> tuple[int, int]:

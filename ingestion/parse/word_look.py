@@ -5,39 +5,42 @@ Styles rest on others, and what a style says holds wherever it is used: hidden t
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from lxml import etree
 
 from ingestion.parse.colors import BLACK, POINTS_MIN, UNKNOWN, WHITE, alike
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.word_drawn import Drawn, fill_of_box
-from ingestion.parse.word_tree import OFF, is_on, stated, value, w
+from ingestion.parse.word_ink import NO_INK, edge, ink
+from ingestion.parse.word_place import Place, place_of
+from ingestion.parse.word_tree import OFF, given, is_on, stated, value, w
 
 STYLES_DEEP_MAX = 25
 """Styles that rest on each other; in a longer chain something could be hidden beyond what is looked at."""
 
+_WIDTH_MIN = 10
+"""Narrower letters, in percent of the usual ones, are strokes."""
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What one place says about text; None where it says nothing. `paper` is what it paints behind it."""
+
+class _Look(NamedTuple):
+    """What one place says about text; None where it says nothing. `paper` is what it paints behind it.
+
+    `edge` is the colour of what is painted around letters, `width` their share of the usual one, in percent.
+    """
 
     vanish: bool | None = None
     color: str | None = None
     points: float | None = None
     paper: str | None = None
     bold: bool | None = None
+    edge: str | None = None
+    width: int | None = None
 
     def over(self, other: "_Look") -> "_Look":
         """This, and the other where this says nothing."""
-        return _Look(
-            other.vanish if self.vanish is None else self.vanish,
-            other.color if self.color is None else self.color,
-            other.points if self.points is None else self.points,
-            other.paper if self.paper is None else self.paper,
-            other.bold if self.bold is None else self.bold,
-        )
+        return _Look._make(its if own is None else own for own, its in zip(self, other, strict=True))
 
 
 class Looks:
@@ -57,6 +60,7 @@ class Looks:
         defaults = None if styles is None else styles.find(f"{w('docDefaults')}/{w('rPrDefault')}/{w('rPr')}")
         self._given = _look(defaults)
         self._around: tuple[etree._Element | None, _Look] = (None, self._given)
+        self._place: Callable[[str], Place] = cache(self._resolved_place)
         self._look: Callable[[str], _Look] = cache(self._resolved)
         self.heading_of: Callable[[str], int] = cache(self._heading_of)
         self._shades: Callable[[str], bool] = cache(self._shades_table)
@@ -88,9 +92,18 @@ class Looks:
         look = self.look(run)
         if look.vanish or (look.points is not None and look.points < POINTS_MIN):
             return True
+        if look.width is not None and look.width < _WIDTH_MIN:
+            return True
         if look.color is None or look.color == "auto":
             return False
-        return alike(look.color, self._behind(run) if look.paper is None else look.paper)
+        inks = (look.color, NO_INK if look.edge is None else look.edge)
+        paper = self._behind(run) if look.paper is None else look.paper
+        return all(one == NO_INK or alike(one, paper) for one in inks)
+
+    def lies_beside(self, paragraph: etree._Element) -> bool:
+        """Whether the lines of a paragraph are too low to be seen, or begin beside the page."""
+        place = place_of(given(paragraph, "p")).over(self._place(self.style_of(paragraph)))
+        return place.is_low or self.drawn.line_beside(place)
 
     def look(self, run: etree._Element) -> _Look:
         around = run.getparent()
@@ -113,6 +126,12 @@ class Looks:
         if not name:
             return None
         return any(one.get(w("type")) == part for style in self.chain(name) for one in style.iter(w("tblStylePr")))
+
+    def _resolved_place(self, name: str) -> Place:
+        place = Place()
+        for style in self.chain(name):
+            place = place.over(place_of(style.find(w("pPr"))))
+        return place
 
     def _resolved(self, name: str) -> _Look:
         look = _Look()
@@ -172,20 +191,18 @@ def _look(properties: etree._Element | None) -> _Look:
     vanish, bold = of.get(w("vanish")), of.get(w("b"))
     return _Look(
         None if vanish is None else is_on(vanish),
-        _color(of.get(w("color"))),
+        ink(of),
         float(points.group()) / (1 if size.endswith("pt") else 2) if points else None,
         _behind_run(of.get(w("highlight")), of.get(w("shd"))),
         None if bold is None else is_on(bold),
+        edge(of),
+        _percent(value(of.get(w("w")))),
     )
 
 
-def _color(color: etree._Element | None) -> str | None:
-    if color is None:
-        return None
-    shown = value(color)
-    light = color.get(w("themeColor")) in ("background1", "light1")
-    shaded = color.get(w("themeShade")) is not None or color.get(w("themeTint")) is not None
-    return WHITE if light and not shaded and shown in ("", "auto") else shown
+def _percent(text: str) -> int | None:
+    found = re.fullmatch(r"(\d{1,4})%?", text)
+    return int(found.group(1)) if found else None
 
 
 def _behind_run(highlight: etree._Element | None, shade: etree._Element | None) -> str | None:
@@ -204,7 +221,9 @@ def shading(shade: etree._Element | None) -> str | None:
         return str(shade.get(w("color"), UNKNOWN)).replace("auto", BLACK)
     if pattern not in ("clear", "nil"):
         return UNKNOWN
-    return None if fill == "auto" else fill
+    if fill == "auto":
+        return None if shade.get(w("themeFill")) is None else UNKNOWN
+    return fill
 
 
 def _outline(owner: etree._Element) -> int | None:

@@ -82,12 +82,13 @@ def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
     parts: list[tuple[str, bool]] = []  # and whether it is seen
     unseen: dict[HiddenKind, list[str]] = {}
     stack: list[etree._Element | str] = [root]
+    beside = root.tag == w("p") and looks.lies_beside(root)
     while stack:
         element = stack.pop()
         if isinstance(element, str):
             parts.append((element, True))
             continue
-        kind = hidden(element, looks)
+        kind = HiddenKind.INVISIBLE_TEXT if beside and element.tag in _LEAVES else hidden(element, looks)
         if kind is not None:
             left_out = "".join(all_text(element))
             unseen.setdefault(kind, []).append(left_out)

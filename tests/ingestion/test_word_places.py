@@ -71,6 +71,27 @@ def _low(height: int, rule: str = "exact") -> str:
     return f"<w:tbl>{table_row('a', 'b', 'c')}{table_row('WORDS', '1', '2', properties=properties)}</w:tbl>"
 
 
+_W14 = 'xmlns:w14="http://schemas.microsoft.com/office/word/2010/wordml"'
+
+
+def _lined(properties: str) -> str:
+    return f"<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>WORDS</w:t></w:r></w:p>"
+
+
+def _painted(properties: str) -> str:
+    return f"<w:p><w:r><w:rPr>{properties}</w:rPr><w:t>WORDS</w:t></w:r></w:p>"
+
+
+def _filled(color: str, shows_through: int = 0) -> str:
+    alpha = f'<w14:alpha w14:val="{shows_through}"/>'
+    solid = f'<w14:solidFill><w14:srgbClr w14:val="{color}">{alpha}</w14:srgbClr></w14:solidFill>'
+    return f"<w14:textFill {_W14}>{solid}</w14:textFill>"
+
+
+def _outlined(color: str) -> str:
+    return _filled(color).replace("textFill", "textOutline")
+
+
 @pytest.mark.parametrize(
     ("hidden", "shown"),
     [
@@ -85,6 +106,26 @@ def _low(height: int, rule: str = "exact") -> str:
         (_framed(30_000, "text"), _framed(3_000, "text")),
         (_low(1), _low(1, "atLeast")),
         (_low(39), _low(300)),
+        (_lined('<w:spacing w:line="1" w:lineRule="exact"/>'), _lined('<w:spacing w:line="1" w:lineRule="auto"/>')),
+        (_lined('<w:ind w:left="-30000"/>'), _lined('<w:ind w:left="-30000"/><w:jc w:val="right"/>')),
+        (_lined('<w:ind w:left="30000"/>'), _lined('<w:ind w:left="30000" w:hanging="30000"/>')),
+        (
+            _lined('<w:spacing w:line="1" w:lineRule="exact"/>'),
+            paragraph(shape(_LIGHT, paragraph("WORDS"))).replace(
+                "<w:p>", '<w:p><w:pPr><w:spacing w:line="1" w:lineRule="exact"/></w:pPr>', 1
+            ),
+        ),
+        (_painted(f"<w14:textFill {_W14}><w14:noFill/></w14:textFill>"), _painted("")),
+        (_painted(_filled("FFFFFF")), _painted(_filled("FF0000"))),
+        (_painted(_filled("000000", 100_000)), _painted(_filled("000000", 40_000))),
+        (_painted(_filled("FFFFFF") + _outlined("FFFFFF")), _painted(_filled("FFFFFF") + _outlined("000000"))),
+        (_painted('<w:color w:val="FFFFFF"/>'), _painted('<w:color w:val="FFFFFF"/><w:shadow/>')),
+        (_painted('<w:color w:val="FFFFFF"/>'), _painted('<w:color w:val="FFFFFF"/>' + _outlined("000000"))),
+        (_painted('<w:w w:val="1"/>'), _painted('<w:w w:val="66"/>')),
+        (
+            _painted('<w:color w:val="FFFFFF"/><w:shd w:val="clear" w:fill="auto"/>'),
+            _painted('<w:color w:val="FFFFFF"/><w:shd w:val="clear" w:fill="auto" w:themeFill="text1"/>'),
+        ),
     ],
 )
 def test_what_is_on_no_page_is_hidden_content_and_its_twin_on_the_page_is_not(hidden: str, shown: str) -> None:
