@@ -11,7 +11,7 @@ from typing import TypeVar
 from lxml import etree
 from openpyxl.utils import range_boundaries
 
-from ingestion.parse import graphics
+from ingestion.parse import charts
 from ingestion.parse.archive import parse_xml
 from ingestion.parse.cleaning import refuse_markers
 
@@ -53,7 +53,7 @@ class SheetParts:
         """
         for drawing in self._related(sheet, "/drawing"):
             found = [self._once(drawing, _boxes)]
-            for titles in self._each(drawing, _titles, "/chart"):
+            for titles in self._each(drawing, _titles, "/chart", "/chartEx"):
                 found.append(Drawn(tuple(titles)))
             for one in found:
                 refuse_markers((*one.seen, *one.unseen), "in a text box or a chart of a sheet")
@@ -114,7 +114,7 @@ def _comments(root: etree._Element) -> list[str]:
 
 def _titles(root: etree._Element) -> list[str]:
     """Of a chart; its values are those of cells."""
-    return [title for title in graphics.titles(root) if title.strip()]
+    return [title for title in charts.titles(root) if title.strip()]
 
 
 def _boxes(root: etree._Element) -> Drawn:

@@ -134,7 +134,7 @@ class _Slide:
             self._hide(HiddenKind.INVISIBLE_TEXT, slide_text.text(shape.element))
             return
         self.pictures |= shape.kind == "pic"
-        for drawn in shape.element.iter(graphics.CHART, graphics.DIAGRAM):
+        for drawn in shape.element.iter(*graphics.GRAPHICS):
             for line in self._graphics.said(drawn, self._slide.part):
                 self._add(line)
         table = shape.element.find(f".//{qn('a:tbl')}")

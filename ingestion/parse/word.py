@@ -120,7 +120,7 @@ class _Reader:
         """What stands beside the page, as text without structure."""
         _check_depth(depth)
         for element in elements:
-            if element.tag in (graphics.CHART, graphics.DIAGRAM):
+            if element.tag in graphics.GRAPHICS:
                 yield from self._graphics.said(element, self._part)
             elif element.tag == w("txbxContent"):
                 yield from self._lines(within(element, *_BLOCKS), depth + 1)
