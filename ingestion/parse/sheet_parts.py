@@ -1,8 +1,6 @@
 """What belongs to a sheet of a workbook and stands in parts of their own: tables, comments, text boxes, charts."""
 
-import html
 import posixpath
-import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,14 +9,14 @@ from typing import TypeVar
 from lxml import etree
 from openpyxl.utils import range_boundaries
 
-from ingestion.parse import charts
+from ingestion.parse import charts, sheet_margins
 from ingestion.parse.archive import parse_xml
 from ingestion.parse.cleaning import refuse_markers
 
 Bounds = tuple[int, int, int, int]
 """The first column and row, and the last."""
 _RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
-_PAGE_MARGIN = re.compile(rb"<(?:\w+:)?headerFooter\b")
+_WORKBOOK = "xl/workbook.xml"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _ON = ("1", "true")
 T = TypeVar("T")
@@ -59,21 +57,28 @@ class SheetParts:
                 refuse_markers((*one.seen, *one.unseen), "in a text box or a chart of a sheet")
                 yield one
 
-    def refuse_page_margins(self, sheet: str) -> None:
-        """
+    def printed(self, sheet: str) -> Drawn:
+        """What is printed above and below a sheet.
+
         Raises:
-            Refused: bad_marker, in what is printed above or below a sheet.
+            Refused: bad_marker, in any of it.
         """
-        raw = self._archive.read(sheet)
-        start = _PAGE_MARGIN.search(raw)
-        if start:
-            margin = raw[start.start() : raw.rfind(b"headerFooter")].decode("utf-8", "replace")
-            plain = html.unescape(re.sub(r"<[^<>]*>", "\n", margin))
-            # Codes for how it is set may stand between any two letters.
-            refuse_markers(
-                [re.sub(r'&(?:"[^"&]*"|K[0-9A-F]{6}|K\d\d[+-]\d{3}|\d+|[A-Z])', "", plain)],
-                "in what is printed on each page",
-            )
+        held = sheet_margins.margin(self._archive.read(sheet))
+        if not held:
+            return Drawn()
+        refuse_markers([sheet_margins.plain(held)], "in what is printed on each page")
+        printed = sheet_margins.lines(held, printed=True)
+        kept = sheet_margins.lines(held, printed=False)
+        return Drawn(tuple(printed), tuple(line for line in kept if line not in printed))
+
+    def chart_sheets(self) -> Iterator[tuple[str, bool, str]]:
+        """The sheets that are one chart and nothing else: title, whether it is visible, and its part."""
+        of = {relation: target for relation, kind, target in self._relations(_WORKBOOK) if kind.endswith("/chartsheet")}
+        if of:
+            for sheet in parse_xml(self._archive.read(_WORKBOOK)).iter("{*}sheet"):
+                relation = next((value for name, value in sheet.items() if str(name).endswith("}id")), "")
+                if relation in of:
+                    yield str(sheet.get("name", "")), sheet.get("state", "visible") == "visible", of[relation]
 
     def _each(self, part: str, read: Callable[[etree._Element], T], *kinds: str) -> Iterator[T]:
         for target in self._related(part, *kinds):
@@ -86,17 +91,18 @@ class SheetParts:
 
     def _related(self, part: str, *kinds: str) -> list[str]:
         """The names of what belongs to a part and is of these kinds, each once."""
+        return list(dict.fromkeys(target for _, kind, target in self._relations(part) if kind.endswith(kinds)))
+
+    def _relations(self, part: str) -> Iterator[tuple[str, str, str]]:
+        """Name, kind and target of each that leads to a part of this workbook."""
         folder, name = posixpath.split(part)
         relations = posixpath.join(folder, "_rels", f"{name}.rels")
         if relations not in self._archive.NameToInfo:
-            return []
-        found: dict[str, None] = {}
+            return
         for relation in parse_xml(self._archive.read(relations)).iter(_RELATIONS):
-            if relation.get("Type", "").endswith(kinds):
-                target = posixpath.normpath(posixpath.join(folder, relation.get("Target", ""))).lstrip("/")
-                if target in self._archive.NameToInfo:
-                    found[target] = None
-        return list(found)
+            target = posixpath.normpath(posixpath.join(folder, relation.get("Target", ""))).lstrip("/")
+            if target in self._archive.NameToInfo:
+                yield str(relation.get("Id", "")), str(relation.get("Type", "")), target
 
 
 def _table(root: etree._Element) -> list[Bounds]:

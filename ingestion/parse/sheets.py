@@ -59,7 +59,6 @@ def read_sheet(book: Any, sheet: Any, parts: SheetParts, cells_left: int) -> She
         Refused: more than `cells_left` cells; bad_marker, in a text box, a chart or the page's header or footer.
     """
     path = sheet._worksheet_path
-    parts.refuse_page_margins(path)
     read = Sheet(sheet.title, sheet.sheet_state == "visible")
     styles = Styles(book)
     white: list[tuple[int, int]] = []
@@ -101,10 +100,28 @@ def read_sheet(book: Any, sheet: Any, parts: SheetParts, cells_left: int) -> She
     )
     _fill_merged(read, parser.merged_cells.mergeCell if parser.merged_cells else [])
     read.comments = list(parts.comments(path))
-    for drawn in parts.drawn(path):
+    _read_beside(read, path, parts)
+    return read
+
+
+def read_chart_sheets(parts: SheetParts) -> Iterator[Sheet]:
+    """Those that say anything.
+
+    Raises:
+        Refused: bad_marker.
+    """
+    for title, visible, path in parts.chart_sheets():
+        read = Sheet(title, visible)
+        _read_beside(read, path, parts)
+        if read.boxes or read.invisible:
+            yield read
+
+
+def _read_beside(read: Sheet, path: str, parts: SheetParts) -> None:
+    """What lies over a sheet, and what is printed above and below it."""
+    for drawn in (*parts.drawn(path), parts.printed(path)):
         read.boxes.extend(drawn.seen)
         read.invisible.extend(drawn.unseen)
-    return read
 
 
 class _Parser(WorkSheetParser):  # type: ignore[misc] # the library ships no types

@@ -181,6 +181,8 @@ class _Reader:
         marked = [row for row in rows if row.marked] if how is Named.BY_MARKED_ROWS else []
         if marked:
             out.name(joined(marked))
+        for row in marked:
+            self._apart(row.apart)
         for row in rows[len(marked) :]:
             self._write(row, how, out)
             self._apart(row.apart)

@@ -13,7 +13,13 @@ from ingestion.parse.table import is_value
 from ingestion.parse.word_look import Looks, shading
 from ingestion.parse.word_tree import is_on, value, w
 
-WRAPPERS = frozenset(w(name) for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo"))
+_MARKUP = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
+WRAPPERS = frozenset(
+    (
+        *(w(name) for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo")),
+        *(f"{_MARKUP}{name}" for name in ("AlternateContent", "Choice")),
+    )
+)
 """What may stand around whole paragraphs, tables, rows and cells."""
 _ON = ("1", "true", "on")
 _FIRST_ROW, _FIRST_COLUMN = 0x20, 0x80

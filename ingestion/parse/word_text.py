@@ -1,7 +1,9 @@
 """The text of one paragraph of a Word document: what a reader sees of it, and what stands apart from it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from lxml import etree
 
@@ -11,7 +13,7 @@ from ingestion.parse.office_markers import refuse_apart, refuse_torn
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.word_drawn import ANCHOR, INLINE
 from ingestion.parse.word_look import Looks
-from ingestion.parse.word_tree import stated, w
+from ingestion.parse.word_tree import is_on, stated, value, w
 from rag.hidden_content import HiddenKind
 
 DELETED = frozenset((w("del"), w("moveFrom")))
@@ -22,7 +24,8 @@ _SPACE = {w("tab"): "\t", w("br"): "\n", w("cr"): "\n", w("noBreakHyphen"): "-"}
 _RUNS = (w("r"), f"{M}r")
 _TEXTS = (w("t"), f"{M}t")
 _WORD_ART = f"{_V}textpath"
-_LEAVES = frozenset((*_TEXTS, *_SPACE, w("sym"), _WORD_ART))
+_FIELDS = (w("ddList"), w("checkBox"))
+_LEAVES = frozenset((*_TEXTS, *_SPACE, *_FIELDS, w("sym"), _WORD_ART))
 _APART = (w("txbxContent"), w("tbl"), *graphics.GRAPHICS)
 _PICTURES = ("{http://schemas.openxmlformats.org/drawingml/2006/picture}pic", f"{_V}imagedata")
 _SYMBOLS = {
@@ -57,6 +60,7 @@ _WINGDINGS = {
 }
 _SHAPES = frozenset(f"{_V}{name}" for name in ("shape", "rect", "roundrect", "oval", "line", "group", "textbox"))
 _ON = ("1", "true", "on")
+_ENTRIES_MAX = 1_000
 
 
 @dataclass(slots=True)
@@ -115,14 +119,27 @@ def read(root: etree._Element, looks: Looks, pieces: Pieces) -> Read:
 
 
 def all_text(root: etree._Element) -> Iterator[str]:
-    for element in root.iter(*_TEXTS, w("delText"), w("p"), _WORD_ART):
+    for element in root.iter(*_TEXTS, *_FIELDS, w("delText"), w("p"), _WORD_ART):
         yield " " if element.tag == w("p") else _leaf(element)
 
 
 def _leaf(element: etree._Element) -> str:
     if element.tag == _WORD_ART:
         return f"\n{element.get('string', '')}\n"
+    if element.tag in _FIELDS:
+        return _chosen(element)
     return _symbol(element) if element.tag == w("sym") else _SPACE.get(element.tag) or element.text or ""
+
+
+def _chosen(field_of: etree._Element) -> str:
+    """What a reader sees of a field of an old form: the entry that is chosen, or a box with its tick."""
+    if field_of.tag == w("checkBox"):
+        stated_by = [one for one in map(field_of.find, (w("checked"), w("default"))) if one is not None]
+        return "☒" if stated_by and is_on(stated_by[0]) else "☐"
+    entries = [value(entry) for entry in islice(field_of.iterchildren(w("listEntry")), _ENTRIES_MAX)]
+    given = (value(field_of.find(w(name))) for name in ("result", "default"))
+    chosen = next((int(one) for one in given if re.fullmatch(r"\d{1,3}", one)), 0)
+    return entries[chosen] if chosen < len(entries) else ""
 
 
 def hidden(element: etree._Element, looks: Looks) -> HiddenKind | None:

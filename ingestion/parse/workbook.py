@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import openpyxl
 from openpyxl.utils import get_column_letter
@@ -14,7 +15,7 @@ from ingestion.parse.naming import NamedRows
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.sheet_forms import form_line, is_record, labelled
 from ingestion.parse.sheet_parts import SheetParts
-from ingestion.parse.sheets import CELLS_MAX, Row, Sheet, read_sheet
+from ingestion.parse.sheets import CELLS_MAX, Row, Sheet, read_chart_sheets, read_sheet
 from ingestion.parse.table import is_value, names_columns
 from rag.hidden_content import HiddenKind
 
@@ -33,12 +34,15 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         if len(book.worksheets) > SHEETS_MAX:
             raise Refused(Reason.TOO_MUCH_TEXT, f"more than {SHEETS_MAX} sheets")
         parts = SheetParts(book._archive)
+        said: set[str] = set()
         cells = unvalued = 0
         for sheet in book.worksheets:
             read = read_sheet(book, sheet, parts, CELLS_MAX - cells)
             cells += sum(len(row) for row in read.rows.values()) + len(read.invisible)
             unvalued += read.unvalued
-            _write(read, pieces)
+            _write(read, pieces, said)
+        for chart in islice(read_chart_sheets(parts), SHEETS_MAX):
+            _write(chart, pieces, said)
     if unvalued:
         counted = f"{unvalued} formula{'s' * (unvalued > 1)} without a stored value"
         if not cells:
@@ -47,7 +51,8 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     return Head(MEDIA_TYPE, book.properties.title or "")
 
 
-def _write(sheet: Sheet, pieces: Pieces) -> None:
+def _write(sheet: Sheet, pieces: Pieces, said: set[str]) -> None:
+    """`said` is what stands beside the sheets before: many print the same on each page."""
     within = None if sheet.visible else HiddenKind.HIDDEN_SHEET
     if within is None or pieces.wants(within):
         pieces.add(sheet.title, heading=1)
@@ -62,9 +67,10 @@ def _write(sheet: Sheet, pieces: Pieces) -> None:
     if sheet.invisible:
         pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, "; ".join(sheet.invisible), within=within)
     for text in sheet.boxes:
-        if within is None:
+        if within is None and text not in said:
             pieces.add(text, beside=True)
-        else:
+            said.add(text)
+        elif within is not None:
             pieces.add_hidden(within, text)
     for comment in sheet.comments:
         pieces.add_hidden(HiddenKind.COMMENT, comment, within=within)

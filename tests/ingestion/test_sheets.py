@@ -80,8 +80,49 @@ def test_a_marker_over_a_sheet_or_on_its_printed_page_refuses_the_document(data:
     assert refused.value.reason is Reason.BAD_MARKER
 
 
-def test_a_printed_header_without_a_marker_refuses_nothing() -> None:
-    assert lines(_with_header("&amp;CConfidential"), ".xlsx") == ["Words"]
+@pytest.mark.parametrize(
+    ("header", "read"),
+    [
+        ("&amp;CConfidential", ["Confidential"]),
+        ('&amp;LACME &amp;"Arial,Bold"&amp;14Lease&amp;R&amp;KFF0000R&amp;&amp;D', ["ACME Lease", "R&D"]),
+        ("&amp;CPage &amp;P of &amp;N&amp;R&amp;D", []),
+        ("&amp;CConfidential, page &amp;P of &amp;N", ["Confidential, page of"]),
+    ],
+)
+def test_what_is_printed_on_each_page_of_a_sheet_is_read_without_its_numbers(header: str, read: list[str]) -> None:
+    assert lines(_with_header(header), ".xlsx") == ["Words", *read]
+
+
+def test_printed_headers_are_read_once_and_those_that_are_switched_off_are_hidden_content() -> None:
+    def fill(book: Fill, *, on: bool) -> None:
+        for sheet in (book.active, book.create_sheet("Other")):
+            sheet["A1"] = "Words"
+            sheet.oddFooter.left.text, sheet.firstHeader.left.text = "ACME", "Draft"
+            sheet.HeaderFooter.differentFirst = on
+
+    shown, off = (workbook(lambda book, on=on: fill(book, on=on)) for on in (True, False))
+    assert sorted(lines(shown, ".xlsx")) == ["ACME", "Draft", "Words", "Words"]
+    assert sorted(lines(off, ".xlsx")) == ["ACME", "Words", "Words"]
+    assert (extracted(shown, ".xlsx").hidden, extracted(off, ".xlsx").hidden) == ({}, {HiddenKind.INVISIBLE_TEXT: 2})
+
+
+def test_a_sheet_that_is_one_chart_is_read_with_its_title_unless_it_is_hidden() -> None:
+    def fill(book: Fill, *, state: str) -> None:
+        book.active.append(["Pay", 5])
+        chart = BarChart()
+        chart.title = "Pay by year"
+        chart.add_data(Reference(book.active, min_col=2, min_row=1))
+        sheet = book.create_chartsheet("Board")
+        sheet.add_chart(chart)
+        sheet.sheet_state = state
+
+    shown, hidden = (workbook(lambda book, of=state: fill(book, state=of)) for state in ("visible", "hidden"))
+    assert [(block.heading_path, block.text) for block in parsed(shown, ".xlsx").blocks][-1] == (
+        ("Board",),
+        "Pay by year",
+    )
+    assert "Pay by year" not in lines(hidden, ".xlsx")
+    assert extracted(hidden, ".xlsx").hidden == {HiddenKind.HIDDEN_SHEET: 1}
 
 
 def test_a_marker_that_is_merged_over_the_first_row_begins_a_section() -> None:

@@ -303,6 +303,43 @@ def test_a_table_within_a_table_is_read_after_its_row_and_one_in_a_frame_in_its_
     assert lines(body(f"<w:tbl>{framed}</w:tbl>"), ".docx") == ["Before", "City: Rome; Rent: 9; Year: 2024", "After"]
 
 
+def test_a_table_within_a_row_that_is_repeated_on_each_page_is_read() -> None:
+    inner = f"<w:tbl>{table_row('a', 'b')}{table_row('c', 'd')}</w:tbl><w:p/>"
+    repeated = table_row("Name", f"<w:p/>{inner}", properties="<w:trPr><w:tblHeader/></w:trPr>")
+    assert lines(body(f"<w:tbl>{repeated}{table_row('Ann', '12')}</w:tbl>"), ".docx")[-1] == "Name: Ann; Column 2: 12"
+    assert "c" in "".join(lines(body(f"<w:tbl>{repeated}{table_row('Ann', '12')}</w:tbl>"), ".docx")[:-1])
+
+
+def _form_field(inside: str) -> str:
+    begin = f'<w:r><w:fldChar w:fldCharType="begin"><w:ffData>{inside}</w:ffData></w:fldChar></w:r>'
+    return f'{begin}<w:r><w:instrText> FORM </w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>'
+
+
+@pytest.mark.parametrize(
+    ("inside", "read"),
+    [
+        ('<w:ddList><w:result w:val="1"/><w:listEntry w:val="Yes"/><w:listEntry w:val="No"/></w:ddList>', "No"),
+        ('<w:ddList><w:default w:val="0"/><w:listEntry w:val="Yes"/><w:listEntry w:val="No"/></w:ddList>', "Yes"),
+        ('<w:ddList><w:result w:val="7"/><w:listEntry w:val="Yes"/></w:ddList>', ""),
+        ('<w:checkBox><w:default w:val="0"/><w:checked/></w:checkBox>', "☒"),
+        ('<w:checkBox><w:default w:val="1"/><w:checked w:val="0"/></w:checkBox>', "☐"),
+        ('<w:checkBox><w:default w:val="1"/></w:checkBox>', "☒"),
+    ],
+)
+def test_what_was_chosen_in_an_old_form_is_read(inside: str, read: str) -> None:
+    assert lines(body(paragraph("Agreed: ", _form_field(inside))), ".docx") == [f"Agreed: {read}".strip()]
+    hidden = _form_field(inside).replace("<w:r><w:fldChar", "<w:r><w:rPr><w:vanish/></w:rPr><w:fldChar")
+    assert lines(body(paragraph("Agreed: ", hidden)), ".docx") == ["Agreed:"]
+
+
+def test_paragraphs_of_a_newer_kind_are_read_and_not_what_stands_for_them_in_older_programs() -> None:
+    made = (
+        f'<mc:AlternateContent><mc:Choice Requires="wps">{paragraph("new")}</mc:Choice>'
+        f"<mc:Fallback>{paragraph('old')}</mc:Fallback></mc:AlternateContent>"
+    )
+    assert lines(body(paragraph("Text."), made), ".docx") == ["Text.", "new"]
+
+
 def test_names_without_a_row_below_them_are_text() -> None:
     data = body(f"<w:tbl>{table_row('Client', 'ACME', 'Bonn')}{table_row('', '', '')}</w:tbl>")
     assert lines(data, ".docx") == ["Client; ACME; Bonn"]
