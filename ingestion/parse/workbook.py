@@ -12,6 +12,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from ingestion.parse.archive import check_office
 from ingestion.parse.document import Head, Reason, Refused
 from ingestion.parse.naming import NamedRows
+from ingestion.parse.office import as_usual
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.sheet_forms import form_line, is_record, labelled
 from ingestion.parse.sheet_parts import SheetParts
@@ -28,7 +29,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of features that we do not read; nobody sees them here
         try:
-            book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+            book = openpyxl.load_workbook(io.BytesIO(as_usual(data)), read_only=True, data_only=True, keep_links=False)
         except (InvalidFileException, KeyError, ValueError, TypeError, AttributeError, IndexError):
             raise Refused(Reason.BROKEN, "no workbook in the archive") from None
         if len(book.worksheets) > SHEETS_MAX:

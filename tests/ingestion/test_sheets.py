@@ -235,3 +235,21 @@ def test_amounts_name_no_columns_and_years_sizes_and_dates_do(
     rows: tuple[tuple[object, ...], ...], read: list[str]
 ) -> None:
     assert _rows(*rows) == read
+
+
+def test_a_strict_workbook_is_read_like_any_other(sandbox: Sandbox) -> None:
+    """As Excel saves it by that name."""
+
+    def fill(book: Fill) -> None:
+        book.active.append(["Name", "Pay", "Since"])
+        book.active.append(["Ann", 5, "SINCE"])
+
+    def strict(name: str, part: bytes) -> bytes:
+        for kind in (b"spreadsheetml", b"officeDocument", b"drawingml"):
+            usual = b"http://schemas.openxmlformats.org/%s/2006/" % kind
+            part = part.replace(usual, b"http://purl.oclc.org/ooxml/%s/" % kind)
+        return part
+
+    changed = rewritten(workbook(fill), strict)
+    assert changed != rewritten(workbook(fill), lambda name, part: part)
+    assert [block.text for block in sandbox.parse(changed, "x.xlsx").blocks] == ["Name: Ann; Pay: 5; Since: SINCE"]
