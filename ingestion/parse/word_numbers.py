@@ -26,6 +26,8 @@ class _Level:
     format: str = "decimal"
     text: str = ""
     legal: bool = False
+    begins_anew: int = LEVELS
+    """So many of the levels above it let it begin anew; none, where it counts through the whole document."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,15 @@ class _List:
     counted: list[int | None] = field(default_factory=lambda: [None] * LEVELS)
 
 
+@dataclass(slots=True)
+class _Use:
+    """What paragraphs name: a list, where it begins anew, and levels that look different here."""
+
+    of: str = ""
+    restarts: dict[int, int] = field(default_factory=dict)
+    levels: dict[int, _Level] = field(default_factory=dict)
+
+
 class Numbers:
     """Counts the numbered paragraphs of a document; to be asked for each in order, once."""
 
@@ -44,18 +55,13 @@ class Numbers:
         """`root` is the part `numbering`, if there is one."""
         self._looks = looks
         self._lists: dict[str, _List] = {}
-        self._of: dict[str, tuple[str, dict[int, int]]] = {}
+        self._uses: dict[str, _Use] = {}
         self._styled: dict[str, list[tuple[str, etree._Element | None]]] = {}
         self._restarted: set[tuple[str, int]] = set()
         for one in root.iterchildren(w("abstractNum")) if root is not None else ():
             self._lists[str(one.get(w("abstractNumId")))] = _list(one)
         for one in root.iterchildren(w("num")) if root is not None else ():
-            restarts = {
-                _number(over.get(w("ilvl")), 0): _number(value(start), 1)
-                for over in one.iterchildren(w("lvlOverride"))
-                if (start := over.find(w("startOverride"))) is not None
-            }
-            self._of[str(one.get(w("numId")))] = (value(one.find(w("abstractNumId"))), restarts)
+            self._uses[str(one.get(w("numId")))] = _use(one)
         self._link(root)
 
     def label(self, paragraph: etree._Element) -> str:
@@ -63,12 +69,13 @@ class Numbers:
         if not self._lists:
             return ""
         name, level = self._place(paragraph)
-        of, restarts = self._of.get(name, ("", {}))
-        numbered = self._lists.get(of)
-        if numbered is None or level not in numbered.levels:
+        use = self._uses.get(name, _Use())
+        numbered = self._lists.get(use.of)
+        levels = {**numbered.levels, **use.levels} if numbered else {}
+        if numbered is None or level not in levels:
             return ""
-        self._count(numbered, name, level, restarts)
-        return _shown(numbered, level)
+        self._count(numbered, levels, name, level, use.restarts)
+        return _shown(levels, numbered.counted, level)
 
     def _place(self, paragraph: etree._Element) -> tuple[str, int]:
         """The list and the level that a paragraph or its style names."""
@@ -79,7 +86,7 @@ class Numbers:
         given = [(style, _numbering(paragraph)), *self._styled[style]]
         name, of = next(((_child(one, "numId"), of) for of, one in given if _child(one, "numId")), ("", ""))
         stated = next((_child(one, "ilvl") for _, one in given if _child(one, "ilvl")), None)
-        numbered = self._lists.get(self._of.get(name, ("", {}))[0])
+        numbered = self._lists.get(self._uses.get(name, _Use()).of)
         if stated is None and numbered is not None:
             return name, numbered.by_style.get(of, 0)
         return name, min(_number(stated, 0), LEVELS - 1)
@@ -89,21 +96,48 @@ class Numbers:
         for one in root.iterchildren(w("abstractNum")) if root is not None else ():
             linked = value(one.find(w("numStyleLink")))
             names = (_child(_numbering(style), "numId") for style in self._looks.chain(linked))
-            of, _ = self._of.get(next((name for name in names if name), ""), ("", {}))
+            of = self._uses.get(next((name for name in names if name), ""), _Use()).of
             if of in self._lists:
                 self._lists[str(one.get(w("abstractNumId")))] = self._lists[of]
 
-    def _count(self, numbered: _List, name: str, level: int, restarts: dict[int, int]) -> None:
-        before = numbered.counted[level]
+    def _count(
+        self, numbered: _List, levels: dict[int, _Level], name: str, level: int, restarts: dict[int, int]
+    ) -> None:
+        counted = numbered.counted
+        before = counted[level]
         if level in restarts and (name, level) not in self._restarted:
             self._restarted.add((name, level))
-            numbered.counted[level] = restarts[level]
+            counted[level] = restarts[level]
         else:
-            numbered.counted[level] = numbered.levels[level].start if before is None else before + 1
+            counted[level] = levels[level].start if before is None else before + 1
         for above in range(level):
-            if numbered.counted[above] is None and above in numbered.levels:
-                numbered.counted[above] = numbered.levels[above].start
-        numbered.counted[level + 1 :] = [None] * (LEVELS - level - 1)
+            if counted[above] is None and above in levels:
+                counted[above] = levels[above].start
+        for below in range(level + 1, LEVELS):
+            if below not in levels or level < levels[below].begins_anew:
+                counted[below] = None
+
+
+def _use(num: etree._Element) -> _Use:
+    made = _Use(value(num.find(w("abstractNumId"))))
+    for over in num.iterchildren(w("lvlOverride")):
+        level = _number(over.get(w("ilvl")), 0)
+        start, own = over.find(w("startOverride")), over.find(w("lvl"))
+        if start is not None:
+            made.restarts[level] = _number(value(start), 1)
+        if own is not None and level < LEVELS:
+            made.levels[level] = _level(own)
+    return made
+
+
+def _level(one: etree._Element) -> _Level:
+    return _Level(
+        _number(value(one.find(w("start"))), 1),
+        value(one.find(w("numFmt")), "decimal"),
+        value(one.find(w("lvlText")))[:LABEL_CHARS_MAX],
+        one.find(w("isLgl")) is not None,
+        _number(value(one.find(w("lvlRestart"))), LEVELS),
+    )
 
 
 def _list(abstract: etree._Element) -> _List:
@@ -112,19 +146,14 @@ def _list(abstract: etree._Element) -> _List:
         level = _number(one.get(w("ilvl")), 0)
         if level >= LEVELS:
             continue
-        made.levels[level] = _Level(
-            _number(value(one.find(w("start"))), 1),
-            value(one.find(w("numFmt")), "decimal"),
-            value(one.find(w("lvlText")))[:LABEL_CHARS_MAX],
-            one.find(w("isLgl")) is not None,
-        )
+        made.levels[level] = _level(one)
         if style := value(one.find(w("pStyle"))):
             made.by_style[style] = level
     return made
 
 
-def _shown(numbered: _List, level: int) -> str:
-    own = numbered.levels[level]
+def _shown(levels: dict[int, _Level], counts: list[int | None], level: int) -> str:
+    own = levels[level]
     if own.format in ("bullet", "none"):
         return ""
     parts: list[str] = []
@@ -133,10 +162,10 @@ def _shown(numbered: _List, level: int) -> str:
             parts.append(part)
             continue
         of = int(part[1]) - 1
-        counted = numbered.counted[of]
+        counted = counts[of]
         if counted is None or of > level:
             return ""
-        one = _written(counted, "decimal" if own.legal else numbered.levels[of].format)
+        one = _written(counted, "decimal" if own.legal else levels[of].format)
         if not one:
             return ""
         parts.append(one)

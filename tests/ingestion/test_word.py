@@ -236,17 +236,23 @@ def test_pictures_are_counted_and_a_document_of_nothing_else_is_refused() -> Non
     assert ([piece.text for piece in beside.pieces], beside.notes) == (["Text."], ("2 pictures not read",))
 
 
-def numbered(*items: tuple[int, str]) -> bytes:
+def numbered(*items: tuple[int, str], levels: str = _LEVELS, other: str = "") -> bytes:
+    """Paragraphs of a list; with `other`, what it overrides, those with an upper-case text are of another use of it."""
+
     def number(name: str, part: bytes) -> bytes:
         if name != "word/numbering.xml":
             return part
-        num = b'<w:num w:numId="99"><w:abstractNumId w:val="90"/></w:num></w:numbering>'
+        nums = (
+            f'<w:num w:numId="{number}"><w:abstractNumId w:val="90"/>{overrides}</w:num>'
+            for number, overrides in ((99, ""), (98, other))
+        )
         at = part.index(b"<w:num ")
-        return (part[:at] + _LEVELS.encode() + part[at:]).replace(b"</w:numbering>", num)
+        made = part[:at] + levels.encode() + part[at:]
+        return made.replace(b"</w:numbering>", "".join(nums).encode() + b"</w:numbering>")
 
     elements = (
-        f'<w:p><w:pPr><w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="99"/></w:numPr></w:pPr><w:r><w:t>{text}</w:t>'
-        "</w:r></w:p>"
+        f'<w:p><w:pPr><w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{98 if text.isupper() else 99}"/></w:numPr>'
+        f"</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
         for level, text in items
     )
     return rewritten(body(*elements), number)
@@ -259,6 +265,23 @@ def test_numbers_of_a_list_are_read_as_the_page_shows_them() -> None:
     assert lines(data, ".docx") == [
         "§ 3 Rent", "a) Due", "b) Late", "3.b.I Fee", "§ 4 End", "a) Notice", "dot", "star",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("restart", "read"),
+    [("", "a) e"), ('<w:lvlRestart w:val="0"/>', "c) e"), ('<w:lvlRestart w:val="1"/>', "a) e")],
+)
+def test_a_level_that_never_begins_anew_counts_on(restart: str, read: str) -> None:
+    levels = _LEVELS.replace('<w:numFmt w:val="lowerLetter"/>', f'<w:numFmt w:val="lowerLetter"/>{restart}')
+    data = numbered((0, "a"), (1, "b"), (1, "c"), (0, "d"), (1, "e"), levels=levels)
+    assert lines(data, ".docx") == ["§ 3 a", "a) b", "b) c", "§ 4 d", read]
+
+
+def test_a_level_looks_as_the_use_of_its_list_says() -> None:
+    level = '<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="upperLetter"/><w:lvlText w:val="(%1)"/></w:lvl>'
+    other = f'<w:lvlOverride w:ilvl="0">{level}</w:lvlOverride>'
+    assert lines(numbered((0, "a"), (0, "B"), (1, "C"), other=other), ".docx") == ["§ 3 a", "(D) B", "a) C"]
+    assert lines(numbered((0, "a"), (0, "B"), (1, "C")), ".docx") == ["§ 3 a", "§ 4 B", "a) C"]
 
 
 def test_numbers_come_from_styles_too_and_begin_anew_in_a_new_list(sandbox: Sandbox) -> None:
