@@ -21,6 +21,7 @@ from ingestion.parse.office_markers import has_marker, refuse_torn
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.slide_colors import Colors
 from ingestion.parse.slide_ground import Grounds
+from ingestion.parse.slide_layouts import Layouts
 from ingestion.parse.slide_shapes import Shape, placeholder, shapes
 from rag.hidden_content import HiddenKind
 
@@ -40,7 +41,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         raise Refused(Reason.BROKEN, "no presentation in the archive") from None
     before = len(pieces.added)
     size = int(deck.slide_width or 0), int(deck.slide_height or 0)
-    shared = _Shared(size, Grounds(), graphics.Graphics(pieces))
+    shared = _Shared(size, Grounds(), graphics.Graphics(pieces), Layouts(pieces, size))
     footers: dict[str, int] = {}
     silent: list[int] = []
     pictures = False
@@ -56,6 +57,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         raise Refused(Reason.IMAGE_ONLY, "save it as PDF, for text recognition")
     for footer, number in footers.items():
         pieces.add(footer, page=number, beside=True)
+    shared.layouts.say()
     if silent:
         listed = ", ".join(map(str, silent[:_LISTED_MAX])) + " ..." * (len(silent) > _LISTED_MAX)
         pieces.note(f"no text on slide{'s' * (len(silent) > 1)} {listed} of {len(deck.slides)}")
@@ -69,6 +71,7 @@ class _Shared:
     size: tuple[int, int]
     grounds: Grounds
     graphics: graphics.Graphics
+    layouts: Layouts
 
 
 class _Slide:
@@ -82,7 +85,10 @@ class _Slide:
         self._graphics = shared.graphics
         self._hidden = slide._element.get("show") in ("0", "false")
         self._within = HiddenKind.HIDDEN_SLIDE if self._hidden else None
-        self._colors = Colors(slide, shared.grounds.of(slide))
+        ground = shared.grounds.of(slide)
+        self._colors = Colors(slide, ground)
+        if not self._hidden:
+            shared.layouts.take(slide, ground, number)
         self._headed = False
         self._title = ""
         self._in_place = False

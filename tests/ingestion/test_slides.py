@@ -162,6 +162,48 @@ def _add_diagram(slide: Fill, *steps: str) -> None:
     )
 
 
+def _on_layout(text: str, *, by_master: bool = False, properties: str = "", shown: bool = True) -> bytes:
+    """Two slides of a layout that says `text` in a box of its own, or whose master does; `shown`: not switched off."""
+
+    def fill(deck: Fill) -> None:
+        layout = deck.slide_layouts[5]
+        held = deck.slide_master if by_master else layout
+        run = f"<a:r>{properties}<a:t>{text}</a:t></a:r>"
+        box = (
+            f'<p:sp {NAMESPACES}><p:nvSpPr><p:cNvPr id="99" name="t"/><p:cNvSpPr txBox="1"/><p:nvPr userDrawn="1"/>'
+            f'</p:nvSpPr><p:spPr/><p:txBody><a:bodyPr/><a:p>{run}<a:fld id="x" type="slidenum"><a:t>7</a:t></a:fld>'
+            "</a:p></p:txBody></p:sp>"
+        )
+        held.shapes._spTree.append(etree.fromstring(box))
+        if not shown:
+            layout._element.set("showMasterSp", "0")
+        for title in ("One", "Two"):
+            slide = deck.slides.add_slide(layout)
+            slide.shapes.title.text = title
+            if not shown and not by_master:
+                slide._element.set("showMasterSp", "0")
+
+    return slides(fill)
+
+
+@pytest.mark.parametrize("by_master", [False, True])
+def test_what_a_layout_says_on_every_slide_is_read_once_unless_it_is_switched_off(by_master: bool) -> None:
+    assert lines(_on_layout("Strictly confidential", by_master=by_master), ".pptx").count("Strictly confidential") == 1
+    assert "Strictly confidential" not in lines(
+        _on_layout("Strictly confidential", by_master=by_master, shown=False), ".pptx"
+    )
+
+
+def test_what_nobody_sees_on_a_layout_is_hidden_content_and_a_marker_there_refuses_the_deck() -> None:
+    tiny = _on_layout("WORDS", properties='<a:rPr sz="100"/>')
+    assert "WORDS" not in "".join(lines(tiny, ".pptx"))
+    assert extracted(tiny, ".pptx").hidden == {HiddenKind.INVISIBLE_TEXT: 1}
+    assert extracted(_on_layout("WORDS", properties='<a:rPr sz="1000"/>'), ".pptx").hidden == {}
+    with pytest.raises(Refused) as refused:
+        parsed(_on_layout("[ringfence level=secret]"), ".pptx")
+    assert refused.value.reason is Reason.BAD_MARKER
+
+
 def test_a_footer_is_read_once_beside_the_slides() -> None:
     footer = (
         f'<p:sp {NAMESPACES}><p:nvSpPr><p:cNvPr id="99" name="f"/><p:cNvSpPr/><p:nvPr><p:ph type="ftr"/></p:nvPr>'
