@@ -1,47 +1,81 @@
 """Rows of a sheet that stand below no names: pairs of a form, and records of a table without a header."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from ingestion.parse.cleaning import marker_in
-from ingestion.parse.table import is_value
+from ingestion.parse.table import is_value, names_columns
 
+Row = Mapping[int, str]
+"""Texts by column number, none of them empty."""
 _AMOUNT = re.compile(r"[-+(]?[€$£]?\s?\d[\d.,' ]*\)?(?:\s?[€$£]|\s?[A-Z]{3})?")
 """A number, with its currency at most. Shares, days and dates name columns too: `19%`, `30 days`, `31.12.2025`."""
 _DATE = re.compile(r"\d{1,4}([./-])\d{1,2}(?:\1\d{1,4})?")
 
 
-def form_line(row: Mapping[int, str]) -> list[str]:
-    """`Name: value` for each pair, where a row is nothing but names that end in a colon, each with its value."""
+def form_line(row: Row, rest: Sequence[Row], after_pair: bool) -> list[str]:
+    """`Name: value` for each name that ends in a colon; empty where a row is no line of a form.
+
+    `rest` are the rows below it; `after_pair`: whether the one before was such a line, or a record.
+    """
     texts = [text.strip() for text in row.values()]
-    names, values = texts[::2], texts[1::2]
-    if len(names) != len(values) or marker_in(texts):
+    named = [text.endswith(":") for text in texts]
+    if not named[0] or all(named) or marker_in(texts):
         return []
-    if not all(name.endswith(":") for name in names) or any(value.endswith(":") for value in values):
+    pairs = len(named) % 2 == 0 and all(named[::2]) and not any(named[1::2])
+    if not pairs and not after_pair and not _first(rest).endswith(":"):
         return []
-    return [f"{name} {value}" for name, value in zip(names, values, strict=True)]
+    joined: list[str] = []
+    for text, is_name in zip(texts, named, strict=True):
+        if joined and not is_name and joined[-1].endswith(":"):
+            joined[-1] += f" {text}"
+        else:
+            joined.append(text)
+    return joined
 
 
-def is_record(row: Mapping[int, str], below: Mapping[int, str], after_record: bool) -> bool:
-    """Whether a row holds amounts, in the columns where the row below it, or the one before, has values too.
+def is_record(row: Row, rest: Sequence[Row], after_pair: bool) -> bool:
+    """Whether a row, and not the one below it, is the first of a table without a header, or goes on with one.
 
     Names of columns are words, years, dates; numbers only where they rise from one to the next, as sizes and hours do.
     """
+    if len(row) < 2 or marker_in(row.values()):
+        return False
+    below = rest[0] if rest else {}
+    if _is_pair(row, below, after_pair):
+        return True
+    header_follows = len(rest) > 1 and names_columns(below, rest[1])
     amounts = [column for column, text in row.items() if _is_amount(text)]
-    if len(row) < 2 or not amounts or marker_in(row.values()) or _rise([row[column] for column in amounts]):
+    if not amounts or _rise([row[column] for column in amounts]):
         return False
     both = row.keys() & below.keys()
     alike = all(is_value(row[column]) == is_value(below[column]) for column in both)
-    return after_record or (alike and not both.isdisjoint(amounts))
+    return after_pair or header_follows or (alike and not both.isdisjoint(amounts))
 
 
-def labelled(row: Mapping[int, str]) -> list[str]:
+def _is_pair(row: Row, below: Row, after_pair: bool) -> bool:
+    """Whether a row of two cells is a name and its value: `Date` and a date, `Customer` and words after such a row."""
+    if len(row) != 2 or len(below) > 2:
+        return False
+    name, value = row.values()
+    if is_value(name):
+        return False
+    if after_pair:
+        return not names_columns(row, below)
+    return len(below) == 2 and is_value(value) and not is_value([*below.values()][1])
+
+
+def labelled(row: Row) -> list[str]:
     """Its cells; the first, where it is of words, names what stands beside it."""
     first, *others = (text.strip() for text in row.values())
     if is_value(first) or ": " in first or not others:
         return [first, *others]
     return [f"{first.rstrip(':')}: {others[0]}", *others[1:]]
+
+
+def _first(rows: Sequence[Row]) -> str:
+    return next(iter(rows[0].values()), "").strip() if rows else ""
 
 
 def _is_amount(text: str) -> bool:

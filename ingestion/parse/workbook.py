@@ -107,19 +107,18 @@ def _table(block: list[Row], out: NamedRows) -> None:
     `out` still has the names of the table before the empty row that this block stands behind.
     """
     goes_on = _goes_on(block, out.names)
-    bare = False
+    after_pair = False
     for number, row in enumerate(block):
-        before = out.names
+        before, rest = out.names, block[number + 1 : number + 3]
         out.passed(row.values())
         if out.names is not before:
             goes_on = _goes_on(block[number + 1 :], out.names)  # a section ended, and its names with it
             out.text(row)
         elif goes_on:
             out.row(row)
-        elif pairs := form_line(row):
+        elif pairs := form_line(row, rest, after_pair) or (labelled(row) if is_record(row, rest, after_pair) else []):
             out.text(dict(enumerate(pairs)))
-        elif bare := is_record(row, block[number + 1] if number + 1 < len(block) else {}, bare):
-            out.text(dict(enumerate(labelled(row))))
+            after_pair = True
         elif len(row) == 1:
             out.text(row)
         else:

@@ -214,6 +214,7 @@ def test_the_pairs_of_a_form_stay_together_and_a_table_below_them_has_its_names(
     read = ["Employee: Ann Lee", "Start: 1 May; End: 2 June"]
     assert _rows(*form) == read
     assert _rows(*form, ("Item:", "Price:"), ("Bolt", 3)) == [*read, "Item: Bolt; Price: 3"]
+    assert _rows(("Name:", "Ann", "(new)"), ("Room:", "5")) == ["Name: Ann; (new)", "Room: 5"]
     assert _rows(("Employee:", "Ann Lee", None), ("Boss:", "Bo", None), merged="B1:C1 B2:C2") == [
         "Employee: Ann Lee",
         "Boss: Bo",
@@ -225,6 +226,12 @@ def test_the_pairs_of_a_form_stay_together_and_a_table_below_them_has_its_names(
     [
         ((("Total", 100, "EUR"), ("Tax", 19)), ["Total: 100; EUR", "Tax: 19"]),
         (((4711, "Ann", 12.5), (4712, "Bo", 9.5)), ["4711; Ann; 12.5", "4712; Bo; 9.5"]),
+        (
+            (("Invoice", 4711), ("Date", "2026-01-01"), ("Customer", "ACME")),
+            ["Invoice: 4711", "Date: 2026-01-01", "Customer: ACME"],
+        ),
+        ((("Budget", 900), ("Item", "Cost"), ("Rent", 500)), ["Budget: 900", "Item: Rent; Cost: 500"]),
+        ((("EUR", "31.12.2025"), ("Assets",), ("Cash", 500)), ["EUR: Assets", "EUR: Cash; 31.12.2025: 500"]),
         ((("Item", 2025, 2026), ("Rent", 500, 600)), ["Item: Rent; 2025: 500; 2026: 600"]),
         ((("Size", 36, 38), ("Shoes", 5, 4)), ["Size: Shoes; 36: 5; 38: 4"]),
         ((("Item", "31.12.2025"), ("Cash", 500)), ["Item: Cash; 31.12.2025: 500"]),
