@@ -102,7 +102,8 @@ class Looks:
 
     def lies_beside(self, paragraph: etree._Element) -> bool:
         """Whether the lines of a paragraph are too low to be seen, or begin beside the page."""
-        place = place_of(given(paragraph, "p")).over(self._place(self.style_of(paragraph)))
+        own, styled = given(paragraph, "p"), self._place(self.style_of(paragraph))
+        place = styled if own is None else place_of(own).over(styled)
         return place.is_low or self.drawn.line_beside(place)
 
     def look(self, run: etree._Element) -> _Look:
