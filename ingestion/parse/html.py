@@ -1,31 +1,21 @@
 """HTML: what a reader of the page sees. Text that the page hides is hidden content."""
 
 import re
-from collections.abc import Iterator
 
 from lxml import etree
 from lxml.html import HtmlElement, HTMLParser, document_fromstring
 
 from ingestion.parse import html_table
 from ingestion.parse.cleaning import MARKER, clean, one_line, refuse_markers
-from ingestion.parse.document import DEPTH_MAX, Head, Piece, Reason, Refused
-from ingestion.parse.html_flow import BLOCKS, flowed, tags, walk
+from ingestion.parse.document import Head, Piece, Reason, Refused
+from ingestion.parse.html_flow import BLOCKS, flowed, walk
 from ingestion.parse.html_looks import Look, Looks
+from ingestion.parse.html_source import add_body_attributes, comments, refuse_depth, unended
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.plain import decode, decode_declared
 from rag.hidden_content import HiddenKind
 
-# Elements whose end tag may be left out do not nest in themselves; unclosed ones would look deep.
-_NOT_COUNTED = tags(
-    "area base body br col colgroup dd dt embed head hr html img input li link meta optgroup",
-    "option p param rp rt source tbody td tfoot th thead tr track wbr",
-)
-# Here and below, what is taken is not given back: a page that closes nothing would be read once per character else.
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*+)([^<>]*+)>")
 _CHARSET = re.compile(rb"<meta[^>]+charset\s*+=\s*+[\"']?+\s*+([a-zA-Z0-9_:-]{2,20})", re.I)
-_NO_TEXT = re.compile(r"<[!?]")
-_NO_TAGS_INSIDE = re.compile(r"<!--|<(script|style)(?=[\s/>])", re.I)
-_ENDS = {"script": re.compile(r"</script(?=[\s/>])", re.I), "style": re.compile(r"</style(?=[\s/>])", re.I)}
 _LETTERS = 26
 
 
@@ -42,21 +32,23 @@ def collect(text: str, pieces: Pieces) -> str:
     """
     if not text.strip():
         return ""
-    _refuse_depth(text)
-    refuse_markers(_comments(text), "in a comment")
+    refuse_depth(text)
+    refuse_markers(comments(text), "in a comment")
     begin = pieces.count
     # Characters that XML cannot carry end the parser's reading of the page; comments carry no visible text.
     parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
-        root = document_fromstring(text.replace("\x00", "").encode("utf-8", "replace"), parser=parser)
+        root = document_fromstring(unended(text.replace("\x00", "")).encode("utf-8", "replace"), parser=parser)
     except etree.ParserError:
         return ""  # a fragment with nothing but comments
+    add_body_attributes(text, root)
     looks = Looks(root)
     page = _Page(pieces, looks)
     walk(root, looks.outset, looks, page)
     page.flush()
     _refuse_lost_markers(root, pieces.since(begin))
-    return root.findtext(".//title") or ""
+    titles = (one for one in root.iter("title") if next(one.iterancestors("svg"), None) is None)
+    return next((one.text or "" for one in titles), "")
 
 
 def decoded(data: bytes) -> str:
@@ -75,41 +67,6 @@ def _refuse_lost_markers(root: HtmlElement, read: list[Piece]) -> None:
     everything = len(MARKER.findall(clean("".join(root.itertext()))))
     if everything > sum(len(MARKER.findall(piece.text)) for piece in read if not piece.beside):
         raise Refused(Reason.BAD_MARKER, "hidden in part, or in an element that shows no text")
-
-
-def _comments(text: str) -> Iterator[str]:
-    """Also what else no browser shows between these brackets. One pass, however many are left open."""
-    at = 0
-    while found := _NO_TEXT.search(text, at):
-        closing = "-->" if text.startswith("<!--", found.start()) else ">"
-        end = text.find(closing, found.start() + 2)
-        end = len(text) if end < 0 else end
-        yield text[found.start() : end]
-        at = end
-
-
-def _refuse_depth(text: str) -> None:
-    depth = 0
-    for part in _markup(text):
-        for closing, name, rest in _TAG.findall(part):
-            if name.lower() in _NOT_COUNTED or rest.endswith("/"):
-                continue
-            depth = max(0, depth - 1) if closing else depth + 1
-            if depth > 2 * DEPTH_MAX:
-                raise Refused(Reason.TOO_DEEP)
-
-
-def _markup(text: str) -> Iterator[str]:
-    """The text without comments, programs and style sheets, where a `<` begins no tag. One pass."""
-    at = 0
-    while found := _NO_TAGS_INSIDE.search(text, at):
-        yield text[at : found.start()]
-        name = found.group(1)
-        end = _ENDS[name.lower()].search(text, found.end()) if name else None
-        at = end.start() if end else text.find("-->", found.end()) if not name else -1
-        if at < 0:
-            return
-    yield text[at:]
 
 
 class _Page:
