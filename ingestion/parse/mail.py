@@ -6,13 +6,13 @@ Attachments and enclosed messages are read by their own formats, inside the limi
 import binascii
 import codecs
 import quopri
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import PurePosixPath
 
 from ingestion.parse import mail_body
-from ingestion.parse.cleaning import one_line, safe_name
-from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.cleaning import safe_name
+from ingestion.parse.document import Head, Reason
+from ingestion.parse.mail_headers import header, message_of, subject_of
 from ingestion.parse.mail_sections import END
 from ingestion.parse.mailboxes import ENVELOPE, unquoted
 from ingestion.parse.pieces import Pieces
@@ -31,11 +31,9 @@ _SUFFIXES = {
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
-    message = message_from_bytes(data.removeprefix(codecs.BOM_UTF8), policy=policy.default)
-    if not isinstance(message, EmailMessage):
-        raise Refused(Reason.BROKEN, "no message")
+    message = message_of(data.removeprefix(codecs.BOM_UTF8))
     _message(message, pieces)
-    return Head("message/rfc822", str(message["Subject"] or ""))
+    return Head("message/rfc822", header(message, "Subject"))
 
 
 def extract_mailbox(data: bytes, pieces: Pieces) -> Head:
@@ -45,7 +43,7 @@ def extract_mailbox(data: bytes, pieces: Pieces) -> Head:
     ends = [*(envelope.start() for envelope in envelopes[1:]), len(data)]
     for number, (envelope, end) in enumerate(zip(envelopes, ends, strict=True), 1):
         raw = unquoted(data[envelope.end() : end])
-        pieces.attach(_subject(raw) or f"Message {number}", ".eml", raw, what="message")
+        pieces.attach(subject_of(raw) or f"Message {number}", ".eml", raw, what="message")
     return Head("application/mbox")
 
 
@@ -64,7 +62,7 @@ def sample() -> bytes:
 
 
 def _message(message: EmailMessage, pieces: Pieces) -> None:
-    fields = ((name, one_line(str(message[name] or ""))) for name in _SHOWN)
+    fields = ((name, header(message, name)) for name in _SHOWN)
     pieces.add("\n".join(f"{name}: {value}" for name, value in fields if value))
     for number, (part, sections) in enumerate(mail_body.read(message, pieces), 1):
         for marker in sections:
@@ -104,9 +102,4 @@ def _enclosed(part: EmailMessage) -> tuple[bytes, str]:
             raw = quopri.decodestring(raw)
     except binascii.Error:
         pass  # it says itself that it is no message
-    return raw, _subject(raw)
-
-
-def _subject(raw: bytes) -> str:
-    head = raw.replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n\n"
-    return one_line(str(message_from_bytes(head, policy=policy.default)["Subject"] or ""))
+    return raw, subject_of(raw)

@@ -69,10 +69,11 @@ class _Body:
 
     def part(self, part: EmailMessage) -> None:
         kind = part.get_content_type()
-        if kind == "multipart/alternative":
-            self._alternatives(_below(part))
-        elif part.get_content_maintype() == "multipart":
-            for child in _below(part):
+        below = _below(part)
+        if kind == "multipart/alternative" and below:
+            self._alternatives(below)
+        elif below:
+            for child in below:
                 self.part(child)
         elif not _is_text(part):
             self.attachments.append(Attached(part, self._sections.now()))
@@ -113,13 +114,14 @@ class _Body:
         stack = [root]
         while stack:
             part = stack.pop()
-            if part.get_content_maintype() == "multipart":
-                stack.extend(reversed(_below(part)))
+            below = _below(part)
+            if below:
+                stack.extend(reversed(below))
             elif not _is_text(part):
                 self.attachments.append(Attached(part, sections))
             else:
-                plain = part.get_content_type() == "text/plain"
-                self._unseen.append(_content(part) if plain else self._page_text(part))
+                page = part.get_content_type() == "text/html"
+                self._unseen.append(self._page_text(part) if page else _content(part))
                 sections = begun(self._unseen[-1:], sections)
 
     def _page_text(self, part: EmailMessage) -> str:
@@ -157,8 +159,9 @@ def _markers(text: str) -> Iterator[str]:
 
 
 def _is_text(part: EmailMessage) -> bool:
+    """Also what should have parts, but whose boundary nobody finds: programs show it as it is."""
     named = part.get_content_disposition() == "attachment" or part.get_filename() is not None
-    return not named and part.get_content_type() in _TEXTS
+    return not named and (part.get_content_type() in _TEXTS or part.get_content_maintype() == "multipart")
 
 
 def _has_page(part: EmailMessage) -> bool:
