@@ -1,23 +1,33 @@
 """Colours of a page, as far as it takes to say that text has the colour of its paper."""
 
 import re
+from collections.abc import Callable
+from colorsys import hls_to_rgb
 
 Color = tuple[int, int, int]
 WHITE: Color = (255, 255, 255)
 CLEAR: Color = (-1, -1, -1)
 """No colour: what is behind shows through."""
-_ALIKE = 10
+UNKNOWN: Color = (-999, -999, -999)
+"""Some colour, like none."""
+_ALIKE = 15
 """Steps of 255 between two colours that nobody tells apart on a page."""
 _NAMED: dict[str, Color] = {
     "white": WHITE,
     "snow": (255, 250, 250),
     "ghostwhite": (248, 248, 255),
     "whitesmoke": (245, 245, 245),
+    "ivory": (255, 255, 240),
+    "floralwhite": (255, 250, 240),
+    "mintcream": (245, 255, 250),
+    "azure": (240, 255, 255),
+    "aliceblue": (240, 248, 255),
+    "honeydew": (240, 255, 240),
     "black": (0, 0, 0),
     **dict.fromkeys(("transparent", "none", "initial", "inherit", "unset"), CLEAR),
 }
 _HEX = re.compile(r"#?([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})")
-_FUNCTION = re.compile(r"rgba?\(([^()]*)\)")
+_FUNCTION = re.compile(r"(rgb|hsl)a?\(([^()]*)\)")
 
 
 def color_of(value: str) -> Color | None:
@@ -31,7 +41,8 @@ def color_of(value: str) -> Color | None:
             return _of_digits(found.group(1))
         called = _FUNCTION.fullmatch(word)
         if called:
-            return _of_parts(re.split(r"[,\s/]+", called.group(1)))
+            of_parts = _of_rgb if called.group(1) == "rgb" else _of_hsl
+            return _of_parts(re.split(r"[,\s/]+", called.group(2)), of_parts)
     return None
 
 
@@ -46,11 +57,24 @@ def _of_digits(digits: str) -> Color:
     return (red, green, blue) if alpha > 12 else CLEAR
 
 
-def _of_parts(parts: list[str]) -> Color | None:
+def _of_parts(parts: list[str], of_three: Callable[[str, str, str], Color]) -> Color | None:
     try:
-        values = [float(part.rstrip("%")) * (2.55 if part.endswith("%") else 1) for part in parts[:3]]
-        alpha = float(parts[3].rstrip("%")) / (100 if parts[3].endswith("%") else 1) if len(parts) > 3 else 1.0
-        red, green, blue = (round(value) for value in values)
-    except (ValueError, OverflowError):
+        color = of_three(*parts[:3])
+        alpha = _ratio(parts[3], 1) if len(parts) > 3 else 1.0
+    except (ValueError, OverflowError, TypeError):
         return None
-    return (red, green, blue) if alpha > 0.05 else CLEAR
+    return color if alpha > 0.05 else CLEAR
+
+
+def _of_rgb(red: str, green: str, blue: str) -> Color:
+    return round(255 * _ratio(red, 255)), round(255 * _ratio(green, 255)), round(255 * _ratio(blue, 255))
+
+
+def _of_hsl(hue: str, saturation: str, lightness: str) -> Color:
+    light, rich = (min(1.0, max(0.0, _ratio(part, 100))) for part in (lightness, saturation))
+    red, green, blue = hls_to_rgb(float(hue.removesuffix("deg")) / 360 % 1.0, light, rich)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _ratio(part: str, whole: int) -> float:
+    return float(part[:-1]) / 100 if part.endswith("%") else float(part) / whole

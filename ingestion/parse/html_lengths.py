@@ -19,6 +19,14 @@ def pixels(value: str) -> float | None:
     return None if found.group(2) in ("em", "ex", "%") and small > TINY_PIXELS else small
 
 
+def is_part(value: str) -> bool:
+    """Whether it is so much of the size around it: of what is tiny, that is tiny."""
+    return (
+        value in ("", "inherit", "unset", "smaller", "larger")
+        or re.fullmatch(r"-?[\d.]+(?:em|ex|%)", value) is not None
+    )
+
+
 def is_far_away(side: str) -> bool:
     """Moved off any page. Shares are not: columns and slides are moved by them and back again."""
     found = LENGTH.fullmatch(side)

@@ -8,29 +8,14 @@ from typing import NamedTuple
 
 from lxml.html import HtmlElement
 
-from ingestion.parse.html_colors import CLEAR, WHITE, Color, alike, color_of
-from ingestion.parse.html_lengths import LENGTH, TINY_PIXELS, is_far_away, is_wide, pixels
-from ingestion.parse.html_sheets import (
-    CLIPS,
-    EDGES,
-    EXTENTS,
-    OVERFLOWS,
-    PADDINGS,
-    PAPERS,
-    SIDES,
-    STROKES,
-    Declared,
-    Rank,
-    Sheet,
-    declarations,
-)
+from ingestion.parse.html_boxes import PLACED, is_gone
+from ingestion.parse.html_colors import CLEAR, UNKNOWN, WHITE, Color, alike, color_of
+from ingestion.parse.html_lengths import TINY_PIXELS, is_part, pixels
+from ingestion.parse.html_sheets import CLIPS, EDGES, FILLING, PAPERS, STROKES, Declared, Rank, Sheet, declarations
 
 _PICTURES = ("img", "picture", "svg", "video", "canvas", "object", "iframe", "embed")
-_GROWING = frozenset(("table", "tr", "td", "th"))
-"""What is as large as its content at least."""
 _NO_EDGE = ("none", "0", "0px", "initial", "unset")
 _CLOSED = frozenset(("dialog", "noframes", "noembed"))
-_PLACED = ("absolute", "fixed", "sticky")
 _ATTRIBUTES: Rank = (False, (-1, 0, 0))
 _STYLE = (999, 0, 0)
 
@@ -44,6 +29,8 @@ class Look(NamedTuple):
     invisible: bool = False
     edged: bool = False
     """Letters have a shadow, an outline or a filling that tells them from any paper."""
+    filling: Color | None = None
+    """Of letters, whatever their ink; None if that is what fills them."""
 
     @property
     def shows_text(self) -> bool:
@@ -51,9 +38,10 @@ class Look(NamedTuple):
             return False
         if self.edged:
             return True
-        if self.ink == CLEAR:
+        ink = self.ink if self.filling is None else self.filling
+        if ink == CLEAR:
             return False
-        return self.ink is None or self.paper is None or not alike(self.ink, self.paper)
+        return ink is None or self.paper is None or not alike(ink, self.paper)
 
 
 class Looks:
@@ -81,17 +69,17 @@ class Looks:
         if plain and not self._sheet.certain and not self._sheet.perhaps:
             return around
         own, unsure, unknown = self._styles(element)
-        if _gone(str(element.tag), own):
+        if is_gone(str(element.tag), own, unsure):
             return None
         visibility = own.get("visibility", "inherit")
-        size = pixels(own.get("font-size", ""))
         over = element in self._pictured or (self._has_pictures and self._is_placed(own, unsure))
         return Look(
             _ink(own, around, "color" in unsure),
             _paper(own, around, unknown or over or not unsure.isdisjoint(PAPERS)),
-            (around.tiny and "font-size" not in unsure) if size is None else size <= TINY_PIXELS,
+            _tiny(own.get("font-size", ""), around.tiny and "font-size" not in unsure),
             (around.invisible and "visibility" not in unsure) if visibility == "inherit" else visibility != "visible",
             _edged(own, around.edged) or not unsure.isdisjoint(EDGES),
+            UNKNOWN if FILLING in unsure else _filling(own.get(FILLING, "inherit"), around.filling),
         )
 
     def _styles(self, element: HtmlElement) -> tuple[dict[str, str], set[str], bool]:
@@ -125,7 +113,7 @@ class Looks:
     @staticmethod
     def _is_placed(own: dict[str, str], unsure: set[str]) -> bool:
         """Whether it may be put upon something else, or that upon it."""
-        return "position" in unsure or own.get("position") in _PLACED
+        return "position" in unsure or own.get("position") in PLACED
 
 
 def _lay(declared: Declared, specificity: tuple[int, int, int], own: dict[str, tuple[str, Rank]]) -> None:
@@ -156,23 +144,15 @@ def _attributes(element: HtmlElement) -> Declared:
     return found
 
 
-def _gone(tag: str, own: dict[str, str]) -> bool:
-    """Taken off the page, transparent, moved off it, or folded to nothing."""
-    if own.get("display") == "none":
-        return True
-    opacity = LENGTH.fullmatch(own.get("opacity", ""))
-    # What fades in is clear before it does.
-    fades = any(own.get(name, "none") != "none" for name in ("animation", "animation-name"))
-    if opacity and not fades and float(opacity.group(1)) <= (5.0 if opacity.group(2) else 0.05):
-        return True
-    if any(is_far_away(own.get(side, "")) for side in SIDES):
-        return True
-    cut = any(own.get(name, "").startswith(("hidden", "clip")) for name in OVERFLOWS)
-    # What is cut off begins behind the padding: a box without height may be padded to the shape of its content.
-    padded = any(is_wide(own[name]) for name in PADDINGS if name in own)
-    extents = (name for name in EXTENTS if name in own and not (tag in _GROWING and name in ("width", "height")))
-    sizes = [pixels(own[name]) for name in extents if not own[name].endswith("%")]
-    return cut and not padded and any(size is not None and size <= 1 for size in sizes)
+def _tiny(size: str, around: bool) -> bool:
+    known = pixels(size)
+    return (around and is_part(size)) if known is None else known <= TINY_PIXELS
+
+
+def _filling(said: str, around: Color | None) -> Color | None:
+    if said in ("inherit", "unset"):
+        return around
+    return None if said in ("currentcolor", "initial") else color_of(said) or UNKNOWN
 
 
 def _edged(own: dict[str, str], around: bool) -> bool:

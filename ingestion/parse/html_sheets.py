@@ -20,16 +20,23 @@ _LATER = re.compile(r":(?:hover|focus|active|visited|target|placeholder|host|-)|
 _PAINTED = re.compile(r"::?(?:before|after)", re.I)
 """What is put in front of an element, or behind its text."""
 
-SIDES = ("left", "top", "right", "bottom", "text-indent", "margin-left", "margin-top")
-EXTENTS = ("height", "max-height", "width", "max-width")
+SIDES = ("left", "top", "right", "bottom", "inset")
+MARGINS = ("text-indent", "margin-left", "margin-top", "margin-inline-start")
+FLEXES = ("flex", "flex-grow", "flex-basis")
+ANIMATIONS = ("animation", "animation-name")
+FILLING = "-webkit-text-fill-color"
 PAPERS = ("background", "background-color", "background-image")
 STROKES = ("-webkit-text-stroke", "-webkit-text-stroke-width")
 CLIPS = ("background-clip", "-webkit-background-clip")
 EDGES = ("text-shadow", *STROKES, *CLIPS)
 PADDINGS = ("padding", "padding-top", "padding-bottom")
 OVERFLOWS = ("overflow", "overflow-x", "overflow-y")
-_PAINT = ("display", "visibility", "opacity", "font", "font-size", "color", "position", "animation", "animation-name")
-_READ = frozenset((*SIDES, *EXTENTS, *PAPERS, *EDGES, *PADDINGS, *OVERFLOWS, *_PAINT))
+_EXTENTS = tuple(f"{which}{extent}" for which in ("min-", "max-", "") for extent in ("height", "width"))
+_SIZES = (*_EXTENTS, "block-size", "inline-size", *FLEXES, *PADDINGS, *OVERFLOWS)
+_PLACES = ("position", *SIDES, *MARGINS, "transform", "scale", "translate")
+_PAINT = ("display", "visibility", "opacity", "filter", "clip", "clip-path", "content-visibility", *ANIMATIONS)
+_LETTERS = ("font", "font-size", "color", FILLING, *EDGES)
+_READ = frozenset((*_SIZES, *_PLACES, *PAPERS, *_PAINT, *_LETTERS))
 _VALUE_CHARS_MAX = 100
 
 Declared = dict[str, tuple[str, bool]]
@@ -137,7 +144,8 @@ def declarations(text: str) -> Declared:
             sizes = [size for size in re.split(r"[\s/]+", value) if LENGTH.fullmatch(size)]
             # A weight is a number as well, but it comes first and is large.
             small = next((size for size in sizes if not size.isdigit() or int(size) < 100), "")
-            name, value = "font-size", small
+            # Without a length it is one of the sizes that have names, or a system font.
+            name, value = "font-size", small or (value if value in ("inherit", "unset") else "medium")
         if value:
             found[name] = (value, bool(important))
     return found

@@ -6,21 +6,9 @@ Of a style that is not certain nothing is taken for hidden; expectations come fr
 import pytest
 
 from ingestion.parse.sandbox import Sandbox
-from rag.hidden_content import HiddenAction, HiddenKind, HiddenPolicy
+from tests.ingestion.outcomes import shows
 
-EVERYTHING = HiddenPolicy(dict.fromkeys(HiddenKind, HiddenAction.INDEX))
 WHITE = "color:#fff"
-
-
-def shows(sandbox: Sandbox, head: str, body: str, root: str = "<html>") -> bool:
-    """Whether WORDS are read; if they are not, that they are counted, and read where hidden text is wanted."""
-    page = f"{root}<head>{head}</head><body><p>before</p>{body}<p>after</p></body></html>".encode()
-    parsed = sandbox.parse(page, "page.html")
-    read = " ".join(block.text for block in parsed.blocks)
-    assert "before" in read and "after" in read
-    assert ("WORDS" in read) is not (parsed.hidden == {HiddenKind.INVISIBLE_TEXT: 1})
-    assert "WORDS" in " ".join(block.text for block in sandbox.parse(page, "page.html", EVERYTHING).blocks)
-    return "WORDS" in read
 
 
 @pytest.mark.parametrize(
