@@ -6,13 +6,12 @@ from the source, unless it cannot be read for now: see `ingestion.unread`. An ar
 """
 
 import io
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 
 from ingestion.doubled import told_apart
+from ingestion.fetched import FetchedArchives
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.members import Member, Members
 from ingestion.sources.protocol import (
@@ -31,7 +30,6 @@ from rag.hidden_content import HiddenAction, HiddenKind
 SUFFIX = ".zip"
 _FOR_NOW = frozenset({Reason.UNREADABLE, Reason.TIMED_OUT, Reason.MEMORY})
 """What says nothing about the archive itself: the network was down, the machine was busy."""
-_STEP = 1 << 20
 
 
 class Archives(Protocol):
@@ -50,6 +48,7 @@ class MemberItem:
     member: Member
     archives: Archives = field(repr=False)
     bytes_max: int
+    fetched: FetchedArchives = field(repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -80,7 +79,7 @@ class MemberItem:
         return self.archive.hidden
 
     def open(self) -> BinaryIO:
-        with _as_file(self.archive, self.bytes_max) as file:
+        with self.fetched.file(self.archive) as file:
             return io.BytesIO(self.archives.member(file, self.member.index, self.bytes_max))
 
 
@@ -136,12 +135,13 @@ def unpacked(listing: Listing, archives: Archives, bytes_max: int) -> Listing:
         return listing
     items: list[SourceItem] = []
     skipped = list(listing.skipped)
+    fetched = FetchedArchives(bytes_max)
     for item in listing.items:
         if not item.path.lower().endswith(SUFFIX):
             items.append(item)
             continue
         try:
-            with _as_file(item, bytes_max) as file:
+            with fetched.file(item) as file:
                 found = archives.members(file)
         except Refused as refusal:
             items.append(RefusedItem(item, refusal))
@@ -149,7 +149,7 @@ def unpacked(listing: Listing, archives: Archives, bytes_max: int) -> Listing:
         except OSError as cause:
             items.append(RefusedItem(item, Refused(Reason.UNREADABLE, type(cause).__name__)))
             continue
-        items.extend(MemberItem(item, member, archives, bytes_max) for member in found.members)
+        items.extend(MemberItem(item, member, archives, bytes_max, fetched) for member in found.members)
         skipped.extend(Skipped(f"{item.path}/{name}", reason) for name, reason in found.skipped)
         if not found.members:
             items.append(RefusedItem(item, Refused(Reason.EMPTY)))
@@ -187,36 +187,3 @@ def _labels_within(archive: SourceItem, member: str) -> Labels | Unlabelled:
         # To merge the two would be a guess at what was meant; the looser of them would be a leak.
         return Unlabelled("a pattern under files: treats it otherwise than its archive; unpack the archive")
     return labels
-
-
-@contextmanager
-def _as_file(item: SourceItem, bytes_max: int) -> Iterator[BinaryIO]:
-    """The archive as a regular file, which a parser process can read by itself; spooled where a source has none.
-
-    Raises:
-        Refused: too_large.
-        OSError: as `SourceItem.open`.
-    """
-    if item.size > bytes_max:
-        raise Refused(Reason.TOO_LARGE)
-    with item.open() as opened:
-        if _is_real(opened):
-            yield opened
-            return
-        with tempfile.TemporaryFile() as spooled:
-            size = 0
-            while piece := opened.read(_STEP):
-                size += len(piece)
-                if size > bytes_max:
-                    raise Refused(Reason.TOO_LARGE)
-                spooled.write(piece)
-            spooled.flush()
-            yield spooled
-
-
-def _is_real(opened: BinaryIO) -> bool:
-    try:
-        opened.fileno()
-    except (OSError, AttributeError):
-        return False
-    return opened.seekable()

@@ -155,7 +155,8 @@ class Listings:
 
 
 class ListedOnce:
-    """A source that remembers its listings for a while. A document that has changed since then is refused by `open`.
+    """A source that remembers its listings for a while. A document that has changed since then is refused by `open`,
+    but for members of archives that were fetched for the listing: they are read as they were listed.
 
     `cursor` is that of the listing that was asked for last.
     """

@@ -12,7 +12,7 @@ _LABEL_FILE = re.compile(r"\.?ringfence\.ya?ml", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in an archive. `index` is its place in the directory, `size` what it really decompresses to."""
+    """A file in an archive. `index` is its place in the directory, `size` the claim there, and the most it gives."""
 
     index: int
     path: str = field(repr=False)
