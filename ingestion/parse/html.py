@@ -41,7 +41,7 @@ def collect(text: str, pieces: Pieces) -> str:
         root = document_fromstring(unended(text.replace("\x00", "")).encode("utf-8", "replace"), parser=parser)
     except etree.ParserError:
         return ""  # a fragment with nothing but comments
-    add_body_attributes(text, root)
+    add_body_attributes(text, root, [problem.message for problem in parser.error_log])
     looks = Looks(root)
     page = _Page(pieces, looks)
     walk(root, looks.outset, looks, page)

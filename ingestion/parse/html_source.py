@@ -1,7 +1,7 @@
 """The source of a page, before it is parsed: what of it is markup, and where it would end too early. Untrusted text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lxml.html import HtmlElement, HTMLParser, fragment_fromstring
 
@@ -22,6 +22,8 @@ _ENDS = {"script": re.compile(r"</script(?=[\s/>])", re.I), "style": re.compile(
 _PAGE_END = re.compile(r"</(?:body|html)(?:[\s/][^<>]*+)?>", re.I)
 _BODY = re.compile(r"""<body(\s(?:[^<>"']|"[^"<]*+"|'[^'<]*+')*+)>""", re.I)
 
+_LATE_BODY = "misplaced <body>"
+_PROBLEMS_MAX = 100
 _LOOKED_AT = ("bgcolor", "background", "text", "style", "class", "id", "hidden")
 
 
@@ -30,9 +32,14 @@ def unended(text: str) -> str:
     return _PAGE_END.sub(" ", text)
 
 
-def add_body_attributes(text: str, root: HtmlElement) -> None:
-    """Give the body those of every `<body>`, the first of each name: the parser forgets one that comes late."""
+def add_body_attributes(text: str, root: HtmlElement, problems: Sequence[str]) -> None:
+    """Give the body those of every `<body>`, the first of each name: the parser forgets one that comes late.
+
+    `problems` are the parser's, which has no more than so many of them.
+    """
     body = root.find("body")
+    if not any(_LATE_BODY in problem for problem in problems) and len(problems) < _PROBLEMS_MAX:
+        return
     said = " ".join(attributes for part in _markup(text) for attributes in _BODY.findall(part))
     if body is None or not said:
         return

@@ -56,6 +56,8 @@ def test_a_disclaimer_behind_the_page_of_a_message_is_read(sandbox: Sandbox) -> 
         # The body takes from a later tag what it does not say itself.
         (f"<html><body bgcolor=black>{WHITE}", f"<html><body link=red>{WHITE}"),
         (f"</body></html><body bgcolor=black>{WHITE}", f"<!-- <body bgcolor=black> -->{WHITE}"),
+        (f"<body bgcolor=black>{WHITE}", f"<p title='<body bgcolor=black>'></p>{WHITE}"),
+        (f"{'</b>' * 200}<body bgcolor=black>{WHITE}", f"{'</b>' * 200}{WHITE}"),
         (f"</body></html><body bgcolor=black>{WHITE}", f"</body></html><body bgcolor=white>{WHITE}"),
         (
             f"<body style='background:#036'><body style='background:#fff'>{WHITE}",
