@@ -4,7 +4,7 @@
 works with: text with its heading path and its stricter labels. Standard library only: the child imports this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -22,6 +22,9 @@ PART_DEPTH_MAX = 8
 """Documents within documents."""
 HEADING_MAX = 12
 """Depth of headings: six of a document, and those that name the parts it stands in."""
+NOTE = r"[\w ]{1,80}"
+"""What a note for the report may be."""
+_LISTED_MAX = 8
 
 
 NAMED_BY_FILE = frozenset(
@@ -162,3 +165,9 @@ class ParsedDocument:
     notes: tuple[str, ...] = ()
     hidden: Mapping[HiddenKind, int] = field(default_factory=dict)
     """How many passages a reader of the document would not see, by kind, whatever was done with them."""
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """The first of these numbers, and how many more there are, as a note may hold them."""
+    shown = " ".join(str(number) for number in numbers[:_LISTED_MAX])
+    return f"{shown} and {len(numbers) - _LISTED_MAX} more" if len(numbers) > _LISTED_MAX else shown

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from ingestion.parse.confine import Limits
 from ingestion.parse.docling.pages import DoclingPages
 from ingestion.parse.docling.service import DoclingService
-from ingestion.parse.document import Extracted, ParsedDocument, Piece, Reason, Refused
+from ingestion.parse.document import Extracted, ParsedDocument, Piece, Reason, Refused, listed
 from ingestion.parse.layout import READERS
 from ingestion.parse.members import Members
 from ingestion.parse.pages import ConfinedPages, PageReader
@@ -171,6 +171,4 @@ class OcrParser:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    shown = " ".join(str(number) for number in numbers[:8])
-    more = f" and {len(numbers) - 8} more" if len(numbers) > 8 else ""
-    return f"page{'s' * (len(numbers) > 1)} {shown}{more}"
+    return f"page{'s' * (len(numbers) > 1)} {listed(numbers)}"

@@ -8,7 +8,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from ingestion.parse.cleaning import MARKER, clean, refuse_markers
-from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.document import Head, Reason, Refused, listed
 from ingestion.parse.pdf_annotations import Laid, page_as_shown
 from ingestion.parse.pdf_attached import Attached
 from ingestion.parse.pdf_budget import budget_of
@@ -59,7 +59,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
     if not any_text and not attached.any_read:
         raise _refusal(examiner)
     if without_text:
-        pieces.note(f"no text on {_listed(without_text)} of {len(document)} pages")
+        pieces.note(f"no text on {listed(without_text)} of {len(document)} pages")
     return head
 
 
@@ -155,11 +155,6 @@ def _laid_out(text: pypdfium2.PdfTextPage, unseen: frozenset[int], laid: Laid) -
 def _words(text: pypdfium2.PdfTextPage, place: Run) -> str:
     found = text.get_text_bounded(place.left, place.bottom, place.right, place.top)
     return " ".join(_BROKEN_WORD.sub("", found).split())
-
-
-def _listed(numbers: list[int]) -> str:
-    shown = " ".join(str(number) for number in numbers[:8])
-    return f"{shown} and {len(numbers) - 8} more" if len(numbers) > 8 else shown
 
 
 def _title(document: pypdfium2.PdfDocument) -> str:

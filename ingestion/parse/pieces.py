@@ -1,5 +1,6 @@
 """Collects text in document order, cleaned and counted: inside confined children, and of what a service recognised."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from ingestion.parse.cleaning import (
 from ingestion.parse.document import (
     ARCHIVE_BYTES_MAX,
     HEADING_MAX,
+    NOTE,
     PART_DEPTH_MAX,
     PARTS_MAX,
     Extracted,
@@ -128,7 +130,13 @@ class Pieces:
         self.add("; ".join(f"{name}: {value}" if name else value for name, value in named), page=page)
 
     def note(self, sentence: str) -> None:
-        """For the report: our own words and numbers, never text of the document."""
+        """For the report: our own words and numbers, never text of the document.
+
+        Raises:
+            ValueError: it is no `NOTE`. The parent would not believe an answer that held it.
+        """
+        if not re.fullmatch(NOTE, sentence):
+            raise ValueError(f"a note is not of the form {NOTE}")
         self._notes.append(sentence)
 
     def unread(self, what: str, reason: str) -> None:

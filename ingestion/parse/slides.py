@@ -14,7 +14,7 @@ from pptx.slide import Slide
 from ingestion.parse import graphics, slide_text
 from ingestion.parse.archive import check_office, parse_xml
 from ingestion.parse.cleaning import marker_in, refuse_markers
-from ingestion.parse.document import Head, Reason, Refused
+from ingestion.parse.document import Head, Reason, Refused, listed
 from ingestion.parse.naming import NamedRows
 from ingestion.parse.office import as_usual
 from ingestion.parse.office_markers import has_marker, refuse_torn
@@ -30,7 +30,6 @@ _TITLES = ("title", "ctrTitle")
 _FOOTER = "ftr"
 _COUNTED = ("dt", "sldNum")
 """Date and number: another on every slide, and never a statement."""
-_LISTED_MAX = 20
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
@@ -59,8 +58,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         pieces.add(footer, page=number, beside=True)
     shared.layouts.say()
     if silent:
-        listed = ", ".join(map(str, silent[:_LISTED_MAX])) + " ..." * (len(silent) > _LISTED_MAX)
-        pieces.note(f"no text on slide{'s' * (len(silent) > 1)} {listed} of {len(deck.slides)}")
+        pieces.note(f"no text on slide{'s' * (len(silent) > 1)} {listed(silent)} of {len(deck.slides)}")
     return Head(MEDIA_TYPE, deck.core_properties.title or "")
 
 

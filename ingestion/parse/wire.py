@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ingestion.parse.document import ARCHIVE_BYTES_MAX, ARCHIVE_MEMBERS_MAX, HEADING_MAX, Reason
+from ingestion.parse.document import ARCHIVE_BYTES_MAX, ARCHIVE_MEMBERS_MAX, HEADING_MAX, NOTE, Reason
 from ingestion.parse.members import PATH_CHARS_MAX
 from rag.hidden_content import HiddenKind
 
@@ -31,7 +31,7 @@ class Heard(BaseModel):
     media_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]{1,80}$")] = ""
     title: _Short = ""
     pieces: tuple[_PieceOnWire, ...] = ()
-    notes: Annotated[tuple[Annotated[str, Field(pattern=r"^[\w ]{1,80}$")], ...], Field(max_length=20)] = ()
+    notes: Annotated[tuple[Annotated[str, Field(pattern=f"^{NOTE}$")], ...], Field(max_length=20)] = ()
     hidden: dict[HiddenKind, _Count] = {}
     awaited: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=5_000)] = ()
     members: Annotated[tuple[tuple[_Count, _Name, _Size], ...], Field(max_length=ARCHIVE_MEMBERS_MAX)] = ()

@@ -13,6 +13,8 @@ import pytest
 from evals.hostile.files import hostile_files as hostile_files_of
 from ingestion.parse.confine import Limits
 from ingestion.parse.document import Reason, Refused
+from ingestion.parse.formats import read
+from ingestion.parse.pieces import Pieces
 from ingestion.parse.sandbox import Sandbox
 from tests.ingestion.hostile import GOOD, hostile_files, pdf
 
@@ -89,6 +91,14 @@ def test_an_unreadable_answer_of_a_parser_process_is_not_believed(sandbox: Sandb
             sandbox._heard(answer, ending)
         assert caught.value.reason is Reason.CRASHED
     assert sandbox._heard(b'{"cut": [], "pieces": [["x", 1, null, 0, false]]}', ending)[0].pieces
+
+
+def test_a_note_that_the_parent_would_not_believe_is_not_taken_from_a_reader() -> None:
+    pieces = Pieces(1000, read)
+    pieces.note("no text on slides 1 2 of 3")
+    for sentence in ("no text on slides 1, 2 of 3", "word " * 20, "", "two\nlines"):
+        with pytest.raises(ValueError, match="form"):
+            pieces.note(sentence)
 
 
 def test_the_parent_loads_no_parser_library() -> None:

@@ -224,9 +224,9 @@ def test_a_footer_is_read_once_beside_the_slides() -> None:
     ]
 
 
-def test_slides_without_text_are_noted_and_a_deck_of_nothing_else_is_refused() -> None:
-    def fill(deck: Fill, *, title: str = "") -> None:
-        for _ in range(2):
+def test_slides_without_text_are_noted_and_a_deck_of_nothing_else_is_refused(sandbox: Sandbox) -> None:
+    def fill(deck: Fill, *, title: str = "", silent: int = 2) -> None:
+        for _ in range(silent):
             deck.slides.add_slide(deck.slide_layouts[6]).shapes.add_picture(picture(), 0, 0)
         if title:
             deck.slides.add_slide(deck.slide_layouts[5]).shapes.title.text = title
@@ -234,9 +234,11 @@ def test_slides_without_text_are_noted_and_a_deck_of_nothing_else_is_refused() -
     with pytest.raises(Refused) as refused:
         extracted(slides(fill), ".pptx")
     assert refused.value.reason is Reason.IMAGE_ONLY
-    some = extracted(slides(lambda deck: fill(deck, title="Words")), ".pptx")
-    assert [piece.text for piece in some.pieces] == ["Words"]
-    assert some.notes == ("no text on slides 1, 2 of 3",)
+    for silent, note in ((1, "slide 1 of 2"), (2, "slides 1 2 of 3"), (10, "slides 1 2 3 4 5 6 7 8 and 2 more of 11")):
+        made = slides(lambda deck, silent=silent: fill(deck, title="Words", silent=silent))
+        some = sandbox.parse(made, "some.pptx")
+        assert [block.text for block in some.blocks] == ["Words"]
+        assert some.notes == (f"no text on {note}",)
 
 
 @pytest.mark.parametrize(
