@@ -13,8 +13,9 @@ together.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from ingestion.parse.document import NAMED_BY_FILE, Block, Extracted, ParsedDocument, Piece, Reason, Refused
@@ -23,10 +24,12 @@ from policies.rules import COMPARTMENT_KIND, InvalidRule, Level, Tightening, sub
 _MARKER = re.compile(r"^[ \t]*(?:[-*][ \t]+)?\[(/?)ringfence\b([^\]\[]*)\][ \t]*$", re.M | re.I)
 _LOOKS_LIKE_ONE = re.compile(r"\[\s*+(?:/\s*+)?ringfence", re.I)
 _PAIR = re.compile(r"([a-z_]+)=(\S+)")
+NAMES_MAX = 200
+"""Compartments and denied shares of a passage: each chunk of it is stored with all of them."""
 
-
+_OPEN = Tightening()
 _Section = tuple[Tightening, int]
-"""What an open section demands, and the part of the document that it was opened in."""
+"""What an open section demands with those around it, and the part of the document that it was opened in."""
 
 
 @dataclass(slots=True)
@@ -49,16 +52,19 @@ def build(extracted: Extracted, path: str) -> ParsedDocument:
     blocks = _Blocks()
     sections: list[_Section] = []
     ever = _ever_opened(extracted.pieces)
+    joined = lru_cache(maxsize=10)(_joined)  # notes and comments come in rows
+    here = _OPEN
     for text, marker, piece in _split(extracted.pieces):
         if marker is not None:
             _turn(marker, piece.part, sections)
+            here = sections[-1][0] if sections else _OPEN
         elif piece.heading:
             # Of a PDF's own text each heading stands on a page; the others name files within it, or stand in them.
             entitles = extracted.media_type != "application/pdf" or piece.page is not None
-            blocks.heading(piece.heading, text, _all(sections), piece.page, entitles=entitles)
+            blocks.heading(piece.heading, text, here, piece.page, entitles=entitles)
         else:
-            here = [*sections, *(section for section in ever if section[1] == piece.part)] if piece.beside else sections
-            blocks.text(text, _all(here), piece.page)
+            beside = joined(here, ever[piece.part]) if piece.beside and piece.part in ever else here
+            blocks.text(text, beside, piece.page)
     found = blocks.finish()
     if not found:
         raise Refused(Reason.EMPTY)
@@ -78,23 +84,24 @@ def _split(pieces: tuple[Piece, ...]) -> Iterator[tuple[str, re.Match[str] | Non
         yield piece.text[at:], None, piece
 
 
-def _ever_opened(pieces: tuple[Piece, ...]) -> list[_Section]:
-    """Every section of the document, closed ones as well."""
-    found: list[_Section] = []
+def _ever_opened(pieces: tuple[Piece, ...]) -> dict[int, Tightening]:
+    """By part of the document, what all its sections demand together, closed ones as well."""
+    found: dict[int, list[Tightening]] = {}
     for _, marker, piece in _split(pieces):
         if marker is None:
             continue
         if piece.beside:
             raise Refused(Reason.BAD_MARKER, "in a note, a header or a footer")
         if not marker.group(1):
-            found.append((_tightening(marker.group(2)), piece.part))
-    return found
+            found.setdefault(piece.part, []).append(_tightening(marker.group(2)))
+    return {part: _all(sections) for part, sections in found.items()}
 
 
 def _turn(marker: re.Match[str], part: int, sections: list[_Section]) -> None:
     closing, inside = marker.groups()
     if not closing:
-        sections.append((_tightening(inside), part))
+        around = sections[-1][0] if sections else _OPEN
+        sections.append((_joined(around, _tightening(inside)), part))
     elif inside.strip() or not sections or sections[-1][1] != part:
         # What was begun in a message is not for its attachment to end, nor the reverse.
         raise Refused(Reason.BAD_MARKER, "an end without a beginning")
@@ -122,17 +129,26 @@ def _names(value: str | None, kinds: tuple[str, ...]) -> frozenset[str]:
     return frozenset(subject_name(name, kinds=kinds) for name in value.split(",")) if value is not None else frozenset()
 
 
-def _all(sections: list[_Section]) -> Tightening:
+def _all(sections: Collection[Tightening]) -> Tightening:
     return Tightening(
-        level=max((section.level for section, _ in sections), default=Level.PUBLIC),
-        compartments=frozenset().union(*(section.compartments for section, _ in sections)),
-        denied_shares=frozenset().union(*(section.denied_shares for section, _ in sections)),
+        level=max(section.level for section in sections),
+        compartments=frozenset().union(*(section.compartments for section in sections)),
+        denied_shares=frozenset().union(*(section.denied_shares for section in sections)),
     )
+
+
+def _joined(one: Tightening, other: Tightening) -> Tightening:
+    if _covers(one, other):
+        return one
+    joined = _all((one, other))
+    if len(joined.compartments) + len(joined.denied_shares) > NAMES_MAX:
+        raise Refused(Reason.BAD_MARKER, f"more than {NAMES_MAX} names for one passage")
+    return joined
 
 
 def _covers(stricter: Tightening, other: Tightening) -> bool:
     """True if whoever passes `stricter` passes `other` too."""
-    return (
+    return stricter is other or (
         stricter.level >= other.level
         and stricter.compartments >= other.compartments
         and stricter.denied_shares >= other.denied_shares
@@ -145,6 +161,9 @@ class _Blocks:
     def __init__(self) -> None:
         self._blocks: list[Block] = []
         self._path: list[_Heading] = []
+        self._above: tuple[str, ...] = ()
+        self._above_in: Tightening | None = None
+        """The section that `_above` is shown in; None where the path is another by now."""
         self.first_open_heading = ""
 
     def heading(self, depth: int, text: str, tightening: Tightening, page: int | None, *, entitles: bool) -> None:
@@ -153,13 +172,14 @@ class _Blocks:
             return
         self._leave(depth)
         self._path.append(_Heading(depth, text, tightening, page))
+        self._above_in = None
         if entitles and tightening.empty and not self.first_open_heading:
             self.first_open_heading = text
 
     def text(self, text: str, tightening: Tightening, page: int | None) -> None:
         text = _checked(text)
         if text:
-            self._add(text, tightening, page, self._path)
+            self._add(text, tightening, page)
 
     def finish(self) -> list[Block]:
         self._leave(0)
@@ -168,15 +188,18 @@ class _Blocks:
     def _leave(self, depth: int) -> None:
         while self._path and self._path[-1].depth >= depth:
             heading = self._path.pop()
+            self._above_in = None
             if not heading.used:
-                self._add(heading.text, heading.tightening, heading.page, self._path)
+                self._add(heading.text, heading.tightening, heading.page)
 
-    def _add(self, text: str, tightening: Tightening, page: int | None, path: list[_Heading]) -> None:
-        # A heading out of a stricter section says nothing to readers of what stands outside of it.
-        shown = [heading for heading in path if _covers(tightening, heading.tightening)]
-        for heading in shown:
-            heading.used = True
-        self._blocks.append(Block(text, page, tuple(heading.text for heading in shown), tightening))
+    def _add(self, text: str, tightening: Tightening, page: int | None) -> None:
+        if self._above_in is not tightening:
+            # A heading out of a stricter section says nothing to readers of what stands outside of it.
+            shown = [heading for heading in self._path if _covers(tightening, heading.tightening)]
+            for heading in shown:
+                heading.used = True
+            self._above, self._above_in = tuple(heading.text for heading in shown), tightening
+        self._blocks.append(Block(text, page, self._above, tightening))
 
 
 def _checked(text: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from ingestion.parse.cleaning import clean, refuse_markers
 from ingestion.parse.document import Extracted, Piece, Reason, Refused
-from ingestion.parse.structure import build
+from ingestion.parse.structure import NAMES_MAX, build
 from policies.rules import Level, Tightening
 
 RESTRICTED = Tightening(level=Level.RESTRICTED)
@@ -125,3 +125,25 @@ def test_what_almost_begins_a_marker_costs_no_more_than_its_length(space: str) -
     assert parsed(Piece(text)).blocks[0].text.endswith("x")
     with pytest.raises(Refused):
         refuse_markers([f"[{space * 200_000}/{space}ringfence]"], "in the name of a column")
+
+
+def test_sections_left_open_cost_no_more_than_their_number() -> None:
+    """Outside of the sandbox: to join them anew for each of these blocks would take hours."""
+    opened = text("[ringfence level=restricted compartments=compartment:a]\n" * 50_000)
+    blocks = parsed(opened, *[text("x"), Piece("note", beside=True)] * 50_000).blocks
+    assert len(blocks) == 100_000
+    assert {block.tightening for block in blocks} == {Tightening(Level.RESTRICTED, frozenset({"compartment:a"}))}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_passage_has_no_more_names_than_its_chunks_can_carry(beside: bool) -> None:
+    def read(names: int) -> frozenset[str]:
+        markers = [f"[ringfence denied_shares=user:{number}]" for number in range(names)]
+        between = "\n[/ringfence]\n" if beside else "\n"
+        (block,) = parsed(text(between.join([*markers, ""])), Piece("x", beside=beside)).blocks
+        return block.tightening.denied_shares
+
+    assert len(read(NAMES_MAX)) == NAMES_MAX
+    with pytest.raises(Refused) as refused:
+        read(NAMES_MAX + 1)
+    assert refused.value.reason is Reason.BAD_MARKER
