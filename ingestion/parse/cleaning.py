@@ -58,8 +58,3 @@ def verbatim_text(text: str) -> str:
 def safe_name(name: str, fallback: str) -> str:
     """The last part of a name that a sender chose: for a heading, never for a file."""
     return one_line(PurePosixPath(name.replace("\\", "/")).name)[:200] or fallback
-
-
-def column_name(names: list[str], index: int) -> str:
-    name = one_line(names[index]) if index < len(names) else ""
-    return name.rstrip(":") or f"Column {index + 1}"

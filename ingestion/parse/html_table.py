@@ -3,16 +3,17 @@
 A cell that spans rows stands in each of them, one that spans columns in its first; a name stands over all it spans.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from lxml.html import HtmlElement
 
-from ingestion.parse.cleaning import column_name, marker_in, one_line
+from ingestion.parse.cleaning import marker_in
 from ingestion.parse.html_cells import EMPTY, Cell, cells_of
 from ingestion.parse.html_flow import NEVER_SHOWN
 from ingestion.parse.html_looks import Look, Looks
-from ingestion.parse.naming import NAME_CHARS_MAX, Names
+from ingestion.parse.naming import Names
 from ingestion.parse.pieces import Pieces
 
 _STRUCTURE = frozenset(("table", "thead", "tbody", "tfoot", "tr", "form", "colgroup", "col"))
@@ -112,7 +113,7 @@ def _is_keyed(lines: list[_Line]) -> bool:
 
 class _Writer:
     def __init__(self, pieces: Pieces) -> None:
-        self.names = Names[list[str]]()
+        self._names = Names()
         self._pieces = pieces
         self._heads: list[str] = []
 
@@ -120,53 +121,44 @@ class _Writer:
         texts = line.texts
         above, self._heads = self._heads, []
         if line.alone:
-            self._bare(self.names.passed(texts))
+            self._pieces.add(self._names.passed(texts))
             self._pieces.add(line.alone)
-        elif sum(map(bool, texts)) < 2 and not self.names.now:
+        elif sum(map(bool, texts)) < 2 and not self._names.now:
             self._pieces.add("".join(texts))
         elif line.is_head:
             self._take_heads(texts, above)
-        elif not self.names.now:
+        elif not self._names.now:
             self._take(texts)
         else:
-            self._pieces.fields(zip(_names(line, self.names.now), texts, strict=True))
-            self.names.use(texts)
+            self._pieces.fields(zip(_names(line, self._names.now.names), texts, strict=True))
+            self._names.now.use(dict(enumerate(texts)))
 
     def end(self) -> None:
-        """What must follow the last row: names that no row was read under are a row themselves."""
-        self._bare(self.names.left)
-
-    def _bare(self, names: list[str] | None) -> None:
-        self._pieces.add("; ".join(one_line(name) for name in names or () if name.strip()))
+        """What must follow the last row."""
+        self._pieces.add(self._names.end())
 
     def _take_heads(self, texts: list[str], above: list[str]) -> None:
         """Rows of names right below each other name the columns together."""
         if not above:
-            self.end()
+            self._pieces.add(self._names.replaced())
         self._heads = [
-            text if at >= len(above) or above[at] in ("", text) else f"{above[at]} {text}".rstrip()
-            for at, text in enumerate(texts)
+            over if not text else text if over in ("", text) else f"{over} {text}"
+            for over, text in zip_longest(above, texts, fillvalue="")
         ]
         self._take(self._heads)
 
     def _take(self, names: list[str]) -> None:
         """A long name is said once, and only begun beside each value; more rows of names do not add to it."""
-        self.names.take([_cut(name) for name in names], names)
-        if any(len(name) > NAME_CHARS_MAX for name in names):
-            self._bare(names)
-            self.names.use(names)
+        header = self._names.take(dict(enumerate(names)))
+        if header.has_long:
+            self._pieces.add(header.take_unread())
             self._heads = []
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= NAME_CHARS_MAX else name[:NAME_CHARS_MAX].rstrip() + "…"
-
-
-def _names(line: _Line, names: list[str]) -> Iterator[str]:
+def _names(line: _Line, names: Mapping[int, str]) -> Iterator[str]:
     """The name of each value; what a row is called stands for itself, where its column has no name."""
     for at, cell in enumerate(line.cells):
-        named = at < len(names) and names[at].strip()
-        yield "" if cell.is_head and not named else column_name(names, at)
+        yield "" if cell.is_head and at not in names else names.get(at) or f"Column {at + 1}"
 
 
 def _filled(rows: list[list[Cell]]) -> Iterator[_Line]:

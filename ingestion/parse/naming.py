@@ -1,8 +1,9 @@
-"""Rows as `Column: value; ...`: a value, and personal data in it, is understood beside the name of its field."""
+"""Rows as `Column: value; ...`: a value, and personal data in it, is understood beside the name of its field.
+
+What a table's first row says is read, whether it names anything or not: a name with no value below it is said alone.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from ingestion.parse.cleaning import IN_A_NAME, marker_in, one_line, refuse_markers
 from ingestion.parse.pieces import Pieces
@@ -10,57 +11,73 @@ from ingestion.parse.pieces import Pieces
 NAME_CHARS_MAX = 100
 """Of a column's name beside each of its values: a paragraph that stands in a first row names nothing."""
 
-T = TypeVar("T")
+
+class Header:
+    """A row that names the columns of those below it. `names` are its texts as they stand beside each value."""
+
+    def __init__(self, texts: Mapping[int, str]) -> None:
+        self._unread = {column: text for column, text in texts.items() if text.strip()}
+        self.names: Mapping[int, str] = {column: short_name(text) for column, text in self._unread.items()}
+        self.has_long = any(len(text) > NAME_CHARS_MAX for text in self._unread.values())
+
+    def use(self, cells: Mapping[int, str]) -> None:
+        """Take note of a row below: each of its values is said with the name of its column."""
+        if self._unread and not marker_in(cells.values()):
+            for column in [column for column in self._unread if cells.get(column, "").strip()]:
+                del self._unread[column]
+
+    def take_unread(self) -> str:
+        """What stands in it and was said with no value; once."""
+        texts = [text.strip() for text in self._unread.values()]
+        self._unread = {}
+        return "; ".join(texts)
 
 
-class Names(Generic[T]):
+class Names:
     """What names the columns of a table, as `now`. Names that a stricter section gave end with it."""
 
     def __init__(self) -> None:
-        self.now: T | None = None
-        self._used = False
-        self._outside: list[tuple[T | None, bool]] = []
+        self.now: Header | None = None
+        self._outside: list[Header | None] = []
 
-    def passed(self, cells: Iterable[str]) -> T | None:
+    def passed(self, cells: Iterable[str]) -> str:
         """Take note of a row: one that is a marker and nothing else begins or ends a section.
 
-        Returns the names that end here without a row below them.
+        Returns what is unread of the names that end here. It belongs into the section that ends.
         """
         marker = marker_in(cells)
         if not marker:
-            return None
+            return ""
         if not marker[1:].lstrip().startswith("/"):
-            self._outside.append((self.now, self._used))
-            return None
-        within = self.left
-        self.now, self._used = self._outside.pop() if self._outside else (None, False)
-        return within if within is not self.now else None
+            self._outside.append(self.now)
+            return ""
+        within = self.now
+        self.now = self._outside.pop() if self._outside else None
+        return within.take_unread() if within and within is not self.now else ""
 
-    def take(self, names: T, texts: Iterable[str]) -> None:
-        """Let a row name the columns of those below it; `texts` is what stands in it, where no marker may be."""
-        refuse_markers(texts, IN_A_NAME)
-        self.now, self._used = names, False
+    def take(self, cells: Mapping[int, str]) -> Header:
+        """Let a row name the columns of those below it.
 
-    def use(self, cells: Iterable[str]) -> None:
-        """Take note that this row stands below the names: they are said with it, if anything is in it."""
-        cells = list(cells)
-        self._used = self._used or (any(cell.strip() for cell in cells) and not marker_in(cells))
+        Raises:
+            Refused: bad_marker.
+        """
+        refuse_markers(cells.values(), IN_A_NAME)
+        self.now = Header(cells)
+        return self.now
 
-    @property
-    def left(self) -> T | None:
-        """The names, where no row with anything in it stands below them: nobody would read them."""
-        return None if self._used else self.now
+    def replaced(self) -> str:
+        """What is unread of the names that others are to be taken for. Those from outside a section stay for there."""
+        kept = bool(self._outside) and self.now is self._outside[-1]
+        return self.now.take_unread() if self.now and not kept else ""
 
-
-@dataclass(slots=True)
-class _Header:
-    texts: Mapping[int, str] = field(repr=False)
-    names: Mapping[int, str] = field(repr=False)
-    said: bool = False
+    def end(self) -> str:
+        """What is unread at the end of the table."""
+        unread = [header.take_unread() for header in (*self._outside, self.now) if header]
+        return "; ".join(filter(None, unread))
 
 
 class NamedRows:
-    """Rows of one table as they come, by column from 0. A row that named nothing below it is text of its own."""
+    """Rows of one table as they come, by column from 0."""
 
     def __init__(
         self, pieces: Pieces, *, page: int | None = None, unnamed: Callable[[int], str] = lambda column: str(column + 1)
@@ -69,7 +86,7 @@ class NamedRows:
         self._pieces = pieces
         self._page = page
         self._unnamed = unnamed
-        self._names = Names[_Header]()
+        self._names = Names()
 
     @property
     def names(self) -> Mapping[int, str] | None:
@@ -78,10 +95,7 @@ class NamedRows:
 
     def passed(self, cells: Iterable[str]) -> None:
         """Take note of a row before anything is done with it; see `Names.passed`."""
-        before = self._names.now
-        self._names.passed(cells)
-        if before is not self._names.now:
-            self._say(before)  # still inside the section that it was read in
+        self._add(self._names.passed(cells))
 
     def name(self, cells: Mapping[int, str]) -> None:
         """Let a row name the columns of those below it, in place of what named them.
@@ -89,19 +103,16 @@ class NamedRows:
         Raises:
             Refused: bad_marker.
         """
-        self._say(self._names.now)
-        texts = {column: text for column, text in cells.items() if text.strip()}
-        names = {column: short_name(text) for column, text in texts.items()}
-        header = _Header(texts, names)
-        self._names.take(header, texts.values())
-        if any(len(text) > NAME_CHARS_MAX for text in texts.values()):
-            self._say(header)
+        self._add(self._names.replaced())
+        header = self._names.take(cells)
+        if header.has_long:
+            self._add(header.take_unread())
 
     def row(self, cells: Mapping[int, str]) -> None:
         header = self._names.now
         names: Mapping[int, str] = header.names if header else {}
-        if header and not _holds_no_record(cells.values()):
-            header.said = True
+        if header:
+            header.use(cells)
         self._pieces.fields(
             ((names.get(column) or f"Column {self._unnamed(column)}", text) for column, text in cells.items()),
             page=self._page,
@@ -118,21 +129,14 @@ class NamedRows:
 
     def text(self, cells: Mapping[int, str]) -> None:
         """A row that is no record: a title, a remark, a pair."""
-        self._pieces.add("; ".join(text.strip() for text in cells.values() if text.strip()), page=self._page)
+        self._add("; ".join(text.strip() for text in cells.values() if text.strip()))
 
     def end(self) -> None:
-        self._say(self._names.now)
+        """What must follow the last row."""
+        self._add(self._names.end())
 
-    def _say(self, header: _Header | None) -> None:
-        if header and not header.said:
-            self.text(header.texts)
-            header.said = True
-
-
-def _holds_no_record(cells: Iterable[str]) -> bool:
-    """Whether a row is empty, or a marker and nothing else."""
-    filled = [cell for cell in cells if cell.strip()]
-    return not filled or bool(marker_in(filled))
+    def _add(self, text: str) -> None:
+        self._pieces.add(text, page=self._page)
 
 
 def short_name(name: str) -> str:

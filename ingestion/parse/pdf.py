@@ -9,6 +9,7 @@ import pypdfium2.raw as pdfium
 
 from ingestion.parse.cleaning import MARKER, clean, refuse_markers
 from ingestion.parse.document import Head, Reason, Refused, listed
+from ingestion.parse.naming import NamedRows
 from ingestion.parse.pdf_annotations import Laid, page_as_shown
 from ingestion.parse.pdf_attached import Attached
 from ingestion.parse.pdf_budget import budget_of
@@ -127,11 +128,21 @@ def add(page: Sequence[Region], number: int, pieces: Pieces, *, beside: bool = F
         for paragraph in _paragraphs("\n".join(region.lines)):
             pieces.add(paragraph, page=number, beside=beside)
             found = True
-        names, rows = (list(region.rows[0]), region.rows[1:]) if region.rows else ([], ())
-        for row in rows:
-            pieces.row(names, list(row), page=number)
+        if region.rows:
+            _add_rows(region.rows, number, pieces)
             found = True
     return found
+
+
+def _add_rows(rows: Sequence[tuple[str, ...]], number: int, pieces: Pieces) -> None:
+    out = NamedRows(pieces, page=number)
+    for row in rows:
+        cells = dict(enumerate(row))
+        if out.names is None:
+            out.name(cells)
+        else:
+            out.row(cells)
+    out.end()
 
 
 def _laid_out(text: pypdfium2.PdfTextPage, unseen: frozenset[int], laid: Laid) -> list[Region]:

@@ -5,16 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from ingestion.parse.cleaning import (
-    IN_A_NAME,
-    MARKER,
-    TAGS,
-    clean,
-    column_name,
-    one_line,
-    refuse_markers,
-    verbatim_text,
-)
+from ingestion.parse.cleaning import IN_A_NAME, MARKER, TAGS, clean, one_line, refuse_markers, verbatim_text
 from ingestion.parse.document import (
     ARCHIVE_BYTES_MAX,
     HEADING_MAX,
@@ -113,10 +104,6 @@ class Pieces:
             return False
         self._awaited = tuple(numbers)
         return True
-
-    def row(self, names: list[str], cells: list[str], *, page: int | None = None) -> None:
-        """A table row as `Column: value; ...`, so that a value stands beside the name of what it is."""
-        self.fields(((column_name(names, index), cell) for index, cell in enumerate(cells)), page=page)
 
     def fields(self, pairs: Iterable[tuple[str, str]], *, page: int | None = None) -> None:
         """Named values as `Name: value; ...`, without a name as they are; a marker that stands alone is the marker."""

@@ -17,7 +17,7 @@ class PageReader:
             pieces.add("Ann Lee signed.")
         elif width == TABLE:
             pieces.add("Rents", heading=2, page=99, beside=True)
-            pieces.row(["Hall", "Rent"], ["three", "400"])
+            pieces.fields([("Hall", "three"), ("Rent", "400")])
         elif width == MARKER:
             pieces.add("[ ringfence level=secret]")
         elif width == PRYING:

@@ -97,6 +97,7 @@ def test_each_row_of_a_sheet_can_be_understood_alone_with_values_as_shown(sandbo
     assert said(sandbox.parse(workbook(fill), "pay.xlsx")) == [
         (("Pay",), "Pay list of 2026"),
         (("Pay",), "Name: Ann; Hired: 2020-01-02; Share: 25.0%; Pay: 1,234.50 EUR"),
+        (("Pay",), "Sum"),
         (("Pay",), "Region: EU; City: Rome"),
         (("Pay",), "Region: EU; City: Paris"),
         ((), "Empty"),
