@@ -9,14 +9,16 @@ import pypdfium2.raw as pdfium
 
 from ingestion.parse.cleaning import MARKER, clean, refuse_markers
 from ingestion.parse.document import Head, Reason, Refused, listed
-from ingestion.parse.naming import NamedRows
 from ingestion.parse.pdf_annotations import Laid, page_as_shown
 from ingestion.parse.pdf_attached import Attached
 from ingestion.parse.pdf_budget import budget_of
 from ingestion.parse.pdf_glyphs import passages, with_spaces, without, words
 from ingestion.parse.pdf_hidden import Examiner
-from ingestion.parse.pdf_layout import Region, Run, by_lines, is_laid_out, regions
+from ingestion.parse.pdf_layout import Region, by_lines, is_laid_out, regions
+from ingestion.parse.pdf_lines import Run
+from ingestion.parse.pdf_lists import are_apart
 from ingestion.parse.pdf_marked import Sections
+from ingestion.parse.pdf_rows import add_rows
 from ingestion.parse.pieces import Pieces
 from rag.hidden_content import HiddenKind
 
@@ -118,7 +120,7 @@ def _page(
         stretches = sections.lines(text, unseen, _MARKER)
         found = [add([Region(lines=(lines,))], number, pieces, beside=beside) for lines, beside in stretches]
         return any([*found, add([Region(lines=added)], number, pieces)])
-    return add(_laid_out(text, unseen, laid) or [Region(lines=(whole, *added))], number, pieces)
+    return add(_laid_out(text, unseen, laid, whole) or [Region(lines=(whole, *added))], number, pieces)
 
 
 def add(page: Sequence[Region], number: int, pieces: Pieces, *, beside: bool = False) -> bool:
@@ -129,38 +131,29 @@ def add(page: Sequence[Region], number: int, pieces: Pieces, *, beside: bool = F
             pieces.add(paragraph, page=number, beside=beside)
             found = True
         if region.rows:
-            _add_rows(region.rows, number, pieces)
+            add_rows(region.rows, number, pieces)
             found = True
     return found
 
 
-def _add_rows(rows: Sequence[tuple[str, ...]], number: int, pieces: Pieces) -> None:
-    out = NamedRows(pieces, page=number)
-    for row in rows:
-        cells = dict(enumerate(row))
-        if out.names is None:
-            out.name(cells)
-        else:
-            out.row(cells)
-    out.end()
-
-
-def _laid_out(text: pypdfium2.PdfTextPage, unseen: frozenset[int], laid: Laid) -> list[Region]:
+def _laid_out(text: pypdfium2.PdfTextPage, unseen: frozenset[int], laid: Laid, whole: str) -> list[Region]:
     """The page by columns and tables, if it has any. Words are asked for only then: they are what costs."""
+    by_places = bool(laid.written) or are_apart(whole)
     if unseen or laid.written:
         runs = [replace(run, text=_BROKEN_WORD.sub("", run.text)) for run in words(text, unseen)] + laid.added
         if len(runs) > RUNS_MAX:
             return []
         found = regions(runs) if is_laid_out(runs) else []
-        return found or ([by_lines(runs)] if laid.written else [])
+        return found or [by_lines(runs)] * by_places
     count = text.count_rects()
     if count > RUNS_MAX:
         return []
     places = [Run(*text.get_rect(index)) for index in range(count)]
-    if not is_laid_out(places):
+    if not (by_places or is_laid_out(places)):
         return []
     runs = [replace(place, text=_words(text, place)) for place in places]
-    return regions([run for run in runs if run.text])
+    runs = [run for run in runs if run.text]
+    return regions(runs) or [by_lines(runs)] * by_places
 
 
 def _words(text: pypdfium2.PdfTextPage, place: Run) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingestion.parse.pdf_layout import Run
+from ingestion.parse.pdf_lines import Run
 from ingestion.parse.pieces import Pieces
 from rag.hidden_content import HiddenKind
 

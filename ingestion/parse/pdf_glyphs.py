@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingestion.parse.pdf_layout import Run
+from ingestion.parse.pdf_lines import Run
 from ingestion.parse.pdf_objects import Box, key
 
 _NO_GLYPH_PT = 0.05

@@ -1,14 +1,15 @@
 """Reading order of a PDF page: columns one after the other, tables by rows. A PDF itself knows only places.
 
-Geometry in points, origin at the bottom left. Standard library only.
+Standard library only.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-GAP = 1.2
-"""Cells of a line stand at least this many line heights apart; words of a sentence never do."""
+from ingestion.parse.pdf_lines import Line, Run, lines_of
+from ingestion.parse.pdf_lists import joined
+
 SPACE = 2.5
 """Lines further apart than so many usual distances belong to different things."""
 LINES_MIN = 3
@@ -18,27 +19,8 @@ PROSE_CHARS = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A stretch of text on one line."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-    text: str = field(default="", repr=False)
-
-    @property
-    def height(self) -> float:
-        return max(self.top - self.bottom, 1.0)
-
-
-Line = list[Run]
-"""Cells from left to right."""
-
-
-@dataclass(frozen=True, slots=True)
 class Region:
-    """Lines of text, or rows of a table."""
+    """Lines of text, of which an empty one parts paragraphs, or rows of a table."""
 
     lines: tuple[str, ...] = field(default=(), repr=False)
     rows: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
@@ -46,51 +28,22 @@ class Region:
 
 def is_laid_out(runs: Sequence[Run]) -> bool:
     """Whether enough stands beside each other for order to be a question. Asks for places only, not for text."""
-    return sum(len(line) > 1 for line in _lines(runs)) >= LINES_MIN
+    return sum(len(line) > 1 for line in lines_of(runs)) >= LINES_MIN
 
 
 def regions(runs: Sequence[Run]) -> list[Region]:
     """The page in reading order; empty where neither columns nor tables are found: then lines as they come will do."""
-    found = list(_ordered(_lines(runs)))
+    found = list(_ordered(lines_of(runs)))
     return found if len(found) > 1 or any(region.rows for region in found) else []
 
 
 def by_lines(runs: Sequence[Run]) -> Region:
     """The page by what stands on one line, from top to bottom, where it has neither columns nor tables."""
-    return _as_text(_lines(runs))
-
-
-def _lines(runs: Sequence[Run]) -> list[Line]:
-    lines: list[Line] = []
-    for run in sorted(runs, key=lambda one: (-(one.top + one.bottom), one.left)):
-        if lines and _same_line(lines[-1][0], run):
-            lines[-1].append(run)
-        else:
-            lines.append([run])
-    return [_cells(sorted(line, key=lambda run: run.left)) for line in lines]
-
-
-def _same_line(one: Run, other: Run) -> bool:
-    middle = (other.top + other.bottom) / 2
-    return one.bottom <= middle <= one.top
-
-
-def _cells(line: Line) -> Line:
-    cells: Line = []
-    for run in line:
-        if cells and run.left - cells[-1].right < GAP * max(run.height, cells[-1].height):
-            last = cells[-1]
-            between = " " if run.left - last.right > 0.15 * run.height else ""
-            text = last.text + between + run.text
-            cells[-1] = Run(
-                last.left, min(last.bottom, run.bottom), max(last.right, run.right), max(last.top, run.top), text
-            )
-        else:
-            cells.append(run)
-    return cells
+    return _as_text(joined(lines_of(runs)))
 
 
 def _ordered(lines: list[Line]) -> Iterator[Region]:
+    lines = joined(lines)
     gutter = _gutter(lines)
     if gutter is None:
         if lines:
@@ -113,7 +66,11 @@ def _ordered(lines: list[Line]) -> Iterator[Region]:
 
 
 def _as_text(lines: list[Line]) -> Region:
-    return Region(lines=tuple(" ".join(cell.text for cell in line) for line in lines))
+    texts: list[str] = []
+    for line in lines:
+        texts += [""] * line[0].begins
+        texts.append(" ".join(cell.text for cell in line))
+    return Region(lines=tuple(texts))
 
 
 def _pitch(lines: list[Line]) -> float:

@@ -17,7 +17,8 @@ import pypdfium2.raw as pdfium
 
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.pdf_glyphs import around, characters, height_at, tight
-from ingestion.parse.pdf_layout import Region, Run, is_laid_out, regions
+from ingestion.parse.pdf_layout import Region, is_laid_out, regions
+from ingestion.parse.pdf_lines import Run
 
 RUNS_MAX = 5_000
 MARKERS_MAX = 500

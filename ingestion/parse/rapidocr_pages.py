@@ -18,7 +18,8 @@ from rapidocr import RapidOCR
 
 from ingestion.parse import pdf
 from ingestion.parse.document import Head
-from ingestion.parse.pdf_layout import Region, Run, regions
+from ingestion.parse.pdf_layout import Region, regions
+from ingestion.parse.pdf_lines import Run
 from ingestion.parse.pdf_picture import rendered
 from ingestion.parse.pieces import Pieces
 

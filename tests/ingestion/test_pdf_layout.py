@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.parse.pdf_layout import LINES_MIN, Region, Run, is_laid_out, regions
+from ingestion.parse.pdf_layout import LINES_MIN, Region, is_laid_out, regions
+from ingestion.parse.pdf_lines import Run
 
 
 def line(number: int, *cells: tuple[float, float, str]) -> list[Run]:

@@ -1,0 +1,69 @@
+"""Lists and tables of a PDF, which both are texts beside each other: numbers stay with their items."""
+
+import pytest
+
+from tests.ingestion.office_documents import lines
+from tests.ingestion.pdf_files import page_of
+
+Placed = list[tuple[int, int, str]]
+
+TITLE = (20, 270, "The following holds for the lease of the flat.")
+
+
+def page(placed: Placed) -> bytes:
+    return page_of(b" ".join(b"BT /F 10 Tf %d %d Td (%s) Tj ET" % (x, y, text.encode()) for x, y, text in placed))
+
+
+def column(left: int, *texts: str) -> Placed:
+    return [(left, 240 - 14 * number, text) for number, text in enumerate(texts) if text]
+
+
+@pytest.mark.parametrize("indent", [18, 28, 36, 50])
+@pytest.mark.parametrize("labels", [("1.", "2.", "3."), ("1.1", "1.2", "1.3"), ("(a)", "(b)", "(c)"), ("-", "-", "-")])
+@pytest.mark.parametrize("by_column", [False, True])
+def test_the_label_of_an_item_begins_its_text(indent: int, labels: tuple[str, ...], by_column: bool) -> None:
+    placed = [*column(30, *labels), *column(30 + indent, "Milk and bread", "Eggs", "Butter from Bonn")]
+    if not by_column:
+        placed.sort(key=lambda one: (-one[1], one[0]))
+    items = [f"{labels[0]} Milk and bread", f"{labels[1]} Eggs", f"{labels[2]} Butter from Bonn"]
+    assert lines(page([TITLE, *placed]), ".pdf") == [TITLE[2], *items]
+
+
+def test_an_item_of_several_lines_is_read_together() -> None:
+    labels = column(30, "1.1", "", "1.2", "", "1.3")
+    first = ("The lessee pays the rent on the first day", "of each month.")
+    second = ("The lessor keeps the roof of the house", "in repair.")
+    placed = [TITLE, *labels, *column(66, *first, *second, "Pets need consent.")]
+    assert lines(page(placed), ".pdf") == [
+        TITLE[2],
+        f"1.1 {' '.join(first)}",
+        f"1.2 {' '.join(second)}",
+        "1.3 Pets need consent.",
+    ]
+
+
+def test_numbers_below_the_name_of_their_column_stay_in_it() -> None:
+    placed = [*column(30, "No.", "1.", "2."), *column(66, "Item", "Pen", "Desk"), *column(200, "Price", "1.50", "9.00")]
+    assert lines(page([TITLE, *placed]), ".pdf") == [
+        TITLE[2],
+        "No.: 1.; Item: Pen; Price: 1.50",
+        "No.: 2.; Item: Desk; Price: 9.00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "read"),
+    [
+        ([("Chapter 1", "3"), ("Chapter 2", "12"), ("Chapter 3", "20")], ["Chapter 1: 3", "Chapter 2: 12"]),
+        ([("Customer", "4711"), ("Street", "Main St"), ("City", "Bonn")], ["Customer: 4711", "Street: Main St"]),
+        ([("Pen", "2", "1.50"), ("Desk", "1", "300.00"), ("Lamp", "", "9.00")], ["Pen; 2; 1.50", "Desk; 1; 300.00"]),
+        ([("Year", "2023", "2024"), ("Sales", "5", "6"), ("Cost", "1", "2")], ["Year: Sales; 2023: 5; 2024: 6"]),
+        ([("Month", "01/2024", "02/2024"), ("Sales", "5", "6"), ("Cost", "1", "2")], ["Month: Sales; 01/2024: 5;"]),
+        ([("Room 1", "Room 2"), ("a", "b"), ("Room 1", "Room 2"), ("c", "d")], ["Room 1: a; Room 2: b"]),
+        ([("Item", "Q1", "Q2"), ("Sales", "5", "6"), ("Cost", "1", "2")], ["Item: Sales; Q1: 5; Q2: 6"]),
+    ],
+)
+def test_a_first_row_like_those_below_it_names_nothing(rows: list[tuple[str, ...]], read: list[str]) -> None:
+    placed = [one for number, texts in enumerate(zip(*rows, strict=True)) for one in column(30 + 100 * number, *texts)]
+    found = lines(page([TITLE, *placed]), ".pdf")
+    assert [line[: len(start)] for line, start in zip(found[1:], read, strict=False)] == read
