@@ -2,8 +2,8 @@
 
 import math
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
-from operator import sub
+from functools import cache, lru_cache, reduce
+from operator import or_, sub
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -111,6 +111,21 @@ class Camera:
                     marked |= int.from_bytes(pixels[colour::_BYTES].translate(_far_from(level)))
         return marked.to_bytes((end - first) // _BYTES)
 
+    def pixels(self, box: Box) -> int:
+        """Of the picture, within the box."""
+        first, end = self._columns(box[0], box[2])
+        return max(0, end - first) // _BYTES * len(self._lines(box[1], box[3]))
+
+    def alike(self, one: tuple[Shot, Shot], other: tuple[Shot, Shot], box: Box) -> tuple[int, int]:
+        """How many pixels differ within both of two pairs, and how many within either."""
+        first, end = self._columns(box[0], box[2])
+        both = either = 0
+        for row in self._lines(box[1], box[3]) if first < end else ():
+            here, there = (_differing(pair, row, first, end) for pair in (one, other))
+            both += (here & there).bit_count()
+            either += (here | there).bit_count()
+        return both, either
+
     def across(self, points: float) -> int:
         """Pixels of a width."""
         return int(points * self._scale_x + 0.5)
@@ -131,3 +146,10 @@ class Camera:
             if here != there and max(map(abs, map(sub, here, there))) >= CONTRAST:
                 return True
         return False
+
+
+def _differing(pair: tuple[Shot, Shot], row: int, first: int, end: int) -> int:
+    """A bit for each pixel of a row."""
+    one, other = (shot.pixels[row * shot.stride + first : row * shot.stride + end] for shot in pair)
+    far = bytes(abs(here - there) >= CONTRAST for here, there in zip(one, other, strict=True))
+    return reduce(or_, (int.from_bytes(far[colour::_BYTES]) for colour in range(_BYTES)))

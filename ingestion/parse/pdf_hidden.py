@@ -14,7 +14,7 @@ from functools import cache, partial
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingestion.parse import pdf_glance, pdf_plain
+from ingestion.parse import pdf_clip, pdf_glance, pdf_plain
 from ingestion.parse.pdf_budget import Budget
 from ingestion.parse.pdf_camera import Camera, Shot
 from ingestion.parse.pdf_glyphs import Glyph, Stretch, height_at, stretches
@@ -77,7 +77,9 @@ class Examiner:
             # What is text is known from the text page. What was read from a scan is not told from what is unpainted.
             pictured = Objects([Placed(one.handle, 0, 0, None) for one in found.values()])
             scan = Scan(pictured, shown)
-        hidden, painted, covered = _sorted(found, text, pictured, scan)
+        hidden, painted, covered, clips = _sorted(found, text, pictured, scan)
+        if clips:
+            hidden += self._clipped(page, drawn, clips)
         if painted or covered:
             hidden += self._by_pictures(_Scene(page, pictured, scan, self._budget), painted, covered, clear)
         return hidden
@@ -116,6 +118,14 @@ class Examiner:
         hidden, undrawn = scene.hidden(groups, covered, unpacked=unpacked)
         unjudged = too_many if unpacked else too_many + on_images
         return hidden + self._by_rules(undrawn, clear) + self._taken_for_hidden(unjudged)
+
+    def _clipped(self, page: pypdfium2.PdfPage, drawn: Objects, clips: list[Stretch]) -> list[Glyph]:
+        """Those of the letters without paint that are not seen."""
+        if not drawn.complete or not pdf_clip.paint(drawn, clips):
+            return _glyphs(clips)
+        if not self._budget.allows(pdf_clip.SHOTS) or not self._may_unpack(drawn):
+            return self._taken_for_hidden(clips)
+        return pdf_clip.unseen(page, drawn, clips, self._budget)
 
     def _by_rules(self, undrawn: list[Stretch], clear: Callable[[], set[int]]) -> list[Glyph]:
         self.undrawn += bool(undrawn)
@@ -204,12 +214,15 @@ class _Scene:
 
 def _sorted(
     found: dict[int, Stretch], text: pypdfium2.PdfTextPage, drawn: Objects, scan: Scan
-) -> tuple[list[Glyph], list[Stretch], list[Stretch]]:
-    """What is hidden for certain, what is painted, and what was read from a scan that something covers there."""
+) -> tuple[list[Glyph], list[Stretch], list[Stretch], list[Stretch]]:
+    """What is hidden for certain, what is painted, what was read from a scan that something covers there, and what may
+    be the outline of what is painted.
+    """
     orders = {key(one.handle): one.order for one in drawn.texts}
     hidden: list[Glyph] = []
     painted: list[Stretch] = []
     covered: list[Stretch] = []
+    clips: list[Stretch] = []
     for name, stretch in found.items():
         if height_at(text, stretch.glyphs[0].at) < SMALLEST_PT:
             hidden += stretch.glyphs
@@ -222,11 +235,11 @@ def _sorted(
                 covered.append(word)
             elif not shown:
                 rest += word.glyphs
-        if is_painted and rest:
-            painted.append(Stretch(stretch.handle, rest, stretch.blank))
+        if rest and (is_painted or pdf_clip.is_clip(stretch.handle)):
+            (painted if is_painted else clips).append(Stretch(stretch.handle, rest, stretch.blank))
         else:
             hidden += rest
-    return hidden, painted, covered
+    return hidden, painted, covered, clips
 
 
 def _unseen(stretch: Stretch, is_seen: Callable[[Box], bool]) -> list[Glyph]:

@@ -254,6 +254,32 @@ def test_what_a_form_within_a_page_draws_is_examined_at_its_place(
     assert ("WORDS" not in shown(parsed), parsed.hidden) == (is_hidden, HIDDEN if is_hidden else {})
 
 
+@pytest.mark.parametrize(
+    ("painted", "is_hidden"),
+    [
+        (b"/S sh Q", False),
+        (b"0 0 300 300 re f Q", False),
+        (b"1 0 0 rg 0 0 300 300 re f Q 0 0 1 rg 0 250 300 9 re f", False),
+        (b"Q", True),
+        (b"1 g 0 0 300 300 re f Q", True),
+        (b"Q 0 150 300 100 re f", True),
+        (b"Q 20 199 90 19 re f", True),
+        (b"/S sh Q 20 190 200 40 re f", True),
+        (b"Q BT /F 24 Tf 20 200 Td (OTHER) Tj ET", True),
+    ],
+)
+def test_letters_that_are_the_outline_of_paint_are_read_and_its_twin_without_paint_is_hidden(
+    sandbox: Sandbox, painted: bytes, is_hidden: bool
+) -> None:
+    shading = (
+        b"/Shading<</S<</ShadingType 2/ColorSpace/DeviceRGB/Coords[0 0 300 0]"
+        b"/Function<</FunctionType 2/Domain[0 1]/C0[1 0 0]/C1[0 0 1]/N 1>>>>>>"
+    )
+    content = b"q BT /F 24 Tf 7 Tr 20 200 Td (WORDS) Tj ET " + painted
+    parsed = sandbox.parse(page_of(b"BT /F 10 Tf 20 280 Td (Shown.) Tj ET " + content, resources=shading), "page.pdf")
+    assert ("WORDS" not in shown(parsed), parsed.hidden) == (is_hidden, HIDDEN if is_hidden else {})
+
+
 @pytest.mark.parametrize(("state", "is_hidden"), [(b"/OFF[9 0 R]", True), (b"/ON[9 0 R]", False)])
 def test_a_layer_is_read_if_it_is_on(sandbox: Sandbox, state: bytes, is_hidden: bool) -> None:
     content = b"BT /F 10 Tf 20 250 Td (Shown.) Tj ET /OC /L BDC BT /F 10 Tf 20 200 Td (WORDS) Tj ET EMC"
