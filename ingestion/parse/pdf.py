@@ -18,6 +18,7 @@ from ingestion.parse.pdf_layout import Region, by_lines, is_laid_out, regions
 from ingestion.parse.pdf_lines import Run
 from ingestion.parse.pdf_lists import are_apart
 from ingestion.parse.pdf_marked import Sections
+from ingestion.parse.pdf_paragraphs import WRITTEN_MARKER, paragraphs, whole_words, words_of_line
 from ingestion.parse.pdf_rows import add_rows
 from ingestion.parse.pieces import Pieces
 from rag.hidden_content import HiddenKind
@@ -25,11 +26,6 @@ from rag.hidden_content import HiddenKind
 PAGES_MAX = 5_000
 RUNS_MAX = 5_000
 """Stretches of text on a page that are put in order; a page with more is read as it comes."""
-_WRAPPED_FROM = 0.7
-"""A line at least this long, compared with the longest of its page, goes on in the next one."""
-_ITEM = re.compile(r"(?:[-*\u2022\u2023\u25aa\u2013]|\d{1,3}[.)]|\(?[a-z]\))\s")
-_BROKEN_WORD = re.compile("[\ufffe\x02]\\s*\n?")
-_MARKER = re.compile(r"\[\s*+(?:/\s*+)?ringfence\b", re.I)
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
@@ -104,20 +100,20 @@ def _page(
     if unseen:
         pieces.add_hidden(HiddenKind.INVISIBLE_TEXT, " ".join(passages(text, unseen)), page=number)
     whole = without(text, unseen) if unseen else everything
-    markers = _MARKER.findall(everything)
-    shown = len(_MARKER.findall(whole))
+    markers = WRITTEN_MARKER.findall(everything)
+    shown = len(WRITTEN_MARKER.findall(whole))
     if shown < len(markers):
         raise Refused(Reason.BAD_MARKER, f"hidden in part on page {number}")
     if laid.written and any("/" in marker for marker in markers):
         # What is laid over the page comes last, where the section may have ended above which it stands.
         raise Refused(Reason.BAD_MARKER, f"below fields or remarks on page {number}")
     refuse_markers((run.text for run in laid.added), f"in a field or remark on page {number}")
-    if "[" in whole and len(MARKER.findall(clean(_BROKEN_WORD.sub("", whole)))) != shown:
+    if "[" in whole and len(MARKER.findall(clean(whole_words(whole)))) != shown:
         raise Refused(Reason.BAD_MARKER, f"in pieces on page {number}")
     added = tuple(run.text for run in laid.added)
     if markers:
         # What is put in another order may leave the section that it was written in.
-        stretches = sections.lines(text, unseen, _MARKER)
+        stretches = sections.lines(text, unseen, WRITTEN_MARKER)
         found = [add([Region(lines=(lines,))], number, pieces, beside=beside) for lines, beside in stretches]
         return any([*found, add([Region(lines=added)], number, pieces)])
     return add(_laid_out(text, unseen, laid, whole) or [Region(lines=(whole, *added))], number, pieces)
@@ -127,7 +123,7 @@ def add(page: Sequence[Region], number: int, pieces: Pieces, *, beside: bool = F
     """Append the paragraphs and rows of a page; returns whether there were any. `beside`: see `Piece`."""
     found = False
     for region in page:
-        for paragraph in _paragraphs("\n".join(region.lines)):
+        for paragraph in paragraphs("\n".join(region.lines)):
             pieces.add(paragraph, page=number, beside=beside)
             found = True
         if region.rows:
@@ -140,7 +136,7 @@ def _laid_out(text: pypdfium2.PdfTextPage, unseen: frozenset[int], laid: Laid, w
     """The page by columns and tables, if it has any. Words are asked for only then: they are what costs."""
     by_places = bool(laid.written) or are_apart(whole)
     if unseen or laid.written:
-        runs = [replace(run, text=_BROKEN_WORD.sub("", run.text)) for run in words(text, unseen)] + laid.added
+        runs = [replace(run, text=whole_words(run.text)) for run in words(text, unseen)] + laid.added
         if len(runs) > RUNS_MAX:
             return []
         found = regions(runs) if is_laid_out(runs) else []
@@ -151,48 +147,19 @@ def _laid_out(text: pypdfium2.PdfTextPage, unseen: frozenset[int], laid: Laid, w
     places = [Run(*text.get_rect(index)) for index in range(count)]
     if not (by_places or is_laid_out(places)):
         return []
-    runs = [replace(place, text=_words(text, place)) for place in places]
-    runs = [run for run in runs if run.text]
+    runs = [run for run in (_with_words(place, text) for place in places) if run.text]
     return regions(runs) or [by_lines(runs)] * by_places
 
 
-def _words(text: pypdfium2.PdfTextPage, place: Run) -> str:
+def _with_words(place: Run, text: pypdfium2.PdfTextPage) -> Run:
     found = text.get_text_bounded(place.left, place.bottom, place.right, place.top)
-    return " ".join(_BROKEN_WORD.sub("", found).split())
+    return replace(place, text=words_of_line(found))
 
 
 def _title(document: pypdfium2.PdfDocument) -> str:
     title = str(document.get_metadata_dict().get("Title", ""))
     # What programs put there by themselves is no title.
     return "" if re.search(r"\.\w{2,5}$|^(?:microsoft word|untitled)", title, re.I) else title
-
-
-def _paragraphs(text: str) -> list[str]:
-    """Lines put together again where the page's width broke them: names must not stay cut in two."""
-    text = _BROKEN_WORD.sub("", text.replace("\r\n", "\n"))
-    lines = [clean(line) for line in text.split("\n")]
-    longest = max((len(line) for line in lines), default=0)
-    paragraphs: list[str] = []
-    goes_on = False
-    for line in lines:
-        if not line:
-            goes_on = False
-            continue
-        if goes_on and not _begins(line, paragraphs[-1]):
-            paragraphs[-1] += f" {line}"
-        else:
-            paragraphs.append(line)
-        full = len(line) >= _WRAPPED_FROM * longest
-        goes_on = "]" not in paragraphs[-1] if _MARKER.match(paragraphs[-1]) else full
-    return paragraphs
-
-
-def _begins(line: str, before: str) -> bool:
-    """Whether a line begins something although the one before was full: a marker, an item, a heading."""
-    heading = (
-        before[-1] in ".!?:" and len(line) < 60 and line[-1] not in ".,;!?" and (line[0].isupper() or line[0].isdigit())
-    )
-    return heading or _MARKER.match(line) is not None or _ITEM.match(line) is not None
 
 
 def sample(shown: bytes = b"/F 9 Tf 9 9 Td (a) Tj") -> bytes:

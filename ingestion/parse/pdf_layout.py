@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ingestion.parse.pdf_lines import Line, Run, lines_of
+from ingestion.parse.pdf_lines import Line, Run, before, lines_of
 from ingestion.parse.pdf_lists import joined
 
 SPACE = 2.5
@@ -69,7 +69,7 @@ def _as_text(lines: list[Line]) -> Region:
     texts: list[str] = []
     for line in lines:
         texts += [""] * line[0].begins
-        texts.append(" ".join(cell.text for cell in line))
+        texts.append(" ".join([*(before(cell.text) for cell in line[:-1]), line[-1].text]))
     return Region(lines=tuple(texts))
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 GAP = 1.2
 """Cells of a line stand at least this many line heights apart; words of a sentence never do."""
+BROKEN = "\x02"
+"""At the end of a run's text: its last word goes on in the next line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,15 @@ def _cells(line: Line) -> Line:
         if cells and run.left - cells[-1].right < GAP * max(run.height, cells[-1].height):
             last = cells[-1]
             between = " " if run.left - last.right > 0.15 * run.height else ""
-            text = last.text + between + run.text
+            text = before(last.text) + between + run.text
             cells[-1] = Run(
                 last.left, min(last.bottom, run.bottom), max(last.right, run.right), max(last.top, run.top), text
             )
         else:
             cells.append(run)
     return cells
+
+
+def before(text: str) -> str:
+    """The text of what stands before something else on its line."""
+    return f"{text.removesuffix(BROKEN)}-" if text.endswith(BROKEN) else text

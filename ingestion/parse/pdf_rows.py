@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ingestion.parse.naming import NamedRows
+from ingestion.parse.pdf_paragraphs import whole_words
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.table import is_value
 
@@ -11,7 +12,7 @@ from ingestion.parse.table import is_value
 def add_rows(rows: Sequence[tuple[str, ...]], page: int, pieces: Pieces) -> None:
     """Append the rows of a table, below the names in its first one, where that is no record itself."""
     out = NamedRows(pieces, page=page)
-    first, *others = rows
+    first, *others = rows = [tuple(map(whole_words, row)) for row in rows]
     names = bool(others) and not _is_record(first, others)
     for row in rows:
         cells = dict(enumerate(row))
