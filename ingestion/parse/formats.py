@@ -20,6 +20,7 @@ EXTRACTORS: dict[Kind, Extract] = {
     Kind.SLIDES: slides.extract,
     Kind.WORKBOOK: workbook.extract,
     Kind.TABLE: table.extract,
+    Kind.TABBED: table.extract_tabbed,
     Kind.JSON: records.extract,
     Kind.JSON_LINES: records.extract_lines,
     Kind.CODE: code.extract,

@@ -20,6 +20,7 @@ class Kind(Enum):
     SLIDES = "a PowerPoint presentation"
     WORKBOOK = "an Excel workbook"
     TABLE = "a CSV table"
+    TABBED = "a table with tabs"
     JSON = "JSON"
     JSON_LINES = "JSON lines"
     CODE = "source code"
@@ -49,7 +50,7 @@ BY_SUFFIX: dict[str, Kind] = {
     ".pptx": Kind.SLIDES,
     ".xlsx": Kind.WORKBOOK,
     ".csv": Kind.TABLE,
-    ".tsv": Kind.TABLE,
+    ".tsv": Kind.TABBED,
     ".json": Kind.JSON,
     ".jsonl": Kind.JSON_LINES,
     ".ndjson": Kind.JSON_LINES,

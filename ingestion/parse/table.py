@@ -35,10 +35,19 @@ def names_columns(cells: Mapping[int, str], below: Mapping[int, str]) -> bool:
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
+    said, text = _said_delimiter(decode(data))
+    return _read(text, said or _delimiter(text), pieces)
+
+
+def extract_tabbed(data: bytes, pieces: Pieces) -> Head:
+    """What its name says is separated by tabs: there, a comma is one of a text. Without any tab, names lie."""
     text = decode(data)
+    return _read(text, "\t", pieces) if "\t" in text else extract(data, pieces)
+
+
+def _read(text: str, delimiter: str, pieces: Pieces) -> Head:
     csv.field_size_limit(pieces.chars_max + 1)
-    said, text = _said_delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=said or _delimiter(text))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     first = list(islice(reader, _LOOKED_AT))
     before = _preamble(first)
     rows = NamedRows(pieces)

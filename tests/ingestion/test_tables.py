@@ -16,6 +16,13 @@ _STAFF = "Name;Pay;City\nAnn;1,50;Rome\nBo;2,50;Paris\n"
 _READ = ["Name: Ann; Pay: 1,50; City: Rome", "Name: Bo; Pay: 2,50; City: Paris"]
 
 
+@pytest.mark.parametrize("comma", [b"Lee, Ann", b"Lee, Ann, Dr", b"Ann Lee"])
+def test_tabs_part_the_columns_of_a_file_that_is_named_after_them(comma: bytes) -> None:
+    source = b"Name\tCity\n" + comma + b"\tBonn\nKim, Bo\tRome\n"
+    assert lines(source, ".tsv") == [f"Name: {comma.decode()}; City: Bonn", "Name: Kim, Bo; City: Rome"]
+    assert lines(b"Name,City\nAnn,Bonn\n", ".tsv") == ["Name: Ann; City: Bonn"]
+
+
 @pytest.mark.parametrize(
     ("before", "read"),
     [
