@@ -1,6 +1,7 @@
 """Source code and configuration: indentation kept, one block for each group of lines, definitions as headings."""
 
 import re
+from collections.abc import Callable
 
 from ingestion.parse.document import Head
 from ingestion.parse.pieces import Pieces
@@ -18,6 +19,15 @@ _SECTION = re.compile(r"\[{1,2}(?!\s*+/?+\s*+ringfence)[\w. \"'-]{1,120}\]{1,2}\
 
 
 def extract(data: bytes, pieces: Pieces) -> Head:
+    return _read(data, pieces, _heading)
+
+
+def extract_markup(data: bytes, pieces: Pieces) -> Head:
+    """A text, in which a line that begins like a definition is a sentence: `Type A contracts end in May`."""
+    return _read(data, pieces, lambda line: "")
+
+
+def _read(data: bytes, pieces: Pieces, heading_of: Callable[[str], str]) -> Head:
     group: list[str] = []
 
     def flush() -> None:
@@ -25,7 +35,7 @@ def extract(data: bytes, pieces: Pieces) -> Head:
         group.clear()
 
     for line in decode(data).splitlines():
-        heading = _heading(line)
+        heading = heading_of(line)
         if heading or not line.strip():
             flush()
         if heading:

@@ -24,6 +24,7 @@ EXTRACTORS: dict[Kind, Extract] = {
     Kind.JSON: records.extract,
     Kind.JSON_LINES: records.extract_lines,
     Kind.CODE: code.extract,
+    Kind.MARKUP: code.extract_markup,
     Kind.MAIL: mail.extract,
     Kind.MAILBOX: mail.extract_mailbox,
     Kind.ARCHIVE: archive.extract,

@@ -24,6 +24,7 @@ class Kind(Enum):
     JSON = "JSON"
     JSON_LINES = "JSON lines"
     CODE = "source code"
+    MARKUP = "a text with markup"
     MAIL = "an e-mail message"
     MAILBOX = "a mailbox"
     ARCHIVE = "an archive"
@@ -32,11 +33,13 @@ class Kind(Enum):
 _CODE = (
     ".py .pyi .js .mjs .cjs .jsx .ts .tsx .java .kt .kts .scala .groovy .go .rs .c .h .cc .cpp .cxx .hh .hpp .cs .fs "
     ".swift .m .rb .php .pl .pm .lua .r .jl .sh .bash .zsh .ps1 .bat .sql .proto .graphql .tf .cmake .gradle .dart "
-    ".ex .exs .erl .hs .clj .vb .yaml .yml .toml .ini .cfg .conf .properties .xml .xsd .css .scss .rst .tex"
+    ".ex .exs .erl .hs .clj .vb .yaml .yml .toml .ini .cfg .conf .properties .xml .xsd .css .scss"
 )
 
 BY_SUFFIX: dict[str, Kind] = {
     **dict.fromkeys(_CODE.split(), Kind.CODE),
+    ".rst": Kind.MARKUP,
+    ".tex": Kind.MARKUP,
     ".txt": Kind.PLAIN,
     ".text": Kind.PLAIN,
     ".log": Kind.PLAIN,
@@ -122,7 +125,7 @@ def _text_kind(data: bytes, named: Kind | None) -> Kind:
     if magic:
         raise Refused(_other(named), magic)
     text = decode(data)
-    if _begins_a_page(text) and named is not Kind.CODE:
+    if _begins_a_page(text) and named not in (Kind.CODE, Kind.MARKUP):
         return Kind.HTML
     if named is Kind.MAILBOX:
         return Kind.MAILBOX if _MAILBOX_START.match(data.replace(b"\r\n", b"\n")) else Kind.PLAIN

@@ -246,6 +246,14 @@ def test_source_code_keeps_its_indentation_and_is_found_by_its_definitions(sandb
     assert said(sandbox.parse(b"[server]\nport = 1\n", "app.toml")) == [(("[server]",), "[server]\nport = 1")]
 
 
+@pytest.mark.parametrize("suffix", [".rst", ".tex"])
+def test_a_sentence_of_a_text_with_markup_is_no_definition(sandbox: Sandbox, suffix: str) -> None:
+    source = b"Type A contracts end in May.\n\nclass of goods\n    indented\n"
+    read = ["Type A contracts end in May.", "class of goods\n    indented"]
+    assert said(sandbox.parse(source, f"a{suffix}")) == [((), text) for text in read]
+    assert said(sandbox.parse(source, "a.py"))[1] == (("class of",), read[1])
+
+
 @pytest.mark.parametrize(
     "source",
     [
