@@ -1,7 +1,6 @@
 """How rules, links and edits look to people. Tables fit a terminal of 80 columns, and are bounded."""
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -9,11 +8,12 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from policies.edits import Edit
 from policies.rules import Effect, RoleLink, Rule
+from policies.terminal import folding, out
 from policies.wording import covered, describe, rule_id
 
 _Row = TypeVar("_Row")
@@ -24,8 +24,7 @@ def show(as_json: bool, data: Callable[[], Any], picture: Callable[[], Iterable[
     if as_json:
         typer.echo(json.dumps(data(), indent=2, ensure_ascii=False))
         return
-    console = Console(file=sys.stdout, highlight=False)
-    console.soft_wrap = not console.is_terminal
+    console = out()
     for part in picture():
         console.print(part)
 
@@ -86,8 +85,7 @@ def rules_pictures(rules: Sequence[Rule], limit: int | None) -> Iterator[Rendera
     if not rules:
         yield Text("No rules.")
         return
-    table = Table(Column("Id", no_wrap=True), Column("Who", overflow="fold"), Column("Rule", overflow="fold"))
-    table.title, table.title_justify = counted(len(rules), "rule"), "left"
+    table = folding(Column("Id", no_wrap=True), "Who", "Rule", title=counted(len(rules), "rule"))
     for rule in first(rules, limit):
         may = ("may", "green") if rule.effect is Effect.ALLOW else ("may not", "red")
         table.add_row(rule_id(rule), Text(rule.subject), Text.assemble(may, f" {rule.action} {covered(rule)}"))
@@ -99,8 +97,7 @@ def links_pictures(links: Sequence[RoleLink], limit: int | None) -> Iterator[Ren
     if not links:
         yield Text("No role links.")
         return
-    table = Table(Column("Member", overflow="fold"), Column("Has everything of", overflow="fold"))
-    table.title, table.title_justify = counted(len(links), "role link"), "left"
+    table = folding("Member", "Has everything of", title=counted(len(links), "role link"))
     for link in first(links, limit):
         table.add_row(Text(link.member), Text(link.parent))
     yield table

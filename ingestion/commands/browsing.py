@@ -5,8 +5,7 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
 
 from ingestion.commands.comparing import diff
 from ingestion.commands.deleting import delete, kept_out, let_in_again
@@ -17,6 +16,7 @@ from ingestion.commands.shared import DocumentArgument, JsonOption, TenantOption
 from ingestion.commands.tracing import NOT_RECORDED, answers, labels_in_words, lineage, version_in_words
 from ingestion.store import DocumentStore
 from policies.rules import Level
+from policies.terminal import folding, out, pairs
 from rag.db.documents import Documents, attributes_of, tightening_of
 from rag.db.lineage import lineages
 from rag.db.tables import ChunkRow, DocumentRow
@@ -36,16 +36,16 @@ def list_documents(
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The tenant's documents with their labels. Titles and paths are masked."""
+    """The tenant's documents with their labels. Paths are masked."""
     rows = asyncio.run(_list(load_settings(), checked_name(tenant, "tenant"), source))
     if as_json:
         typer.echo(json.dumps({"documents": rows}, ensure_ascii=False))
         return
-    # The id in full: it is what `show` wants. Path and flags are there, and in the JSON.
-    table = Table(Column("document", no_wrap=True), "title", "department", "level", "state")
+    # The id in one piece: it is what `show` wants. Title and flags are there, and in the JSON.
+    table = folding(Column("document", no_wrap=True), "path", "labels", "state")
     for row in rows:
-        table.add_row(row["document"], plain(row["title"]), row["department"], row["level"], row["state"])
-    Console().print(table)
+        table.add_row(row["document"], plain(row["path"]), plain(f"{row['department']}, {row['level']}"), row["state"])
+    out().print(table)
 
 
 @documents.command("show")
@@ -60,30 +60,27 @@ def show_document(
     if as_json:
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    table = Table(show_header=False, box=None)
-    for name, value in shown.items():
-        if name not in {"versions", "chunks"}:
-            table.add_row(name, plain(", ".join(value) if isinstance(value, list) else str(value)))
-    Console().print(table)
+    labels = {name: value for name, value in shown.items() if name not in {"versions", "chunks"}}
+    out().print(pairs((name, plain(_words(value))) for name, value in labels.items()))
     for version in shown["versions"]:
         _print_version(version)
     if chunks:
-        listed = Table(Column("chunk", no_wrap=True), "place", "page", "heading", "stricter labels")
+        listed = folding(Column("chunk", no_wrap=True), "place", "page", "heading", "stricter labels")
         for chunk in shown["chunks"]:
             place, page = "{}-{}".format(*chunk["span"]), str(chunk["page"] or "")
             listed.add_row(chunk["chunk"], place, page, plain(chunk["heading"]), ", ".join(chunk["stricter"]))
-        Console().print(listed)
+        out().print(listed)
 
 
 def _print_version(version: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, title=version["version"], title_justify="left")
-    for name, value in version.items():
-        if name == "makers":
-            for maker, by in (value or {name: NOT_RECORDED}).items():
-                table.add_row(maker, plain(str(by)))
-        elif name != "version":
-            table.add_row(name, "" if value is None else str(value))
-    Console().print(table)
+    rest = {name: value for name, value in version.items() if name not in {"version", "makers"}}
+    made_by = version["makers"] or {"makers": NOT_RECORDED}
+    rows = [(name, plain(_words(value))) for name, value in (*rest.items(), *made_by.items())]
+    out().print(pairs(rows, title=version["version"]))
+
+
+def _words(value: Any) -> str:
+    return "" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
 
 
 async def _list(settings: Settings, tenant: str, source: str | None) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ingestion.commands.printing import plain
 from ingestion.commands.shared import (
@@ -19,6 +18,7 @@ from ingestion.commands.shared import (
 from ingestion.comparing import Comparison, compare
 from policies.commands.options import named
 from policies.rules import Caller, InvalidRule
+from policies.terminal import out
 from rag.errors import Misuse
 from rag.settings import Settings, load_settings
 
@@ -50,9 +50,9 @@ def diff(
             )
         )
         return
-    console = Console()
+    console = out()
     for line in found.lines:
-        console.print(plain(line.replace("\t", "  ")), highlight=False, soft_wrap=True)
+        console.print(plain(line.replace("\t", "  ")), soft_wrap=True)
     if not found.lines:
         typer.echo(f"Nothing that {caller.subject} may read is different.", err=True)
 

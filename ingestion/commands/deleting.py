@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
 
 from ingestion.commands.shared import (
     PARTLY_DONE,
@@ -22,6 +21,7 @@ from ingestion.commands.shared import (
 from ingestion.deleting import Deleted, delete_document, let_in, would_delete
 from ingestion.publishing import publish_documents
 from ingestion.remaining import Remaining
+from policies.terminal import folding, out, talk
 from rag.db.engine import Database
 from rag.db.lineage import KeptOut
 from rag.db.scrub import scrub
@@ -74,12 +74,10 @@ def kept_out(tenant: TenantOption, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({"kept_out": rows}))
         return
-    table = Table(
-        Column("document", no_wrap=True), *(Column(name, overflow="fold") for name in ("source", "by", "since"))
-    )
+    table = folding(Column("document", no_wrap=True), "source", "by", "since")
     for row in rows:
         table.add_row(row["document"], row["source"], row["by"], row["since"])
-    Console().print(table)
+    out().print(table)
 
 
 def let_in_again(document: DocumentArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
@@ -165,16 +163,17 @@ def _print(done: _Done, *, dry_run: bool) -> None:
         f"{deleted.document} of source {deleted.source} {'would be' if dry_run else 'is'} deleted: {deleted.versions} "
         f"versions, {deleted.chunks} chunks, {deleted.originals} originals of the vault."
     )
-    table = Table("what remains", "number", "of what")
+    table = folding("what remains", "number", "of what")
     for one in deleted.remains:
         table.add_row(one.where, "" if one.number is None else str(one.number), one.what)
-    Console().print(table)
-    talk = Console(stderr=True, highlight=False)
+    out().print(table)
     if not deleted.kept_out:
-        talk.print("note: while it stands in its source, the next ingest brings it back; --keep-out prevents that")
+        talk().print("note: while it stands in its source, the next ingest brings it back; --keep-out prevents that")
     if done.waiting:
-        talk.print(
+        talk().print(
             f"note: nobody can read it any more, but its points are still in the index: {done.waiting}", markup=False
         )
     if done.scrubbed is False:
-        talk.print("note: the database was busy, so its files still hold older pages; they go as the service works on")
+        talk().print(
+            "note: the database was busy, so its files still hold older pages; they go as the service works on"
+        )

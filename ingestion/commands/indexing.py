@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ingestion.commands.ingesting import open_parts
 from ingestion.commands.printing import print_report, progress
@@ -24,6 +23,7 @@ from ingestion.sources.configuration import open_source
 from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Source
 from ingestion.spans import DocumentSpans
+from policies.terminal import out, talk
 from rag.db.index_versions import IndexVersions
 from rag.db.scrub import scrub
 from rag.embedding.minilm import load_embedder
@@ -115,7 +115,6 @@ def drop_index(
     """
     settings, name = load_settings(), checked_name(tenant, "tenant")
     done, waiting, scrubbed = asyncio.run(_drop(settings, name, number))
-    talk = Console(stderr=True, highlight=False)
     if as_json:
         points = "waiting" if waiting else "removed"
         record = {"dropped": number, "points": points, "documents": done.documents, "originals": len(done.sealed)}
@@ -128,9 +127,11 @@ def drop_index(
                 "of the vault."
             )
     if waiting:
-        talk.print(f"note: its points are not removed yet: {waiting}", markup=False)
+        talk().print(f"note: its points are not removed yet: {waiting}", markup=False)
     if scrubbed is False:
-        talk.print("note: the database was busy, so its files still hold older pages; they go as the service works on")
+        talk().print(
+            "note: the database was busy, so its files still hold older pages; they go as the service works on"
+        )
     if waiting or scrubbed is False:
         raise typer.Exit(PARTLY_DONE)
 
@@ -146,16 +147,16 @@ def _place(path: Path, source: str | None, sources: Path | None) -> Source:
 def _run(source: Source, tenant: str, plan: Plan | None, *, as_json: bool) -> None:
     begun: list[int] = []
     try:
-        with progress(Console(stderr=True)) as observe:
+        with progress(talk()) as observe:
             done = asyncio.run(_filled(load_settings(), source, tenant, plan, observe, begun.append))
     except KeyboardInterrupt:
         raise _interrupted(begun) from None
     if as_json:
         typer.echo(json.dumps(done.as_json(), ensure_ascii=False))
     else:
-        print_report(done.report, Console())
+        print_report(done.report, out())
         left = f"; {done.missing} documents that people see are not in it yet" if done.missing else " and ready"
-        Console().print(f"Index {done.number} stands beside the live one{left}.", highlight=False)
+        out().print(f"Index {done.number} stands beside the live one{left}.")
     if done.report.failures or done.missing:
         raise typer.Exit(PARTLY_DONE)
 

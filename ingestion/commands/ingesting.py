@@ -33,6 +33,7 @@ from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Source
 from ingestion.spans import DocumentSpans
 from ingestion.tools import open_tools
+from policies.terminal import out
 from rag.db.job_table import SYNC
 from rag.db.jobs import NewJob
 from rag.embedding.minilm import load_embedder
@@ -130,7 +131,7 @@ def ingest(
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "published": dict(published)}, ensure_ascii=False))
     else:
-        print_report(report, Console())
+        print_report(report, out())
     if report.failures or report.quarantined:
         raise typer.Exit(PARTLY_DONE)
 

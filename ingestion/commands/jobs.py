@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Column
 
 from ingestion.commands.printing import plain
 from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened
+from policies.terminal import folding, out, pairs
 from rag.db.engine import Database
-from rag.db.job_table import JobState
+from rag.db.job_table import JobRow, JobState
 from rag.db.jobs import Jobs, JobView, NewJob
 from rag.settings import Settings, load_settings
 
@@ -39,14 +40,13 @@ def list_jobs(
     if as_json:
         typer.echo(json.dumps({"jobs": [view.as_json() for view in found]}, ensure_ascii=False))
         return
-    state_shown = Column("state", no_wrap=True, min_width=max(map(len, JobState)))
-    table = Table(Column("job", no_wrap=True), "kind", "source", state_shown, "documents", "attempts", "reason")
+    table = folding(Column("job", no_wrap=True), "what", Column("state", min_width=max(map(len, JobState))), "reason")
     for view in found:
         row = view.row
-        counts = f"{view.done}/{view.total}"
-        attempts = f"{row.attempts}/{row.attempts_max}"
-        table.add_row(row.id, row.kind, plain(row.source), _state(view), counts, attempts, row.reason or "")
-    Console().print(table)
+        counts = f", {view.done} of {view.total}" if view.total else ""
+        why = f"{row.reason} ({_attempts(row)})" if row.reason else ""
+        table.add_row(row.id, plain(f"{row.kind} of {row.source}"), f"{_state(view)}{counts}", why)
+    out().print(table)
 
 
 @jobs.command("show")
@@ -130,11 +130,15 @@ def _show(view: JobView, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    table = Table(show_header=False, box=None)
+    rows = []
     for name, value in shown.items():
         words = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else value
-        table.add_row(name, plain("" if words is None else str(words)))
-    Console().print(table)
+        rows.append((name, plain("" if words is None else str(words))))
+    out().print(pairs(rows))
+
+
+def _attempts(row: JobRow) -> str:
+    return f"attempt {row.attempts} of {row.attempts_max}"
 
 
 def _state(view: JobView) -> str:

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column
 
 from ingestion.report import Observer, Report, Step
+from policies.terminal import folding
 from rag.hidden_content import HiddenAction
 
 _DONE = {HiddenAction.DROP: "left out", HiddenAction.INDEX: "indexed", HiddenAction.QUARANTINE: "held"}
@@ -39,9 +40,7 @@ def progress(talk: Console) -> Iterator[Observer]:
 def print_report(report: Report, console: Console) -> None:
     """The closing table, then what needs a person's eye."""
     title = f"{report.source} → {report.tenant}" + (" (dry run: nothing was changed)" if report.dry else "")
-    table = Table(title=plain(title), title_justify="left")
-    for change in report.counts:
-        table.add_column(change.value, justify="right")
+    table = folding(*(Column(change.value, justify="right") for change in report.counts), title=plain(title))
     table.add_row(*(str(count) for count in report.counts.values()))
     console.print(table)
     _print_failures(report, console)
@@ -69,7 +68,7 @@ def print_report(report: Report, console: Console) -> None:
 
 def _print_failures(report: Report, console: Console) -> None:
     if report.failures:
-        failed = Table("failed", "reason", "why", "still readable")
+        failed = folding("failed", "reason", "why", "still readable")
         for outcome in report.failures:
             kept = "the previous version" if outcome.previous_stays else "no"
             failed.add_row(plain(outcome.path), str(outcome.reason), plain(outcome.sentence), kept)
@@ -78,7 +77,7 @@ def _print_failures(report: Report, console: Console) -> None:
 
 def _print_quarantine(report: Report, console: Console) -> None:
     if report.quarantined:
-        held = Table("in quarantine", "noticed", "still readable")
+        held = folding("in quarantine", "noticed", "still readable")
         for outcome in report.quarantined:
             kept = "the previous version" if outcome.previous_stays else "no"
             held.add_row(plain(outcome.path), ", ".join(outcome.flags), kept)

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from ingestion.commands.printing import plain
 from ingestion.commands.shared import JsonOption, TenantOption, checked_name, opened
@@ -19,6 +18,7 @@ from ingestion.parse.ocr import open_parser
 from ingestion.parts import Parser
 from ingestion.scanning import Scanned
 from ingestion.scanning import scan as scanned_files
+from policies.terminal import folding, out, talk
 from rag.errors import Misuse
 from rag.privacy.operators import Operator
 from rag.privacy.tenant import TenantPrivacy, open_privacy
@@ -40,14 +40,13 @@ def scan(
     """
     if show and (as_json or not sys.stdout.isatty()):
         raise Misuse("--show prints personal data, so it wants a terminal: not a file, a pipe or --json.")
-    settings, talk = load_settings(), Console(stderr=True)
-    name = checked_name(tenant, "tenant")
-    with talk.status("Scanning ..."):
+    settings, name = load_settings(), checked_name(tenant, "tenant")
+    with talk().status("Scanning ..."):
         files, privacy = asyncio.run(_scan(settings, path, name))
     if as_json:
         typer.echo(json.dumps(_as_json(name, files, privacy), ensure_ascii=False))
     else:
-        _print(files, privacy, Console(), show=show)
+        _print(files, privacy, out(), show=show)
     if any(one.refusal for one in files):
         raise typer.Exit(PARTLY_DONE)
 
@@ -84,13 +83,13 @@ def _total(files: list[Scanned]) -> Counter[str]:
 
 
 def _print(files: list[Scanned], privacy: TenantPrivacy, console: Console, *, show: bool) -> None:
-    table = Table("file", "would be masked")
+    table = folding("file", "would be masked")
     for one in files:
         table.add_row(plain(one.path), plain(one.refusal) if one.refusal else _counts(one.entities, privacy))
     console.print(table)
     if show:
         for one in files:
-            spans = Table("kind", "score", "value", title=plain(one.path), title_justify="left")
+            spans = folding("kind", "score", "value", title=plain(one.path))
             for hit in one.hits[:SHOWN_MAX]:
                 spans.add_row(hit.entity, f"{hit.score:.2f}", plain(hit.value))
             if one.hits:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
 
 from ingestion.commands.printing import plain
 from ingestion.commands.shared import (
@@ -21,6 +20,7 @@ from ingestion.commands.shared import (
 )
 from ingestion.publishing import publish_documents
 from ingestion.quarantine import Decision, Quarantine, Waiting
+from policies.terminal import folding, out
 from rag.errors import Misuse
 from rag.settings import Settings, load_settings
 
@@ -33,12 +33,12 @@ def quarantine(tenant: TenantOption, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({"quarantine": [_record(one) for one in waiting]}, ensure_ascii=False))
         return
-    table = Table(Column("document", no_wrap=True), "path", "noticed", "where", "older version")
+    table = folding(Column("document", no_wrap=True), "path", "noticed", "where", "older version")
     for one in waiting:
         where = "; ".join(_place(place) for place in one.places)
         older = "visible" if one.previous_visible else "none"
         table.add_row(one.document, plain(one.path), ", ".join(one.codes), plain(where), older)
-    Console().print(table)
+    out().print(table)
 
 
 def release(

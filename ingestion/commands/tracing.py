@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from ingestion.commands.printing import plain
 from ingestion.commands.shared import DocumentArgument, JsonOption, TenantOption, checked_name, opened
 from policies.rules import Attributes
+from policies.terminal import folding, out, pairs
 from rag.audit.uses import Use, uses_of
 from rag.db.documents import Documents
 from rag.db.lineage import lineages
@@ -38,12 +38,9 @@ def lineage(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    console, uses = Console(), found.pop("uses")
-    table = Table(show_header=False, box=None)
-    for name, value in _flat(found):
-        table.add_row(name, plain(value))
-    console.print(table)
-    console.print(_uses_table(uses))
+    uses = found.pop("uses")
+    out().print(pairs((name, plain(value)) for name, value in _flat(found)))
+    out().print(_uses_table(uses))
 
 
 def answers(
@@ -63,7 +60,7 @@ def answers(
     if as_json:
         typer.echo(json.dumps({"document": document, "uses": uses}, ensure_ascii=False))
     else:
-        Console().print(_uses_table(uses))
+        out().print(_uses_table(uses))
 
 
 async def _lineage(settings: Settings, tenant: str, chunk: str, limit: int) -> dict[str, Any]:
@@ -160,11 +157,13 @@ def _record(use: Use) -> dict[str, Any]:
 
 
 def _uses_table(uses: list[dict[str, Any]]) -> Table:
-    table = Table(Column("record", justify="right"), "at", "how", "who", "shown", Column("answer", no_wrap=True))
+    table = folding(Column("#", justify="right"), "at (UTC)", "use", Column("answer", no_wrap=True))
     for use in uses:
         who = f"{use['person']} through {use['assistant']}" if use["assistant"] else use["person"]
-        shown = {True: "yes", False: "considered", None: "unknown"}[use["shown"]]
-        table.add_row(str(use["record"]), use["at"], use["how"], plain(who), shown, use["answer"] or "")
+        shown = {True: "shown", False: "considered", None: "unknown"}[use["shown"]]
+        at = datetime.fromisoformat(use["at"]).astimezone(UTC)
+        told = plain(f"{use['how']}, {shown}: {who}")
+        table.add_row(str(use["record"]), f"{at:%Y-%m-%d %H:%M:%S}", told, use["answer"] or "")
     return table
 
 

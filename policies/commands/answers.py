@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import RenderableType
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from policies.check import Decision
@@ -15,6 +15,7 @@ from policies.paths import Path
 from policies.printing import counted, described, first, indented, known_people, left_out, names
 from policies.rules import SHARED, Attributes, Caller, Effect
 from policies.survey.readers import Reach, label
+from policies.terminal import folding
 from policies.wording import covered
 
 
@@ -47,7 +48,7 @@ def readers_pictures(found: Sequence[Readers], action: str, limit: int | None) -
             what = f"paragraphs of it that are {_stricter(one.attributes, found[0].attributes)}"
         yield Text(f"{len(one.readers)} of {known_people(one.people)} may {action} {what}.")
         if one.readers:
-            table = Table(*(Column(name, overflow="fold") for name in ("Who", "Through", "Rule")))
+            table = folding("Who", "Through", "Rule")
             for reader in first(one.readers, limit):
                 through = " -> ".join(reader.path.names[1:]) or "by name"
                 table.add_row(Text(label(reader.caller)), Text(through), Text(covered(reader.rule)))
@@ -74,7 +75,7 @@ def _word(allowed: bool) -> tuple[str, str]:
 
 
 def _counts(title: str, counts: Mapping[str, int], limit: int | None) -> Iterator[RenderableType]:
-    table = Table(Column(title, overflow="fold"), Column("Documents", justify="right"))
+    table = folding(title, Column("Documents", justify="right"))
     for name, count in first(counts.items(), limit):
         table.add_row(Text(name), str(count))
     yield table

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import RenderableType
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from policies.commands.editing import Change, editing
@@ -24,6 +24,7 @@ from policies.edits import Edit
 from policies.history import Revision
 from policies.printing import edit_pictures, plain, show
 from policies.shapes import edit_json, revision_json
+from policies.terminal import folding
 
 Epoch = Annotated[int, typer.Argument(min=0, help="A version, as `policy history` shows it.")]
 
@@ -78,11 +79,11 @@ def _history(revisions: Sequence[Revision], following: int | None) -> Iterator[R
     if not revisions:
         yield Text("No edits.")
         return
-    table = Table(
+    table = folding(
         Column("Version", justify="right"),
         Column("When (UTC)", no_wrap=True),
-        Column("Who", overflow="fold"),
-        Column("Why", overflow="fold"),
+        "Who",
+        "Why",
         Column("Lines", no_wrap=True),
     )
     for revision in revisions:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from policies.plan import Clause, DenyAll, Grant, Plan
 from policies.printing import first, left_out, names
 from policies.rules import Level
+from policies.terminal import folding
 
 
 def plan_pictures(compiled: Plan, limit: int | None) -> Iterator[RenderableType]:
@@ -23,8 +24,7 @@ def plan_pictures(compiled: Plan, limit: int | None) -> Iterator[RenderableType]
 
 
 def _grant(grant: Grant, limit: int | None) -> Table:
-    columns = (Column(name, overflow="fold") for name in ("", "Departments", "Level", "Only"))
-    table = Table(*columns, title=grant.subject, title_justify="left")
+    table = folding("", "Departments", "Level", "Only", title=grant.subject)
     clauses = [("may", "green", clause) for clause in grant.allow] + [("may not", "red", one) for one in grant.deny]
     for word, style, clause in first(clauses, limit):
         departments = "all" if clause.departments is None else _named(clause.departments, limit)

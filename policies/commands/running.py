@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 
 from policies.administration import Administrator, NotAdministered, administers_something
 from policies.change import CanaryExposed
@@ -17,6 +16,7 @@ from policies.plan import PlanTooLarge
 from policies.printing import plain
 from policies.rules import InvalidRule
 from policies.survey.readers import Disagreement
+from policies.terminal import talk
 
 FAILED, MISUSE, DENIED = 1, 2, 4
 _Found = TypeVar("_Found")
@@ -35,11 +35,11 @@ def run(work: Coroutine[Any, Any, _Found], doing: str) -> _Found:
     Raises:
         PolicyError: the labels of a stored document are not valid: nothing that the caller wrote.
     """
-    talk = Console(stderr=True, highlight=False)
+    terminal = talk()
     try:
-        if not talk.is_terminal:
+        if not terminal.is_terminal:
             return asyncio.run(work)
-        with talk.status(f"{doing} ..."):
+        with terminal.status(f"{doing} ..."):
             return asyncio.run(work)
     except InvalidRule as cause:
         raise PolicyError(f"A stored document has labels that are not valid: {cause}. Ingest it again.") from cause

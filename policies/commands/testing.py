@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import RenderableType
-from rich.table import Column, Table
 from rich.text import Text
 
 from policies.commands.options import AsJson, Files, ShowAll, rows_shown
@@ -21,6 +20,7 @@ from policies.files.policy_file import read_policy_file
 from policies.printing import counted, first, left_out, plain, show
 from policies.rules import Level, Rule
 from policies.shapes import Json, decision_json, link_json, rule_json
+from policies.terminal import folding
 from policies.wording import describe
 
 
@@ -84,7 +84,7 @@ def _pictures(tested: Sequence[Tested], limit: int | None) -> Iterator[Renderabl
 
 def _cases(one: Tested, limit: int | None) -> Iterator[RenderableType]:
     """All cases in a table, those that failed first."""
-    table = Table("", *(Column(name, overflow="fold") for name in ("Case", "Expected", "Why")), title_justify="left")
+    table = folding("", "Case", "Expected", "Why")
     table.title = Text(f"{plain(one.name)}: {len(one.results) - one.failed} of {len(one.results)} cases hold")
     for result in first(sorted(one.results, key=lambda result: result.passed), limit):
         case = result.case

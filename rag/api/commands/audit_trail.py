@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from policies.commands.options import named, of_tenant
+from policies.terminal import folding
 from rag.api.commands.audit_keeping import checked_keys, checkpoint, export, prune
 from rag.api.commands.options import (
     AsJson,
@@ -79,7 +79,7 @@ def show(
             ]
         )
         return
-    table = Table("#", "at", "kind", "who", "what", "digest")
+    table = folding("#", "at", "kind", "who", "what", "digest")
     for record in records:
         at, body = f"{record.at:%Y-%m-%d %H:%M:%S}", json.loads(record.body)
         table.add_row(str(record.sequence), at, record.kind, _who(body), _what(body), record.digest[:12])

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 import typer
-from rich.table import Table
 from sqlalchemy import text
 
 from policies.tenancy import every_tenant
+from policies.terminal import folding
 from rag.api.commands.finding import BAD, GOOD, LOOK, Finding
 from rag.api.commands.index_check import check_indexes
 from rag.api.commands.options import AsJson, DataDir, opened_database, out, print_json, settings_for
@@ -206,10 +206,10 @@ def _issuer(settings: IssuerSettings) -> Finding:
 
 def _print(rows: list[tuple[str, str, str]], findings: list[Finding]) -> None:
     console = out()
-    settings = Table("setting", "value", "origin", title="Settings", title_justify="left")
+    settings = folding("setting", "value", "origin", title="Settings")
     for row in rows:
         settings.add_row(*row)
-    checks = Table("check", "state", "detail", title="Checks", title_justify="left")
+    checks = folding("check", "state", "detail", title="Checks")
     for found in findings:
         checks.add_row(found.check, found.state, found.detail)
     console.print(settings)

@@ -5,7 +5,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
+
+from policies.terminal import folding
 
 Json = Mapping[str, Any]
 
@@ -40,7 +42,7 @@ def _plan(plan: Json, console: Console) -> None:
 
 
 def _candidates(candidates: list[Json]) -> Table:
-    table = Table(*_ids(), *_SCORES, "given", "allowed by", title="Found", title_justify="left")
+    table = folding("chunk", "document", *_SCORES, "given", "allowed by", title="Found")
     for one in candidates:
         given = "yes" if one["given"] else "no"
         why = given if one["why"] is None else f"{given}: {one['why']}"
@@ -52,7 +54,7 @@ def _candidates(candidates: list[Json]) -> Table:
 
 
 def _dropped(dropped: list[Json]) -> Table:
-    table = Table(*_ids(), *_SCORES, "reason", "decided by", title="Dropped", title_justify="left")
+    table = folding("chunk", "document", *_SCORES, "reason", "decided by", title="Dropped")
     for one in dropped:
         decision = one["decision"]
         said = "" if decision is None else escape(decision["reason"])
@@ -60,13 +62,8 @@ def _dropped(dropped: list[Json]) -> Table:
     return table
 
 
-def _ids() -> tuple[Column, ...]:
-    """Whole on any terminal, in several lines where it must be: they are there to be copied."""
-    return tuple(Column(name, overflow="fold") for name in ("chunk", "document"))
-
-
 def _claims(claims: list[Json]) -> Table:
-    table = Table("sentence", "verdict", "reason", title="Written by the generator", title_justify="left")
+    table = folding("sentence", "verdict", "reason", title="Written by the generator")
     for one in claims:
         reason = ", ".join(part for part in (one["reason"], one["gate"]) if part)
         table.add_row(escape(one["text"]), one["verdict"], reason)

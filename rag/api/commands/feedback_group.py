@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.table import Column, Table
+from rich.table import Column
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.commands.options import named
+from policies.terminal import folding
 from rag.api.commands.audit_keeping import output
 from rag.api.commands.options import (
     AsJson,
@@ -63,8 +64,8 @@ def list_feedback(
     if as_json:
         print_json(rows)
         return
-    others = (Column(name, overflow="fold") for name in ("given", "verdict", "reason", "comment", "question", "state"))
-    table = Table(Column("answer", no_wrap=True), *others)
+    told = "given", "verdict", "reason", "comment", "question", "state"
+    table = folding(Column("answer", no_wrap=True), *told)
     for row in rows:
         kept = ["kept" if row[text] else "" for text in ("has_comment", "has_question")]
         table.add_row(row["answer"], row["given_at"], row["verdict"], row["reason"], *kept, row["state"])

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.table import Table
 
+from policies.terminal import folding
 from rag.api.commands.asking import refusal_of
 from rag.api.commands.options import AsJson, DataDir, Tenant, checked_tenant, out, print_json, settings_for, talk
 from rag.api.commands.privacy_upkeep import operator
@@ -60,7 +60,7 @@ def compare(
     if as_json:
         print_json(figures)
         return
-    table = Table("", f"live index {figures['live']}", f"index {figures['index']}")
+    table = folding("", f"live index {figures['live']}", f"index {figures['index']}")
     for label, key in (("hit@5", "hit5_ratio"), ("MRR", "mrr_ratio"), ("search, ms (median)", "search_ms_p50")):
         table.add_row(label, f"{figures[f'live_{key}']:g}", f"{figures[key]:g}")
     out().print(table)

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table
-
+from policies.terminal import folding
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -34,7 +33,7 @@ def list_indexes(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir = No
     if as_json:
         print_json({"tenant": name, "indexes": rows, "notice": notice})
         return
-    table = Table("index", "state", "embedder", "chunk tokens", "chunks", "missing", "hit@5 (live)", "MRR (live)")
+    table = folding("index", "state", "embedder", "chunk tokens", "chunks", "missing", "hit@5 (live)", "MRR (live)")
     for row in rows:
         figures = row["figures"]
         table.add_row(

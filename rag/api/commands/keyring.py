@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.table import Column, Table
+from rich.table import Column
 
 from policies.tenancy import every_tenant
+from policies.terminal import folding
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -92,10 +93,8 @@ def list_keys(
         print_json([_record(key) for key in found])
         return
     now = datetime.now(UTC)
-    others = (
-        Column(name, overflow="fold") for name in ("tenant", "subject", "label", "rights", "created", "last used")
-    )
-    table = Table(Column("id", no_wrap=True), *others, Column("state", no_wrap=True))
+    told = "tenant", "subject", "label", "rights", "created", "last used"
+    table = folding(Column("id", no_wrap=True), *told, Column("state", no_wrap=True))
     for key in found:
         rights = [name for name, held in _rights(key).items() if held]
         if key.scopes != USUAL:

@@ -1,17 +1,17 @@
 """What several commands share: options, opening the database, and where output goes."""
 
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from policies.commands.options import of_tenant
 from policies.rules import InvalidRule, plain_name
+from policies.terminal import out as out
+from policies.terminal import talk as talk
 from rag.db.engine import Database, open_database
 from rag.db.refusals import told_if_busy
 from rag.errors import Misuse
@@ -55,13 +55,3 @@ async def opened_database(settings: Settings) -> AsyncIterator[Database]:
 def print_json(data: Any) -> None:
     """One JSON document on standard output."""
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def out() -> Console:
-    """For data: standard output."""
-    return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty(), highlight=False)
-
-
-def talk() -> Console:
-    """For everything else: standard error."""
-    return Console(file=sys.stderr, highlight=False)

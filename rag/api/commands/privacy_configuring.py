@@ -9,10 +9,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 import yaml
 from rich.markup import escape
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 from typer.core import TyperGroup
 
+from policies.terminal import folding
 from rag.api.commands.later import Later, load_function
 from rag.api.commands.options import (
     AsJson,
@@ -133,7 +133,7 @@ def history(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir = None) -
     if as_json:
         print_json({"tenant": name, "versions": [_as_json(version) for version in found]})
         return
-    table = Table("version", "when", "who", "changed", "why")
+    table = folding("version", "when", "who", "changed", "why")
     for version in found:
         at = version.at.isoformat(timespec="seconds") if version.at else ""
         table.add_row(str(version.number), at, *map(escape, (version.author, version.change, version.reason)))

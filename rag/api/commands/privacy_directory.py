@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from policies.rules import InvalidRule, plain_name
+from policies.terminal import folding
 from rag.api.commands.options import AsJson, DataDir, Tenant, checked_tenant, out, print_json, settings_for, talk
 from rag.api.commands.privacy_configuring import DryRun, Reason, change_now, in_tenant, record, report
 from rag.errors import Misuse
@@ -98,7 +98,7 @@ def list_directories(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir 
         ]
         print_json({"tenant": name, "directories": rows})
         return
-    table = Table("list", "values", "imported", "by")
+    table = folding("list", "values", "imported", "by")
     for one in found:
         values = ", ".join(f"{number} {entity}" for entity, number in sorted(one.entities.items()))
         table.add_row(escape(one.name), values, one.imported_at.isoformat(timespec="seconds"), escape(one.imported_by))
@@ -140,7 +140,7 @@ def _print(read: Directory, *, as_json: bool) -> None:
     if as_json:
         return
     if read.broken:
-        table = Table("line", "not taken, because")
+        table = folding("line", "not taken, because")
         for one in read.broken[:BROKEN_SHOWN]:
             table.add_row(str(one.line), escape(one.reason))
         talk().print(table)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
+from policies.terminal import folding
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -50,7 +50,7 @@ def explain(
         spans = [_as_json(read, one) | {"operator": privacy.operator(one.finding.entity).value} for one in explained]
         print_json({"version": privacy.rules.version, "kept": sorted(privacy.kept), "spans": spans})
         return
-    table = Table("value", "entity", "operator", "score", "found by", "words that hint", "before it")
+    table = folding("value", "entity", "operator", "score", "found by", "words that hint", "before it")
     for one in explained:
         by = "\n".join(f"{said.by} ({said.entity} {said.score:.2f})" for said in one.found_by)
         near = one.before[-BEFORE_SHOWN:].replace("\n", " ")

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from policies.terminal import folding
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -84,7 +84,7 @@ def _print(done: Collection[str], scrubbed: bool | None, *, dry_run: bool, as_js
         print_json({**record, "kinds": dict(sorted(kinds.items()))})
         return
     if kinds:
-        table = Table("kind", "originals")
+        table = folding("kind", "originals")
         for kind, number in sorted(kinds.items()):
             table.add_row(kind, str(number))
         out().print(table)

@@ -5,8 +5,9 @@ import json
 from typing import Annotated
 
 import typer
-from rich.table import Column, Table
+from rich.table import Column
 
+from policies.terminal import folding
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -61,9 +62,7 @@ def list_receipts(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir = N
     if as_json:
         print_json(found)
         return
-    table = Table(
-        Column("id", no_wrap=True), *(Column(name, overflow="fold") for name in ("at", "by", "values", "documents"))
-    )
+    table = folding(Column("id", no_wrap=True), "at", "by", "values", "documents")
     for one in found:
         table.add_row(one["id"], one["at"], one["by"], str(len(one["tokens"])), str(one["documents"]))
     out().print(table)

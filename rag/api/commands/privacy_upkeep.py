@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
+from policies.terminal import folding
 from rag.api.commands.options import (
     AsJson,
     DataDir,
@@ -213,12 +213,12 @@ def _record(plan: ErasurePlan, done: Erasure | None, scrubbed: bool | None, *, d
 
 
 def _show(plan: ErasurePlan, console: Any) -> None:
-    table = Table("becomes unreadable", "why", "documents", "chunks")
+    table = folding("becomes unreadable", "why", "documents", "chunks")
     for one in plan.erased[:ROWS_MAX]:
         table.add_row(one.token, one.why.replace("_", " "), str(one.documents), str(one.chunks))
     console.print(table)
     if plan.kept:
-        table = Table("stays readable", "why", "other values with it")
+        table = folding("stays readable", "why", "other values with it")
         for kept in plan.kept[:ROWS_MAX]:
             table.add_row(kept.token, kept.why.replace("_", " "), str(kept.used_by or ""))
         console.print(table)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Column, Table
 
+from policies.terminal import folding
 from rag.api.commands.index_listing import tuned_on
 from rag.api.commands.options import (
     AsJson,
@@ -41,7 +41,7 @@ def models(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir = None) ->
     if as_json:
         print_json({"tenant": name, "models": listed})
         return
-    table = Table(Column("model", overflow="fold"), "made", "documents", "gone or changed", "MB", "index")
+    table = folding("model", "made", "documents", "gone or changed", "MB", "index")
     for one in listed:
         trained = one["tuned_on"] or {"documents": "no card", "gone": ""}
         table.add_row(

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.table import Table
-
+from policies.terminal import folding
 from rag.api.commands.options import out
 from rag.api.commands.tuned_index import Built
 from rag.query.tuning.gate import Gate
@@ -66,7 +65,7 @@ def tell_what_is_left(tuned: Tuned, *, built: bool) -> None:
 
 def print_tuned(tuned: Tuned) -> None:
     card = tuned.made.card
-    table = Table("gate", "before", "after", "needed", "holds")
+    table = folding("gate", "before", "after", "needed", "holds")
     for gate in tuned.gates:
         holds = "yes" if gate.holds else "NO"
         table.add_row(gate.name, f"{gate.before:g}", f"{gate.after:g}", f"{gate.gain:+g}", holds)
