@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
+from ingestion.commands.job_words import attempts_of, job_words, state_of, what_of
 from ingestion.commands.printing import plain
 from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened
 from policies.terminal import folding, out, pairs
 from rag.db.engine import Database
-from rag.db.job_table import JobRow, JobState
+from rag.db.job_table import JobState
 from rag.db.jobs import Jobs, JobView, NewJob
 from rag.settings import Settings, load_settings
 
@@ -44,8 +45,8 @@ def list_jobs(
     for view in found:
         row = view.row
         counts = f", {view.done} of {view.total}" if view.total else ""
-        why = f"{row.reason} ({_attempts(row)})" if row.reason else ""
-        table.add_row(row.id, plain(f"{row.kind} of {row.source}"), f"{_state(view)}{counts}", why)
+        why = f"{row.reason} ({attempts_of(row)})" if row.reason else ""
+        table.add_row(row.id, plain(what_of(row)), f"{state_of(view)}{counts}", why)
     out().print(table)
 
 
@@ -75,7 +76,7 @@ async def follow(database: Database, tenant: str, job: str, talk: Console) -> Jo
         while True:
             async with database.reading() as session:
                 view = await Jobs(session).get(tenant, job)
-            bar.update(task, description=_state(view), completed=view.done, total=view.total or None)
+            bar.update(task, description=state_of(view), completed=view.done, total=view.total or None)
             if view.settled:
                 return view
             await asyncio.sleep(LOOK_S)
@@ -126,23 +127,7 @@ def _run(act: Callable[[Jobs, str], Awaitable[Any]], tenant: str, *, reading: bo
 
 
 def _show(view: JobView, *, as_json: bool) -> None:
-    shown = view.as_json()
     if as_json:
-        typer.echo(json.dumps(shown, ensure_ascii=False))
+        typer.echo(json.dumps(view.as_json(), ensure_ascii=False))
         return
-    rows = []
-    for name, value in shown.items():
-        words = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else value
-        rows.append((name, plain("" if words is None else str(words))))
-    out().print(pairs(rows))
-
-
-def _attempts(row: JobRow) -> str:
-    return f"attempt {row.attempts} of {row.attempts_max}"
-
-
-def _state(view: JobView) -> str:
-    """A job whose parts are not all done is not done yet, for people, and one with superseded parts was not done."""
-    if not view.settled and view.row.state == JobState.DONE:
-        return JobState.RUNNING
-    return JobState.SUPERSEDED if view.superseded and view.row.state == JobState.DONE else view.row.state
+    out().print(pairs((name, plain(value)) for name, value in job_words(view)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,15 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from ingestion.cli import documents
+from ingestion.commands.job_words import job_words
 from ingestion.commands.tracing import _uses_table
 from ingestion.parse.sandbox import Sandbox
 from ingestion.pipeline import ingest
 from ingestion.queue import JobQueue
 from ingestion.sources.folder import FolderSource
 from rag.db.engine import open_database
-from rag.db.job_table import SYNC
-from rag.db.jobs import NewJob
+from rag.db.job_table import SYNC, JobRow, JobState
+from rag.db.jobs import JobView, NewJob
 from tests.ingestion.outcomes import flip_staged
 from tests.ingestion.worlds import TENANT, parts_on, write_folder
 
@@ -80,6 +82,35 @@ def test_a_terminal_of_80_columns_shows_all_of_it_in_several_lines(data: Path) -
     for one in listed:
         assert one["document"] in said("list", **terminal).stdout
         assert one["path"] in said("show", one["document"], **terminal).stdout.replace("\n", "").replace(" ", "")
+
+
+def test_a_job_is_told_in_words_with_what_its_reason_means_and_what_to_do(data: Path) -> None:
+    (job,) = json.loads(said("jobs", "list", "--json").stdout)["jobs"]
+    shown = said("jobs", "show", job["id"]).stdout
+    assert "dead, attempt 1 of 1" in shown and f"sync of {SOURCE}" in shown
+    assert "could not be read" in row(shown, "source_unreadable")
+    assert f"ringfence documents jobs retry {job['id']} --tenant {TENANT}" in shown
+    assert not {"{", "True", "settled", "None"} & set(shown.replace(",", " ").split())
+
+
+def test_what_failed_in_a_job_is_told_by_number_and_meaning_and_a_job_without_failures_says_nothing_of_it() -> None:
+    known = {"state": JobState.DONE, "kind": SYNC, "source": SOURCE, "attempts": 1, "attempts_max": 5, "step": ""}
+    done = JobRow(id="job_1", created_at=datetime.now(UTC), **known)
+    result = {"documents": {"new": 4, "failed": 2}, "reasons": {"unlabelled": 2}}
+    told = dict(job_words(JobView(done, {}, 6, 6, result)))
+    assert told["documents"] == "4 new, 2 failed"
+    assert told["failed: unlabelled"] == "2: department and level are not known"
+    assert "which failed" in told and "why" not in told
+    assert "which failed" not in dict(job_words(JobView(done, {}, 6, 6, {"documents": {"new": 6}})))
+
+
+def test_only_a_job_that_ended_undone_comes_with_the_command_that_does_it_again() -> None:
+    known = {"id": "job_1", "tenant": TENANT, "kind": SYNC, "source": SOURCE, "attempts": 1, "attempts_max": 5}
+    times = {"created_at": datetime.now(UTC), "run_after": datetime.now(UTC), "step": "", "reason": "source_unreadable"}
+    dead, waiting = (JobRow(state=state, **known, **times) for state in (JobState.DEAD, JobState.QUEUED))
+    again = dict(job_words(JobView(dead, {}, 0, 0, {})))["to do it again"]
+    assert again == f"ringfence documents jobs retry job_1 --tenant {TENANT}"
+    assert "to do it again" not in dict(job_words(JobView(waiting, {}, 0, 0, {})))
 
 
 def test_the_answers_of_a_document_fit_a_terminal_whole() -> None:
