@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ingestion.cursors import list_all_again
+from ingestion.withdrawal import Withdrawal
 from rag.audit.log import AuditLog
 from rag.db.tables import ChunkRow, DocumentRow, QuarantineDecisionRow, QuarantinedRow, VersionRow
 from rag.domain import digest_of
@@ -42,6 +44,13 @@ async def decision_on(session: AsyncSession, tenant: str, document: str, content
     """What was decided about this content of this document, if anything."""
     row = await session.get(QuarantineDecisionRow, (tenant, document, content))
     return None if row is None else Decision(row.decision)
+
+
+async def decisions_on(session: AsyncSession, tenant: str, document: str) -> Sequence[QuarantineDecisionRow]:
+    """All that was decided about contents of the document, oldest first."""
+    of_it = QuarantineDecisionRow.tenant == tenant, QuarantineDecisionRow.document == document
+    statement = select(QuarantineDecisionRow).where(*of_it).order_by(QuarantineDecisionRow.decided_at)
+    return (await session.scalars(statement)).all()
 
 
 class Quarantine:
@@ -78,24 +87,22 @@ class Quarantine:
     async def decide(self, document: str, decision: Decision, author: str, reason: str) -> int:
         """Release what is held of a document, to be published next, or reject it. Recorded in the audit log.
 
-        Returns the dimension of its vectors: the index wants it, and no model has to be loaded for it.
+        Returns the dimension of its vectors: the index wants it, and no model has to be loaded for it. It is 0 where
+        nothing is to be published: of what was rejected no text was kept, so once released, its source is read again.
 
         Raises:
-            NotFound: nothing of the document is in quarantine.
+            NotFound: nothing of the document is in quarantine, nor rejected where it is to be released.
         """
-        (version, held), *others = await self._held(document)
-        # The same content waits for each index that it is to enter: it is decided about once.
-        alike = [other for other, _ in others if other.content_digest == version.content_digest]
-        if decision is Decision.RELEASED:
-            dim = await self._release(document, version, held)
-            for other in alike:
-                other.state = "staged"
-            await self._session.execute(delete(QuarantinedRow).where(_of_versions(alike)))
-        else:
-            dim = 0
-            for one in (version, *alike):
-                one.state = "rejected"
-                await self._session.execute(delete(ChunkRow).where(ChunkRow.version == one.id))
+        found = await self._of_state(document, "quarantined")
+        if not found and decision is Decision.RELEASED:
+            found = await self._of_state(document, "rejected")
+        if not found:
+            raise NotFound(
+                f"Tenant {self._tenant!r} has nothing of a document {document!r} in quarantine. "
+                "`ringfence documents quarantine` lists what is."
+            )
+        dim = await self._decided(document, found, decision)
+        version, held = found[0]
         await self._session.merge(
             QuarantineDecisionRow(
                 tenant=self._tenant,
@@ -119,23 +126,41 @@ class Quarantine:
         await AuditLog().append(self._session, self._tenant, "quarantine", body)
         return dim
 
-    async def _held(self, document: str) -> list[tuple[VersionRow, QuarantinedRow]]:
-        """At least one, the one that has waited longest first."""
+    async def _decided(
+        self, document: str, found: Sequence[tuple[VersionRow, QuarantinedRow]], decision: Decision
+    ) -> int:
+        (version, held), *others = found
+        # The same content waits for each index that it is to enter: it is decided about once.
+        alike = [other for other, _ in others if other.content_digest == version.content_digest]
+        if version.state == "rejected":
+            await self._read_again(document)
+            return 0
+        if decision is Decision.RELEASED:
+            for other in alike:
+                other.state = "staged"
+            await self._session.execute(delete(QuarantinedRow).where(_of_versions(alike)))
+            return await self._release(document, version, held)
+        for one in (version, *alike):
+            one.state = "rejected"
+            await self._session.execute(delete(ChunkRow).where(ChunkRow.version == one.id))
+        return 0
+
+    async def _of_state(self, document: str, state: str) -> list[tuple[VersionRow, QuarantinedRow]]:
+        """The one that has waited longest first."""
         statement = (
             select(VersionRow, QuarantinedRow)
             .join(QuarantinedRow, QuarantinedRow.version == VersionRow.id)
-            .where(
-                VersionRow.tenant == self._tenant, VersionRow.document == document, VersionRow.state == "quarantined"
-            )
+            .where(VersionRow.tenant == self._tenant, VersionRow.document == document, VersionRow.state == state)
             .order_by(VersionRow.created_at, VersionRow.id)
         )
-        found = [(version, held) for version, held in await self._session.execute(statement)]
-        if not found:
-            raise NotFound(
-                f"Tenant {self._tenant!r} has nothing of a document {document!r} in quarantine. "
-                "`ringfence documents quarantine` lists what is."
-            )
-        return found
+        return [(version, held) for version, held in await self._session.execute(statement)]
+
+    async def _read_again(self, document: str) -> None:
+        """As if the rejected version had never been read."""
+        row = await self._session.get_one(DocumentRow, document)
+        await Withdrawal(self._session, self._tenant).drop_waiting(document)
+        # A source that tells only what is new would not name it again.
+        await list_all_again(self._session, self._tenant, row.source)
 
     async def _release(self, document: str, version: VersionRow, held: QuarantinedRow) -> int:
         row = await self._session.get_one(DocumentRow, document)

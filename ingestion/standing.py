@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ingestion.withdrawal import NEVER_VISIBLE
 from policies.rules import Attributes, InvalidRule
 from rag.db.documents import labels_in
+from rag.db.index_versions import IndexVersions
 from rag.db.statements import batches, besides
 from rag.db.tables import IN_INDEX, DocumentRow, VersionRow
 
@@ -52,6 +53,16 @@ async def standing_of(
         for row in await session.execute(rows):
             found[row.id] = Standing(_labels_in(tenant, row), newest.get(row.id, Made()))
     return found
+
+
+async def waiting_states(session: AsyncSession, tenant: str, document: str | None = None) -> dict[str, str]:
+    """The states of versions that are not visible yet or never will be, in the live index, by document."""
+    live = await IndexVersions(session, tenant).live()
+    waiting = VersionRow.tenant == tenant, VersionRow.index_version == live.number, VersionRow.state.in_(NEVER_VISIBLE)
+    statement = select(VersionRow.document, VersionRow.state).where(*waiting)
+    if document is not None:
+        statement = statement.where(VersionRow.document == document)
+    return {of: state for of, state in await session.execute(statement)}
 
 
 def newest_of(versions: Iterable[VersionRow], index: int) -> VersionRow | None:

@@ -14,12 +14,14 @@ from ingestion.commands.printing import plain
 from ingestion.commands.quarantining import quarantine, reject, release
 from ingestion.commands.shared import DocumentArgument, JsonOption, TenantOption, checked_name, opened
 from ingestion.commands.tracing import NOT_RECORDED, answers, labels_in_words, lineage, version_in_words
+from ingestion.quarantine import decisions_on
+from ingestion.standing import waiting_states
 from ingestion.store import DocumentStore
 from policies.rules import Level
 from policies.terminal import folding, out, pairs
 from rag.db.documents import Documents, attributes_of, tightening_of
 from rag.db.lineage import lineages
-from rag.db.tables import ChunkRow, DocumentRow
+from rag.db.tables import ChunkRow, DocumentRow, QuarantineDecisionRow
 from rag.errors import NotFound
 from rag.settings import Settings, load_settings
 
@@ -36,7 +38,11 @@ def list_documents(
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The tenant's documents with their labels. Paths are masked."""
+    """The tenant's documents with their labels and state. Paths are masked.
+
+    visible; in quarantine and rejected: see `documents quarantine`; not published and to be read again: the next
+    ingest of its source sees to it. What stands behind "newer" is so of a version that is newer than the visible one.
+    """
     rows = asyncio.run(_list(load_settings(), checked_name(tenant, "tenant"), source))
     if as_json:
         typer.echo(json.dumps({"documents": rows}, ensure_ascii=False))
@@ -44,7 +50,8 @@ def list_documents(
     # The id in one piece: it is what `show` wants. Title and flags are there, and in the JSON.
     table = folding(Column("document", no_wrap=True), "path", "labels", "state")
     for row in rows:
-        table.add_row(row["document"], plain(row["path"]), plain(f"{row['department']}, {row['level']}"), row["state"])
+        state = f"{row['state']}, newer: {row['newer']}" if row["newer"] else row["state"]
+        table.add_row(row["document"], plain(row["path"]), plain(f"{row['department']}, {row['level']}"), state)
     out().print(table)
 
 
@@ -60,8 +67,12 @@ def show_document(
     if as_json:
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return
-    labels = {name: value for name, value in shown.items() if name not in {"versions", "chunks"}}
-    out().print(pairs((name, plain(_words(value))) for name, value in labels.items()))
+    labels = {name: value for name, value in shown.items() if name not in {"versions", "chunks", "decisions"}}
+    decided = [
+        ("decision", f"{one['decision']} by {one['by']} at {one['at']}: {one['reason']}") for one in shown["decisions"]
+    ]
+    words = [*((name, _words(value)) for name, value in labels.items()), *decided]
+    out().print(pairs((name, plain(value)) for name, value in words))
     for version in shown["versions"]:
         _print_version(version)
     if chunks:
@@ -85,7 +96,9 @@ def _words(value: Any) -> str:
 
 async def _list(settings: Settings, tenant: str, source: str | None) -> list[dict[str, Any]]:
     async with opened(settings) as database, database.reading() as session:
-        return [_summary(row) for row in await Documents(session).of_tenant(tenant, source=source)]
+        rows = await Documents(session).of_tenant(tenant, source=source)
+        waiting = await waiting_states(session, tenant)
+        return [_summary(row, waiting.get(row.id)) for row in rows]
 
 
 async def _show(settings: Settings, tenant: str, document: str, *, chunks: bool) -> dict[str, Any]:
@@ -98,10 +111,11 @@ async def _show(settings: Settings, tenant: str, document: str, *, chunks: bool)
         made_by = await lineages(session, tenant, [version.id for version, _ in found])
         listed = await repository.chunks_of(tenant, row.current_version) if chunks and row.current_version else []
         return {
-            **_summary(row),
+            **_summary(row, (await waiting_states(session, tenant, document)).get(document)),
             **labels_in_words(attributes_of(row)),
             "attribute_version": row.attribute_version,
             "media_type": row.media_type,
+            "decisions": [_decision(one) for one in await decisions_on(session, tenant, document)],
             "versions": [
                 {
                     **version_in_words(version, made_by.get(version.id)),
@@ -130,7 +144,22 @@ def _chunk(row: ChunkRow) -> dict[str, Any]:
     }
 
 
-def _summary(row: DocumentRow) -> dict[str, Any]:
+def _decision(row: QuarantineDecisionRow) -> dict[str, Any]:
+    return {
+        "decision": row.decision,
+        "by": row.author,
+        "at": row.decided_at.isoformat(timespec="seconds"),
+        "reason": row.reason,
+        "content_digest": row.content_digest,
+    }
+
+
+_WAITING = {"quarantined": "in quarantine", "rejected": "rejected", "staged": "not published"}
+
+
+def _summary(row: DocumentRow, waiting: str | None) -> dict[str, Any]:
+    """`waiting` is the state of its version that is newer than the visible one, if there is one."""
+    newer = _WAITING.get(waiting or "")
     return {
         "document": row.id,
         "title": row.title,
@@ -138,6 +167,7 @@ def _summary(row: DocumentRow) -> dict[str, Any]:
         "source": row.source,
         "department": row.department,
         "level": Level(row.level).name.lower(),
-        "state": "visible" if row.current_version else "not published",
+        "state": "visible" if row.current_version else newer or "to be read again",
+        "newer": newer if row.current_version else None,
         "flags": row.flags,
     }

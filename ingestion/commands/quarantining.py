@@ -48,7 +48,10 @@ def release(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a document visible that was held back. It is not held again while its content is the same."""
+    """Make a document visible that was held back. It is not held again while its content is the same.
+
+    One that was rejected is read again by the next ingest of its source, as nothing of it was kept.
+    """
     _decide(document, tenant, Decision.RELEASED, reason, dry_run=dry_run, as_json=as_json)
 
 
@@ -59,7 +62,7 @@ def reject(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Never make this content of a document visible. Another content is looked at anew."""
+    """Do not make this content of a document visible, until `release`. Another content is looked at anew."""
     _decide(document, tenant, Decision.REJECTED, reason, dry_run=dry_run, as_json=as_json)
 
 
@@ -67,24 +70,27 @@ def _decide(document: str, tenant: str, decision: Decision, reason: str, *, dry_
     if not reason.strip():
         raise Misuse("--reason is empty: say why, for those who look at the decision later.")
     settings, name = load_settings(), checked_name(tenant, "tenant")
-    published = asyncio.run(_decided(settings, name, document, decision, reason.strip(), dry_run=dry_run))
+    dim, published = asyncio.run(_decided(settings, name, document, decision, reason.strip(), dry_run=dry_run))
     if as_json:
         done = {"document": document, "decision": decision.value, "dry_run": dry_run, "published": dict(published)}
         typer.echo(json.dumps(done))
     else:
-        typer.echo(f"{document} {'would be ' if dry_run else ''}{decision.value}.")
+        later = decision is Decision.RELEASED and not dim
+        then = " It was rejected before: the next ingest of its source reads it and makes it visible." if later else ""
+        typer.echo(f"{document} {'would be ' if dry_run else ''}{decision.value}.{then}")
 
 
 async def _decided(
     settings: Settings, tenant: str, document: str, decision: Decision, reason: str, *, dry_run: bool
-) -> Mapping[str, int]:
+) -> tuple[int, Mapping[str, int]]:
+    """The size of its vectors, as `Quarantine.decide` has it, and what was published."""
     async with opened(settings) as database:
         # A dry run does the same in a session that is never committed.
         async with database.reading() if dry_run else database.unit_of_work() as session:
             dim = await Quarantine(session, tenant).decide(document, decision, operator_name(), reason)
-        if dry_run or decision is Decision.REJECTED:
-            return {}
-        return await publish_documents(settings, database, dim, tenant)
+        if dry_run or not dim:
+            return dim, {}
+        return dim, await publish_documents(settings, database, dim, tenant)
 
 
 async def _waiting(settings: Settings, tenant: str) -> list[Waiting]:

@@ -163,6 +163,28 @@ async def test_what_was_rejected_stays_away_whatever_the_setting_and_other_conte
     assert await states(parts) == ["published"]
 
 
+@pytest.mark.parametrize("older", [False, True])
+async def test_a_rejected_document_that_is_released_is_read_again_and_visible(
+    folder: Path, any_database: Database, sandbox: Sandbox, older: bool
+) -> None:
+    """Its text was not kept: only its source has it."""
+    parts = parts_on(any_database, sandbox, injection="quarantine")
+    if older:
+        await run(folder, parts)
+    plant(folder)
+    await run(folder, parts)
+    await decide(parts, Decision.REJECTED)
+    with pytest.raises(NotFound):
+        await decide(parts, Decision.REJECTED)
+    assert await decide(parts, Decision.RELEASED) == 0
+    await run(folder, parts)
+    row = await one(parts)
+    assert (row.title, row.current_version is not None) == ("Hijacked parking", True)
+    assert await states(parts) == (["published", "superseded"] if older else ["published"])
+    with pytest.raises(NotFound):
+        await decide(parts, Decision.RELEASED)
+
+
 async def test_a_decision_is_in_the_audit_log_with_who_and_a_digest_of_why(folder: Path, parts: IngestionParts) -> None:
     plant(folder)
     await run(folder, parts)
@@ -221,7 +243,35 @@ def test_a_rejected_document_is_held_no_more_and_not_visible(data: Path) -> None
     document = str(held()[0]["document"])
     command("reject", document, "--reason", "an attack")
     assert held() == []
-    assert command("show", document)["state"] == "not published"
+    shown = command("show", document)
+    assert shown["state"] == "rejected"
+    (decision,) = shown["decisions"]  # type: ignore[misc] # JSON
+    assert (decision["decision"], decision["reason"]) == ("rejected", "an attack")
+    assert decision["by"].startswith("operator:") and decision["at"]
+    told = CliRunner().invoke(documents, ["show", document, "--tenant", TENANT], catch_exceptions=False).stdout
+    assert "rejected by operator:" in told and "an attack" in told
+
+
+def test_a_list_tells_apart_what_is_seen_what_waits_and_what_was_rejected(data: Path) -> None:
+    def states() -> list[object]:
+        return [row["state"] for row in command("list")["documents"]]  # type: ignore[attr-defined] # JSON
+
+    document = str(held()[0]["document"])
+    assert states() == ["in quarantine"]
+    command("reject", document, "--reason", "an attack")
+    assert states() == ["rejected"]
+    said = CliRunner().invoke(documents, ["release", document, "--tenant", TENANT, "--reason", "it was a quotation"])
+    assert "the next ingest" in said.stdout
+    assert states() == ["to be read again"]
+
+
+def test_what_was_neither_held_nor_rejected_cannot_be_released(data: Path) -> None:
+    document = str(held()[0]["document"])
+    command("release", document, "--reason", "quoted")
+    with pytest.raises(NotFound, match="documents quarantine"):
+        CliRunner().invoke(
+            documents, ["release", document, "--tenant", TENANT, "--reason", "again"], catch_exceptions=False
+        )
 
 
 def test_a_decision_wants_a_reason(data: Path) -> None:
