@@ -5,14 +5,15 @@ A wrong path would otherwise empty a source, as what came from the right one is 
 
 from dataclasses import dataclass
 
+from sqlalchemy import select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.digests import place_digest
 from ingestion.parts import TenantMasking
 from ingestion.sources.names import printable
 from ingestion.sources.protocol import SourcePlace
-from rag.db.tables import SourcePlaceRow
-from rag.errors import Misuse
+from rag.db.tables import DocumentRow, SourcePlaceRow
+from rag.errors import Misuse, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,24 @@ async def kept_place(session: AsyncSession, tenant: str, source: str) -> KnownPl
 async def keep_place(session: AsyncSession, tenant: str, source: str, place: KnownPlace) -> None:
     await session.merge(SourcePlaceRow(tenant=tenant, source=source, place=place.shown, digest=place.digest))
     await session.flush()
+
+
+async def known_sources(session: AsyncSession, tenant: str) -> list[str]:
+    """The names of the sources that documents of the tenant came from, though none of them may be left."""
+    named = [select(row.source).where(row.tenant == tenant) for row in (DocumentRow, SourcePlaceRow)]
+    return sorted(await session.scalars(union(*named)))
+
+
+async def require_source(session: AsyncSession, tenant: str, source: str) -> None:
+    """Return if documents of the tenant came from this source.
+
+    Raises:
+        NotFound: names those that there are.
+    """
+    known = await known_sources(session, tenant)
+    if source not in known:
+        there_are = f"it has: {', '.join(known)}" if known else "it has none"
+        raise NotFound(f"Tenant {tenant!r} has no source {source!r}; {there_are}.")
 
 
 def another_place(source: str, before: KnownPlace, now: KnownPlace, *, gone: int, known: int) -> Misuse:

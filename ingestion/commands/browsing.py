@@ -10,10 +10,11 @@ from rich.table import Column
 from ingestion.commands.comparing import diff
 from ingestion.commands.deleting import delete, kept_out, let_in_again
 from ingestion.commands.jobs import jobs
-from ingestion.commands.printing import plain
+from ingestion.commands.printing import plain, print_rows
 from ingestion.commands.quarantining import quarantine, reject, release
 from ingestion.commands.shared import DocumentArgument, JsonOption, TenantOption, checked_name, opened
 from ingestion.commands.tracing import NOT_RECORDED, answers, labels_in_words, lineage, version_in_words
+from ingestion.places import require_source
 from ingestion.quarantine import decisions_on
 from ingestion.standing import waiting_states
 from ingestion.store import DocumentStore
@@ -52,7 +53,7 @@ def list_documents(
     for row in rows:
         state = f"{row['state']}, newer: {row['newer']}" if row["newer"] else row["state"]
         table.add_row(row["document"], plain(row["path"]), plain(f"{row['department']}, {row['level']}"), state)
-    out().print(table)
+    print_rows(table, f"Tenant {tenant!r} has no documents{f' of source {source!r}' if source else ''}.")
 
 
 @documents.command("show")
@@ -97,6 +98,8 @@ def _words(value: Any) -> str:
 async def _list(settings: Settings, tenant: str, source: str | None) -> list[dict[str, Any]]:
     async with opened(settings) as database, database.reading() as session:
         rows = await Documents(session).of_tenant(tenant, source=source)
+        if source is not None and not rows:
+            await require_source(session, tenant, source)
         waiting = await waiting_states(session, tenant)
         return [_summary(row, waiting.get(row.id)) for row in rows]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column
 
+from ingestion.commands.printing import print_rows
 from ingestion.commands.shared import (
     PARTLY_DONE,
     DocumentArgument,
@@ -77,7 +78,7 @@ def kept_out(tenant: TenantOption, as_json: JsonOption = False) -> None:
     table = folding(Column("document", no_wrap=True), "source", "by", "since")
     for row in rows:
         table.add_row(row["document"], row["source"], row["by"], row["since"])
-    out().print(table)
+    print_rows(table, f"Tenant {tenant!r} keeps no document out.")
 
 
 def let_in_again(document: DocumentArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:

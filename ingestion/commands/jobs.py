@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from ingestion.commands.job_words import attempts_of, job_words, state_of, what_of
-from ingestion.commands.printing import plain
+from ingestion.commands.printing import plain, print_rows
 from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened
 from policies.terminal import folding, out, pairs
 from rag.db.engine import Database
@@ -47,7 +47,7 @@ def list_jobs(
         counts = f", {view.done} of {view.total}" if view.total else ""
         why = f"{row.reason} ({attempts_of(row)})" if row.reason else ""
         table.add_row(row.id, plain(what_of(row)), f"{state_of(view)}{counts}", why)
-    out().print(table)
+    print_rows(table, f"Tenant {tenant!r} has no such jobs." if state else f"Tenant {tenant!r} has no jobs.")
 
 
 @jobs.command("show")

@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.table import Column, Table
 
 from ingestion.report import Observer, Report, Step
-from policies.terminal import folding
+from policies.terminal import folding, out, talk
 from rag.hidden_content import HiddenAction
 
 _DONE = {HiddenAction.DROP: "left out", HiddenAction.INDEX: "indexed", HiddenAction.QUARANTINE: "held"}
 
 
 @contextmanager
-def progress(talk: Console) -> Iterator[Observer]:
+def progress(terminal: Console) -> Iterator[Observer]:
     """A bar with rate and remaining time; where nobody watches, nothing."""
     columns = (
         TextColumn("{task.description}"),
@@ -26,7 +26,7 @@ def progress(talk: Console) -> Iterator[Observer]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal) as bar:
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
         task = bar.add_task("loading models", total=None, rate="")
 
         def observe(step: Step, path: str, done: int, total: int) -> None:
@@ -83,6 +83,14 @@ def _print_quarantine(report: Report, console: Console) -> None:
             held.add_row(plain(outcome.path), ", ".join(outcome.flags), kept)
         console.print(held)
         console.print("note: `ringfence documents quarantine` shows where; `release` or `reject` decides")
+
+
+def print_rows(table: Table, none: str) -> None:
+    """The table, or where it has no row, a sentence to whoever looks: a name may be written wrong."""
+    if table.rows:
+        out().print(table)
+    else:
+        talk().print(plain(none))
 
 
 def _short(path: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column
 
-from ingestion.commands.printing import plain
+from ingestion.commands.printing import plain, print_rows
 from ingestion.commands.shared import (
     DocumentArgument,
     DryRunOption,
@@ -20,7 +20,7 @@ from ingestion.commands.shared import (
 )
 from ingestion.publishing import publish_documents
 from ingestion.quarantine import Decision, Quarantine, Waiting
-from policies.terminal import folding, out
+from policies.terminal import folding
 from rag.errors import Misuse
 from rag.settings import Settings, load_settings
 
@@ -38,7 +38,7 @@ def quarantine(tenant: TenantOption, as_json: JsonOption = False) -> None:
         where = "; ".join(_place(place) for place in one.places)
         older = "visible" if one.previous_visible else "none"
         table.add_row(one.document, plain(one.path), ", ".join(one.codes), plain(where), older)
-    out().print(table)
+    print_rows(table, f"Nothing of tenant {tenant!r} waits for a decision.")
 
 
 def release(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from ingestion.commands.printing import plain
+from ingestion.commands.printing import plain, print_rows
 from ingestion.commands.shared import DocumentArgument, JsonOption, TenantOption, checked_name, opened
 from policies.rules import Attributes
 from policies.terminal import folding, out, pairs
@@ -40,7 +40,7 @@ def lineage(
         return
     uses = found.pop("uses")
     out().print(pairs((name, plain(value)) for name, value in _flat(found)))
-    out().print(_uses_table(uses))
+    print_rows(_uses_table(uses), f"No use of {chunk} is in the audit log.")
 
 
 def answers(
@@ -56,11 +56,12 @@ def answers(
     considered: a generator was given it. shown: the answer rests on it. unknown: the answer was stopped unfinished.
     """
     name = checked_name(tenant, "tenant")
-    uses = asyncio.run(_answers(load_settings(), name, document, _utc(since), _utc(until), limit))
+    known, uses = asyncio.run(_answers(load_settings(), name, document, _utc(since), _utc(until), limit))
     if as_json:
         typer.echo(json.dumps({"document": document, "uses": uses}, ensure_ascii=False))
     else:
-        out().print(_uses_table(uses))
+        unknown = "" if known else f", and tenant {tenant!r} has no such document now"
+        print_rows(_uses_table(uses), f"No use of {document} is in the audit log{unknown}.")
 
 
 async def _lineage(settings: Settings, tenant: str, chunk: str, limit: int) -> dict[str, Any]:
@@ -97,9 +98,12 @@ async def _lineage(settings: Settings, tenant: str, chunk: str, limit: int) -> d
 
 async def _answers(
     settings: Settings, tenant: str, document: str, since: datetime | None, until: datetime | None, limit: int
-) -> list[dict[str, Any]]:
+) -> tuple[bool, list[dict[str, Any]]]:
+    """Whether the tenant has the document now, and its uses."""
     async with opened(settings) as database, database.reading() as session:
-        return [_record(u) for u in await uses_of(session, tenant, document, since=since, until=until, limit=limit)]
+        known = await Documents(session).find(tenant, document) is not None
+        uses = await uses_of(session, tenant, document, since=since, until=until, limit=limit)
+        return known, [_record(use) for use in uses]
 
 
 def version_in_words(version: VersionRow, lineage: LineageRow | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ingestion.sources.folder import FolderSource
 from rag.db.engine import open_database
 from rag.db.job_table import SYNC, JobRow, JobState
 from rag.db.jobs import JobView, NewJob
+from rag.errors import NotFound
 from tests.ingestion.outcomes import flip_staged
 from tests.ingestion.worlds import TENANT, parts_on, write_folder
 
@@ -111,6 +112,37 @@ def test_only_a_job_that_ended_undone_comes_with_the_command_that_does_it_again(
     again = dict(job_words(JobView(dead, {}, 0, 0, {})))["to do it again"]
     assert again == f"ringfence documents jobs retry job_1 --tenant {TENANT}"
     assert "to do it again" not in dict(job_words(JobView(waiting, {}, 0, 0, {})))
+
+
+def test_an_unknown_source_is_refused_with_those_there_are_and_a_known_one_is_listed(data: Path) -> None:
+    for as_json in ((), ("--json",)):
+        with pytest.raises(NotFound, match=f"no source 'nosuch'; it has: {SOURCE}"):
+            said("list", "--source", "nosuch", *as_json)
+    with pytest.raises(NotFound, match="it has none"):
+        said("list", "--source", SOURCE, tenant="nobody")
+    assert "hijack.md" in said("list", "--source", SOURCE).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        (("list",), "Tenant 'nobody' has no documents."),
+        (("jobs", "list"), "Tenant 'nobody' has no jobs."),
+        (("quarantine",), "Nothing of tenant 'nobody' waits for a decision."),
+        (("kept-out",), "Tenant 'nobody' keeps no document out."),
+        (("answers", "doc_nope"), "No use of doc_nope is in the audit log, and tenant 'nobody' has no such document"),
+    ],
+)
+def test_where_there_is_nothing_to_list_it_says_so_and_of_whom(words: tuple[str, ...], note: str, data: Path) -> None:
+    nothing = said(*words, tenant="nobody")
+    assert (nothing.stdout, note in nothing.stderr) == ("", True)
+
+
+def test_where_there_is_something_to_list_nothing_else_is_said(data: Path) -> None:
+    for words in (("list",), ("jobs", "list"), ("quarantine",)):
+        assert said(*words).stderr == "", words
+    document = json.loads(said("list", "--json").stdout)["documents"][0]["document"]
+    assert "no such document" not in said("answers", document).stderr
 
 
 def test_the_answers_of_a_document_fit_a_terminal_whole() -> None:
