@@ -12,7 +12,7 @@ from ingestion.cursors import Cursor, keep, kept, mark_of
 from ingestion.digests import archive_half, document_id, identity_digest, pipeline_digest
 from ingestion.parse.document import Reason
 from ingestion.parts import IngestionParts, TenantMasking
-from ingestion.places import KnownPlace, another_place, keep_place, kept_place, known_as
+from ingestion.places import KnownPlace, another_place, keep_place, kept_place, known_as, known_twice
 from ingestion.sources.protocol import WITHIN, Listing, Skipped, Source, SourceItem
 from ingestion.store import DocumentStore
 from ingestion.unread import with_unread
@@ -161,8 +161,10 @@ async def _taken(
         known = tuple(await DocumentStore(session, tenant, source.name).path_digests()) if all_counts else ()
         kept_out = await KeptOut(session, tenant).path_digests(source.name)
         listing = await with_unread(session, tenant, source.name, privacy, listing)
+        twice = await known_twice(session, tenant, privacy, source.name, source.place)
     made_by = _made_by(parts, privacy)
     place = known_as(privacy, source.name, source.place)
+    listing = replace(listing, notices=(*listing.notices, *twice))
     return Inventory(source.name, tenant, listing, privacy, place, known, made_by, kept_out, parts.index.number)
 
 

@@ -39,6 +39,24 @@ async def keep_place(session: AsyncSession, tenant: str, source: str, place: Kno
     await session.flush()
 
 
+async def known_twice(
+    session: AsyncSession, tenant: str, privacy: TenantMasking, source: str, place: SourcePlace
+) -> tuple[str, ...]:
+    """A sentence for the operator where documents of the tenant came from the same place under other names, too."""
+    others = SourcePlaceRow.tenant == tenant, SourcePlaceRow.source != source
+    rows = await session.scalars(select(SourcePlaceRow).where(*others, SourcePlaceRow.place == printable(place.shown)))
+    if not (same := [row.source for row in rows if row.digest == place_digest(privacy, row.source, place)]):
+        return ()
+    filled = select(DocumentRow.source).where(DocumentRow.tenant == tenant, DocumentRow.source.in_(same)).distinct()
+    if not (names := sorted(await session.scalars(filled))):
+        return ()
+    return (
+        f"{place.shown} is known as the source {', '.join(map(repr, names))} already, and {source!r} is another name "
+        "for it: its documents stand there once for each. Keep to one name; an empty folder that is ingested under the "
+        "other one with --moved --allow-empty removes what came under that.",
+    )
+
+
 async def known_sources(session: AsyncSession, tenant: str) -> list[str]:
     """The names of the sources that documents of the tenant came from, though none of them may be left."""
     named = [select(row.source).where(row.tenant == tenant) for row in (DocumentRow, SourcePlaceRow)]

@@ -228,3 +228,23 @@ async def test_a_job_that_a_command_overtakes_keeps_its_word(any_database: Datab
     assert await JobQueue(any_database, "worker").claim()
     lease = await JobQueue(any_database, "command").begin(TENANT, "docs", {"folder": "/srv/other", "moved": False})
     assert lease.payload == {"folder": "/srv/docs", "moved": True}
+
+
+async def test_a_folder_that_is_ingested_under_another_name_as_well_is_told(
+    folder: Path, other: Path, parts: IngestionParts, tmp_path: Path
+) -> None:
+    assert (await run(folder, parts)).notices == (await run(folder, parts)).notices == ()
+    for dry_run in (True, False, False):
+        (told,) = (await ingest(FolderSource(folder, "contracts"), TENANT, parts, dry_run=dry_run)).notices
+        assert f"{folder} is known as the source 'docs' already" in told
+    (tmp_path / "empty").mkdir()
+    await run(tmp_path / "empty", parts, moved=True, allow_empty=True)
+    assert (await ingest(FolderSource(folder, "contracts"), TENANT, parts)).notices == ()
+
+
+async def test_another_folder_and_another_tenant_are_not_taken_for_the_same_source(
+    folder: Path, other: Path, parts: IngestionParts
+) -> None:
+    await run(folder, parts)
+    assert (await ingest(FolderSource(other, "contracts"), TENANT, parts)).notices == ()
+    assert (await ingest(FolderSource(folder, "contracts"), "globex", parts)).notices == ()
