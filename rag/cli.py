@@ -21,7 +21,7 @@ INTERRUPTED = Interrupted.exit_code
 SUMMARIES: Mapping[str, str] = {
     "serve": "Run the service: the HTTP API, in front of one data folder.",
     "ask": "Ask a question as a person and get a cited answer.",
-    "ingest": "Read a folder of documents into a tenant.",
+    "ingest": "Read a folder or another source of documents into a tenant.",
     "documents": "List and look at what was ingested.",
     "worker": "Work on queued jobs: read sources that `ingest --enqueue` or the API asked for.",
     "policy": "Show, change, try out and test who may read what.",

@@ -18,6 +18,7 @@ from ingestion.places import require_source
 from ingestion.quarantine import decisions_on
 from ingestion.standing import waiting_states
 from ingestion.store import DocumentStore
+from policies.commands.options import DataDir
 from policies.rules import Level
 from policies.terminal import folding, out, pairs
 from rag.db.documents import Documents, attributes_of, tightening_of
@@ -38,13 +39,14 @@ def list_documents(
     tenant: TenantOption,
     source: Annotated[str | None, typer.Option(help="Only documents of this source.")] = None,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """The tenant's documents with their labels and state. Paths are masked.
 
     visible; in quarantine and rejected: see `documents quarantine`; not published and to be read again: the next
     ingest of its source sees to it. What stands behind "newer" is so of a version that is newer than the visible one.
     """
-    rows = asyncio.run(_list(load_settings(), checked_name(tenant, "tenant"), source))
+    rows = asyncio.run(_list(load_settings(data_dir=data_dir), checked_name(tenant, "tenant"), source))
     if as_json:
         typer.echo(json.dumps({"documents": rows}, ensure_ascii=False))
         return
@@ -62,9 +64,12 @@ def show_document(
     tenant: TenantOption,
     chunks: Annotated[bool, typer.Option("--chunks", help="List the chunks of the visible version, too.")] = False,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """One document: all its labels, its versions, their state, and what made each. Never its text."""
-    shown = asyncio.run(_show(load_settings(), checked_name(tenant, "tenant"), document, chunks=chunks))
+    shown = asyncio.run(
+        _show(load_settings(data_dir=data_dir), checked_name(tenant, "tenant"), document, chunks=chunks)
+    )
     if as_json:
         typer.echo(json.dumps(shown, ensure_ascii=False))
         return

@@ -16,7 +16,7 @@ from ingestion.commands.shared import (
     operator_name,
 )
 from ingestion.comparing import Comparison, compare
-from policies.commands.options import named
+from policies.commands.options import DataDir, named
 from policies.rules import Caller, InvalidRule
 from policies.terminal import out
 from rag.errors import Misuse
@@ -32,6 +32,7 @@ def diff(
     ] = None,
     newer: Annotated[str | None, typer.Option("--to", help="Version. Default: the visible one.")] = None,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """A unified diff of the masked texts of two versions, of what that person may read of both. Recorded.
 
@@ -41,7 +42,7 @@ def diff(
         caller = Caller(checked_name(tenant, "tenant"), named("user", person))
     except InvalidRule as problem:
         raise Misuse(f"{problem}.") from None
-    found = asyncio.run(_compare(load_settings(), caller, document, older, newer))
+    found = asyncio.run(_compare(load_settings(data_dir=data_dir), caller, document, older, newer))
     if as_json:
         typer.echo(
             json.dumps(

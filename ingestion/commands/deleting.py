@@ -22,6 +22,7 @@ from ingestion.commands.shared import (
 from ingestion.deleting import Deleted, delete_document, let_in, would_delete
 from ingestion.publishing import publish_documents
 from ingestion.remaining import Remaining
+from policies.commands.options import DataDir
 from policies.terminal import folding, out, talk
 from rag.db.engine import Database
 from rag.db.lineage import KeptOut
@@ -51,6 +52,7 @@ def delete(
     ] = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Delete a document: all its versions, its chunks and points, and the originals that only it refers to.
 
@@ -59,7 +61,7 @@ def delete(
     """
     if not yes and not dry_run:
         raise Misuse("Nothing was deleted: say --yes to delete it, or --dry-run to see what would be.")
-    settings, name = load_settings(), checked_name(tenant, "tenant")
+    settings, name = load_settings(data_dir=data_dir), checked_name(tenant, "tenant")
     done = asyncio.run(_delete(settings, name, document, keep_out=keep_out, dry_run=dry_run))
     if as_json:
         typer.echo(json.dumps(_record(done, dry_run=dry_run)))
@@ -69,9 +71,9 @@ def delete(
         raise typer.Exit(PARTLY_DONE)
 
 
-def kept_out(tenant: TenantOption, as_json: JsonOption = False) -> None:
+def kept_out(tenant: TenantOption, as_json: JsonOption = False, data_dir: DataDir = None) -> None:
     """Documents that were deleted and that their sources do not bring back."""
-    rows = asyncio.run(_kept_out(load_settings(), checked_name(tenant, "tenant")))
+    rows = asyncio.run(_kept_out(load_settings(data_dir=data_dir), checked_name(tenant, "tenant")))
     if as_json:
         typer.echo(json.dumps({"kept_out": rows}))
         return
@@ -81,9 +83,11 @@ def kept_out(tenant: TenantOption, as_json: JsonOption = False) -> None:
     print_rows(table, f"Tenant {tenant!r} keeps no document out.")
 
 
-def let_in_again(document: DocumentArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
+def let_in_again(
+    document: DocumentArgument, tenant: TenantOption, as_json: JsonOption = False, data_dir: DataDir = None
+) -> None:
     """Let a document in again that was kept out: the next ingest of its source reads it."""
-    source = asyncio.run(_let_in(load_settings(), checked_name(tenant, "tenant"), document))
+    source = asyncio.run(_let_in(load_settings(data_dir=data_dir), checked_name(tenant, "tenant"), document))
     if as_json:
         typer.echo(json.dumps({"document": document, "source": source}))
     else:

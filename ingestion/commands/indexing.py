@@ -23,6 +23,7 @@ from ingestion.sources.configuration import open_source
 from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Source
 from ingestion.spans import DocumentSpans
+from policies.commands.options import DataDir
 from policies.terminal import out, talk
 from rag.db.index_versions import IndexVersions
 from rag.db.scrub import scrub
@@ -81,6 +82,7 @@ def build_index(
         int | None, typer.Option(min=32, max=256, help="Longest chunk. Default: that of the settings.")
     ] = None,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Build an index beside the live one from a source, which goes on answering meanwhile.
 
@@ -89,7 +91,7 @@ def build_index(
     documents failed, or some are not in it yet.
     """
     plan = Plan(model, sha256, None if precision is None else precision.value, chunk_tokens)
-    _run(_place(path, source, sources), checked_name(tenant, "tenant"), plan, as_json=as_json)
+    _run(_place(path, source, sources), checked_name(tenant, "tenant"), plan, data_dir, as_json=as_json)
 
 
 def catch_up_index(
@@ -98,22 +100,24 @@ def catch_up_index(
     source: NameOption = None,
     sources: SourcesOption = None,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Read a source again into the index beside the live one: what failed there, or what only the live one has."""
-    _run(_place(path, source, sources), checked_name(tenant, "tenant"), None, as_json=as_json)
+    _run(_place(path, source, sources), checked_name(tenant, "tenant"), None, data_dir, as_json=as_json)
 
 
 def drop_index(
     number: Annotated[int, typer.Argument(help="Number of the index, as `index list` shows it.", min=1)],
     tenant: TenantOption,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Remove the index beside the live one, with its chunks and points. There is no going back to it.
 
     Documents that it alone knows go with it. Exit code 3: it is gone for everybody, but its points are still on disk,
     which the next ingest removes, or a file still holds older pages of the database.
     """
-    settings, name = load_settings(), checked_name(tenant, "tenant")
+    settings, name = load_settings(data_dir=data_dir), checked_name(tenant, "tenant")
     done, waiting, scrubbed = asyncio.run(_drop(settings, name, number))
     if as_json:
         points = "waiting" if waiting else "removed"
@@ -144,11 +148,11 @@ def _place(path: Path, source: str | None, sources: Path | None) -> Source:
     return FolderSource(path, checked_name(source, "source") if source else None)
 
 
-def _run(source: Source, tenant: str, plan: Plan | None, *, as_json: bool) -> None:
+def _run(source: Source, tenant: str, plan: Plan | None, data_dir: Path | None, *, as_json: bool) -> None:
     begun: list[int] = []
     try:
         with progress(talk()) as observe:
-            done = asyncio.run(_filled(load_settings(), source, tenant, plan, observe, begun.append))
+            done = asyncio.run(_filled(load_settings(data_dir=data_dir), source, tenant, plan, observe, begun.append))
     except KeyboardInterrupt:
         raise _interrupted(begun) from None
     if as_json:

@@ -33,6 +33,7 @@ from ingestion.sources.folder import FolderSource
 from ingestion.sources.protocol import Source
 from ingestion.spans import DocumentSpans
 from ingestion.tools import open_tools
+from policies.commands.options import DataDir
 from policies.terminal import out
 from rag.db.job_table import SYNC
 from rag.db.jobs import NewJob
@@ -90,13 +91,14 @@ def ingest(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="With --enqueue: until all of it has ended.")] = False,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Read a folder or another source of documents into a tenant: parse, mask, cut, embed, write, publish.
 
     Unchanged documents cost nothing, changed ones replace, removed ones disappear. Run it again after an interruption.
     Exit code 3: some documents failed or are in quarantine; the table says which and why.
     """
-    settings = load_settings()
+    settings = load_settings(data_dir=data_dir)
     if sources and source:
         raise Misuse("--source names a folder; with --sources, the first argument is the name.")
     place: Source
@@ -120,6 +122,10 @@ def ingest(
             )
         raise typer.Exit(queue_up(settings, new, talk, wait=wait, as_json=as_json))
     if engine is EngineName.RAY:
+        if data_dir is not None:
+            raise Misuse(
+                "--engine ray wants the data folder as RINGFENCE_DATA_DIR: its workers read the settings, too."
+            )
         import_ray()  # Before any model is loaded.
     reached = Progress()
     with progress(talk) as observe:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from rich.table import Column
 from ingestion.commands.job_words import attempts_of, job_words, state_of, what_of
 from ingestion.commands.printing import plain, print_rows
 from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened
+from policies.commands.options import DataDir
 from policies.terminal import folding, out, pairs
 from rag.db.engine import Database
 from rag.db.job_table import JobState
@@ -22,7 +24,7 @@ from rag.settings import Settings, load_settings
 LOOK_S = 0.5
 """Between two looks at a job that is followed."""
 
-JobArgument = Annotated[str, typer.Argument(help="Id of the job: job_...", metavar="ID")]
+JobArgument = Annotated[str, typer.Argument(help="Id of the job: job_...")]
 
 jobs = typer.Typer(help="What waits for `ringfence worker`, and what it did.", no_args_is_help=True)
 
@@ -35,9 +37,10 @@ def list_jobs(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest.")] = 50,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """The tenant's jobs, newest first."""
-    found = _run(lambda jobs, name: jobs.listed(name, states=state or (), limit=limit), tenant, reading=True)
+    found = _run(lambda jobs, name: jobs.listed(name, states=state or (), limit=limit), tenant, data_dir, reading=True)
     if as_json:
         typer.echo(json.dumps({"jobs": [view.as_json() for view in found]}, ensure_ascii=False))
         return
@@ -51,21 +54,21 @@ def list_jobs(
 
 
 @jobs.command("show")
-def show_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
+def show_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False, data_dir: DataDir = None) -> None:
     """One job: how far it is, its parts by state, and what became of its documents, in numbers."""
-    _show(_run(lambda jobs, name: jobs.get(name, job), tenant, reading=True), as_json=as_json)
+    _show(_run(lambda jobs, name: jobs.get(name, job), tenant, data_dir, reading=True), as_json=as_json)
 
 
 @jobs.command("retry")
-def retry_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
+def retry_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False, data_dir: DataDir = None) -> None:
     """Queue a job again, and its parts, as far as they are dead or cancelled."""
-    _show(_run(lambda jobs, name: jobs.retry(name, job), tenant), as_json=as_json)
+    _show(_run(lambda jobs, name: jobs.retry(name, job), tenant, data_dir), as_json=as_json)
 
 
 @jobs.command("cancel")
-def cancel_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False) -> None:
+def cancel_job(job: JobArgument, tenant: TenantOption, as_json: JsonOption = False, data_dir: DataDir = None) -> None:
     """Stop a job and its parts. What they have made visible stays."""
-    _show(_run(lambda jobs, name: jobs.cancel(name, job), tenant), as_json=as_json)
+    _show(_run(lambda jobs, name: jobs.cancel(name, job), tenant, data_dir), as_json=as_json)
 
 
 async def follow(database: Database, tenant: str, job: str, talk: Console) -> JobView:
@@ -113,12 +116,14 @@ async def _queued(settings: Settings, new: NewJob, talk: Console, *, wait: bool)
         return await follow(database, new.tenant, row.id, talk) if wait else view
 
 
-def _run(act: Callable[[Jobs, str], Awaitable[Any]], tenant: str, *, reading: bool = False) -> Any:
+def _run(
+    act: Callable[[Jobs, str], Awaitable[Any]], tenant: str, data_dir: Path | None, *, reading: bool = False
+) -> Any:
     """What `act` returns; one that is `reading` waits for nobody who writes."""
 
     async def run() -> Any:
         async with (
-            opened(load_settings()) as database,
+            opened(load_settings(data_dir=data_dir)) as database,
             database.reading() if reading else database.unit_of_work() as session,
         ):
             return await act(Jobs(session), checked_name(tenant, "tenant"))

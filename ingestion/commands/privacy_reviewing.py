@@ -15,6 +15,7 @@ from ingestion.commands.privacy_scanning import scanning
 from ingestion.commands.shared import TenantOption, checked_name, opened, operator_name
 from ingestion.scanning import Hit
 from ingestion.scanning import scan as scanned_files
+from policies.commands.options import DataDir
 from rag.audit.log import AuditLog
 from rag.audit.record import AuditBody
 from rag.errors import Misuse
@@ -37,13 +38,14 @@ def review(
     cases: Annotated[Path, typer.Option("--cases", help="YAML file to which test cases are added; values in clear.")],
     below: Annotated[float, typer.Option(min=0, max=1.01, help="Ask about findings with a score below this.")] = 0.8,
     limit: Annotated[int, typer.Option(min=1, help="Ask at most so many questions.")] = ASKED_MAX,
+    data_dir: DataDir = None,
 ) -> None:
     """Show low-confidence findings one by one and ask whether each is personal.
 
     A yes masks the value always, a no never; either becomes a new version of the configuration, as a digest, and a
     test case for `privacy configure test`. Nothing is changed before the last answer.
     """
-    settings, name = load_settings(), checked_name(tenant, "tenant")
+    settings, name = load_settings(data_dir=data_dir), checked_name(tenant, "tenant")
     if not cases.parent.is_dir():
         raise Misuse(f"There is no folder {cases.parent} for the cases. Nothing was changed.")
     talk = Console(stderr=True)

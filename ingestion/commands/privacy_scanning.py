@@ -18,6 +18,7 @@ from ingestion.parse.ocr import open_parser
 from ingestion.parts import Parser
 from ingestion.scanning import Scanned
 from ingestion.scanning import scan as scanned_files
+from policies.commands.options import DataDir
 from policies.terminal import folding, out, talk
 from rag.errors import Misuse
 from rag.privacy.operators import Operator
@@ -33,6 +34,7 @@ def scan(
     tenant: TenantOption,
     show: Annotated[bool, typer.Option("--show", help="Print the values too, to a terminal only.")] = False,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Report what would be masked, per file and kind. Files are parsed as `ringfence ingest` does; nothing is stored.
 
@@ -40,7 +42,7 @@ def scan(
     """
     if show and (as_json or not sys.stdout.isatty()):
         raise Misuse("--show prints personal data, so it wants a terminal: not a file, a pipe or --json.")
-    settings, name = load_settings(), checked_name(tenant, "tenant")
+    settings, name = load_settings(data_dir=data_dir), checked_name(tenant, "tenant")
     with talk().status("Scanning ..."):
         files, privacy = asyncio.run(_scan(settings, path, name))
     if as_json:

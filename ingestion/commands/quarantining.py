@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from ingestion.commands.shared import (
 )
 from ingestion.publishing import publish_documents
 from ingestion.quarantine import Decision, Quarantine, Waiting
+from policies.commands.options import DataDir
 from policies.terminal import folding
 from rag.errors import Misuse
 from rag.settings import Settings, load_settings
@@ -27,9 +29,9 @@ from rag.settings import Settings, load_settings
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why: kept with the decision.")]
 
 
-def quarantine(tenant: TenantOption, as_json: JsonOption = False) -> None:
+def quarantine(tenant: TenantOption, as_json: JsonOption = False, data_dir: DataDir = None) -> None:
     """What waits for a decision: masked path, what was noticed, and where. Never its text."""
-    waiting = asyncio.run(_waiting(load_settings(), checked_name(tenant, "tenant")))
+    waiting = asyncio.run(_waiting(load_settings(data_dir=data_dir), checked_name(tenant, "tenant")))
     if as_json:
         typer.echo(json.dumps({"quarantine": [_record(one) for one in waiting]}, ensure_ascii=False))
         return
@@ -47,12 +49,13 @@ def release(
     reason: ReasonOption,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Make a document visible that was held back. It is not held again while its content is the same.
 
     One that was rejected is read again by the next ingest of its source, as nothing of it was kept.
     """
-    _decide(document, tenant, Decision.RELEASED, reason, dry_run=dry_run, as_json=as_json)
+    _decide(document, tenant, Decision.RELEASED, reason, data_dir, dry_run=dry_run, as_json=as_json)
 
 
 def reject(
@@ -61,15 +64,18 @@ def reject(
     reason: ReasonOption,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Do not make this content of a document visible, until `release`. Another content is looked at anew."""
-    _decide(document, tenant, Decision.REJECTED, reason, dry_run=dry_run, as_json=as_json)
+    _decide(document, tenant, Decision.REJECTED, reason, data_dir, dry_run=dry_run, as_json=as_json)
 
 
-def _decide(document: str, tenant: str, decision: Decision, reason: str, *, dry_run: bool, as_json: bool) -> None:
+def _decide(
+    document: str, tenant: str, decision: Decision, reason: str, data_dir: Path | None, *, dry_run: bool, as_json: bool
+) -> None:
     if not reason.strip():
         raise Misuse("--reason is empty: say why, for those who look at the decision later.")
-    settings, name = load_settings(), checked_name(tenant, "tenant")
+    settings, name = load_settings(data_dir=data_dir), checked_name(tenant, "tenant")
     dim, published = asyncio.run(_decided(settings, name, document, decision, reason.strip(), dry_run=dry_run))
     if as_json:
         done = {"document": document, "decision": decision.value, "dry_run": dry_run, "published": dict(published)}

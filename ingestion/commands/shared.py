@@ -22,9 +22,7 @@ INTERRUPTED = 130
 
 TenantOption = Annotated[
     str,
-    typer.Option(
-        "--tenant", "-t", envvar="RINGFENCE_TENANT", callback=of_tenant, help="The tenant the documents belong to."
-    ),
+    typer.Option("--tenant", envvar="RINGFENCE_TENANT", callback=of_tenant, help="The tenant the documents belong to."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 DocumentArgument = Annotated[str, typer.Argument(help="Id of the document: doc_...")]

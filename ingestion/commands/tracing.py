@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from ingestion.commands.printing import plain, print_rows
 from ingestion.commands.shared import DocumentArgument, JsonOption, TenantOption, checked_name, opened
+from policies.commands.options import DataDir
 from policies.rules import Attributes
 from policies.terminal import folding, out, pairs
 from rag.audit.uses import Use, uses_of
@@ -32,9 +33,10 @@ def lineage(
     tenant: TenantOption,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Where a chunk comes from: document, version, place, all that made it, labels in force, and who was shown it."""
-    found = asyncio.run(_lineage(load_settings(), checked_name(tenant, "tenant"), chunk, limit))
+    found = asyncio.run(_lineage(load_settings(data_dir=data_dir), checked_name(tenant, "tenant"), chunk, limit))
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -50,13 +52,16 @@ def answers(
     until: UntilOption = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Which answers and searches used a document, and who opened it, by the audit log. It may be deleted since.
 
     considered: a generator was given it. shown: the answer rests on it. unknown: the answer was stopped unfinished.
     """
     name = checked_name(tenant, "tenant")
-    known, uses = asyncio.run(_answers(load_settings(), name, document, _utc(since), _utc(until), limit))
+    known, uses = asyncio.run(
+        _answers(load_settings(data_dir=data_dir), name, document, _utc(since), _utc(until), limit)
+    )
     if as_json:
         typer.echo(json.dumps({"document": document, "uses": uses}, ensure_ascii=False))
     else:

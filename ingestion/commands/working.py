@@ -19,6 +19,7 @@ from ingestion.publishing import publish_documents
 from ingestion.queue import JobQueue
 from ingestion.worker import End, Worker
 from ingestion.worker_door import WorkerMetrics, new_registry, open_door
+from policies.commands.options import DataDir
 from rag.db.engine import Database
 from rag.ingestion_settings import IngestionSettings
 from rag.settings import Settings, load_settings
@@ -36,6 +37,7 @@ _ENDS: Mapping[End, str] = {
 def worker(
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Jobs at once. They share the models.")] = 1,
     once: Annotated[bool, typer.Option("--once", help="End when nothing is left to do.")] = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Work on queued jobs until Ctrl-C or SIGTERM. Start as many as you like, on any machine that sees the sources.
 
@@ -43,7 +45,7 @@ def worker(
     gives them back at once. Killed, it loses nothing: another worker goes on.
     Exit code 3: with --once, a job failed for the last time.
     """
-    if asyncio.run(_work(load_settings(), jobs, once=once)):
+    if asyncio.run(_work(load_settings(data_dir=data_dir), jobs, once=once)):
         raise typer.Exit(PARTLY_DONE)
 
 

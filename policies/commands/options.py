@@ -20,6 +20,9 @@ def of_tenant(context: typer.Context, tenant: str | None) -> str | None:
 
 
 Tenant = Annotated[str, typer.Option("--tenant", envvar="RINGFENCE_TENANT", callback=of_tenant, help="Whose policy.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Data folder. Default: RINGFENCE_DATA_DIR, then ./ringfence-data.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ShowAll = Annotated[bool, typer.Option("--all", help="Show everything, however long.")]
 

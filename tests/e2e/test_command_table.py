@@ -132,6 +132,21 @@ def test_every_line_says_what_is_shown_and_what_keeps_it_in_its_bounds() -> None
         assert line["why"].strip(), line["command"]
 
 
+def test_what_opens_the_data_folder_takes_it_as_an_option(commands: dict[str, Any]) -> None:
+    """The policy's commands are given their desk by whoever builds them, and read RINGFENCE_DATA_DIR alone."""
+    for line in TABLE:
+        name = line["command"]
+        if line["bound_by"] != "files" and not name.startswith(("policy ", "eval privacy")):
+            assert any("--data-dir" in param.opts for param in commands[name].params), name
+
+
+def test_an_option_has_the_same_names_in_every_command(commands: dict[str, Any]) -> None:
+    for word in ("--tenant", "--json", "--data-dir", "--dry-run", "--reason"):
+        for name, command in commands.items():
+            for param in command.params:
+                assert word not in param.opts or param.opts == [word], f"{name} {param.opts}"
+
+
 def test_a_policy_binds_exactly_the_commands_that_act_for_somebody_and_each_has_both_cases(
     commands: dict[str, Any],
 ) -> None:

@@ -21,6 +21,7 @@ from rag import cli
 from rag.db.engine import Database
 from rag.db.job_table import SYNC, JobState
 from rag.db.jobs import Jobs, JobView, NewJob
+from rag.errors import Misuse
 from rag.settings import load_settings
 from tests.ingestion.test_worker import Crew
 from tests.ingestion.worlds import BEFORE, TENANT, write_folder
@@ -78,6 +79,22 @@ def test_jobs_are_cancelled_and_retried_and_anothers_are_not_found(
 @pytest.mark.parametrize("options", [("--wait",), ("--enqueue", "--dry-run"), ("--priority", "0")])
 def test_options_that_do_not_go_together_are_refused(folder: Path, options: tuple[str, ...]) -> None:
     assert cli.main(["ingest", str(folder), *options, *TENANT_OPTION], COMMANDS) == 2
+
+
+@pytest.mark.parametrize(("option", "refused"), [(("--data-dir", "elsewhere"), True), ((), False)])
+def test_a_data_folder_that_workers_of_a_cluster_would_not_know_is_refused(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    option: tuple[str, ...],
+    refused: bool,
+) -> None:
+    def reached() -> None:
+        raise Misuse("Ray is looked for.")
+
+    monkeypatch.setattr("ingestion.commands.ingesting.import_ray", reached)
+    assert cli.main(["ingest", str(folder), "--engine", "ray", *option, *TENANT_OPTION], COMMANDS) == 2
+    assert ("RINGFENCE_DATA_DIR" if refused else "Ray is looked for.") in capsys.readouterr().err
 
 
 def test_looking_at_jobs_does_not_wait_for_who_writes(

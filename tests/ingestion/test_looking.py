@@ -114,6 +114,14 @@ def test_only_a_job_that_ended_undone_comes_with_the_command_that_does_it_again(
     assert "to do it again" not in dict(job_words(JobView(waiting, {}, 0, 0, {})))
 
 
+def test_the_data_folder_of_the_command_counts_before_that_of_the_environment(data: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for words in (("list",), ("jobs", "list"), ("quarantine",)):
+        assert said(*words, "--data-dir", str(elsewhere)).stdout == "", words
+        assert said(*words, "--data-dir", str(data), RINGFENCE_DATA_DIR=str(elsewhere)).stdout != "", words
+
+
 def test_an_unknown_source_is_refused_with_those_there_are_and_a_known_one_is_listed(data: Path) -> None:
     for as_json in ((), ("--json",)):
         with pytest.raises(NotFound, match=f"no source 'nosuch'; it has: {SOURCE}"):

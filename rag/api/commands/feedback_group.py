@@ -41,7 +41,7 @@ feedback = typer.Typer(
     add_completion=False,
     help="What people said about answers: look at it, make evaluation cases of it, hand them out.",
 )
-Answer = Annotated[str, typer.Argument(help="Id of the answer, as `feedback list` shows it.", metavar="ANSWER")]
+Answer = Annotated[str, typer.Argument(help="Id of the answer, as `feedback list` shows it.")]
 T = TypeVar("T")
 
 

@@ -11,6 +11,7 @@ from policies.rules import InvalidRule, Level
 from rag.api.commands.index_switching import switched
 from rag.api.commands.options import (
     AsJson,
+    DataDir,
     Tenant,
     checked_tenant,
     opened_database,
@@ -63,6 +64,7 @@ def tune(
     promote: Annotated[bool, typer.Option("--promote", help="Make it the live index if every gate holds.")] = False,
     discard: Annotated[bool, typer.Option("--discard", help="Remove model and index if a gate does not hold.")] = False,
     as_json: AsJson = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Fine-tune the embedder on the tenant's visible documents and reviewed feedback, and build an index by it.
 
@@ -71,7 +73,7 @@ def tune(
     are missing in the index.
     """
     require_trainer()
-    settings, name = settings_for(None), checked_tenant(tenant)
+    settings, name = settings_for(data_dir), checked_tenant(tenant)
     limits = Limits(_level(level_max), documents, pairs, held_out=held_out, seed=seed)
     order = Order(limits, Recipe(epochs=epochs, batch=batch, rate=rate, seed=seed), min_gain, builds=bool(paths))
     if source is not None and len(paths or ()) > 1:
@@ -119,7 +121,7 @@ def _made(settings: Settings, tenant: str, order: Order) -> Made:
 
 
 def _index(settings: Settings, tuned: Tuned, sources: Sources, people: list[str], *, promote: bool) -> None:
-    tuned.built = build(tuned.tenant, tuned.made, sources)
+    tuned.built = build(settings, tuned.tenant, tuned.made, sources)
     if tuned.built.missing:
         return
     tuned.gates += compare(settings, tuned.tenant, tuned.made, people, operator())
@@ -131,7 +133,7 @@ def _index(settings: Settings, tuned: Tuned, sources: Sources, people: list[str]
 
 def _discard(settings: Settings, tuned: Tuned) -> None:
     if tuned.built is not None:
-        drop(tuned.tenant, tuned.built.number)
+        drop(settings, tuned.tenant, tuned.built.number)
     TunedModels(settings.data_dir, tuned.tenant).discard(tuned.made.model.name)
     tuned.discarded = True
 

@@ -115,7 +115,7 @@ def list_keys(
 
 @keys.command()
 def rotate(
-    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+    key: Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")],
     overlap_hours: Annotated[
         int, typer.Option(min=0, max=24 * 90, help="How long the old key can still be used; 0 ends it at once.")
     ] = 24,
@@ -146,7 +146,7 @@ def rotate(
 
 @keys.command()
 def revoke(
-    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+    key: Annotated[str, typer.Argument(help="The key's id, as `keys list` shows it.")],
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from policies.commands.options import DataDir as DataDir
 from policies.commands.options import of_tenant
 from policies.rules import InvalidRule, plain_name
 from policies.terminal import out as out
@@ -17,9 +18,6 @@ from rag.db.refusals import told_if_busy
 from rag.errors import Misuse
 from rag.settings import Settings, load_settings
 
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Data folder. Default: RINGFENCE_DATA_DIR, then ./ringfence-data.")
-]
 Tenant = Annotated[str, typer.Option("--tenant", envvar="RINGFENCE_TENANT", callback=of_tenant, help="Which tenant.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

@@ -70,7 +70,7 @@ def list_receipts(tenant: Tenant, as_json: AsJson = False, data_dir: DataDir = N
 
 @receipts.command()
 def show(
-    receipt: Annotated[str, typer.Argument(metavar="ID", help="The receipt's id, as `receipts list` shows it.")],
+    receipt: Annotated[str, typer.Argument(help="The receipt's id, as `receipts list` shows it.")],
     tenant: Tenant,
     data_dir: DataDir = None,
 ) -> None:

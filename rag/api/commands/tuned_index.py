@@ -37,7 +37,7 @@ class Built:
     missing: int
 
 
-def build(tenant: str, made: Made, sources: Sources) -> Built:
+def build(settings: Settings, tenant: str, made: Made, sources: Sources) -> Built:
     """Build it from each source.
 
     Raises:
@@ -51,14 +51,14 @@ def build(tenant: str, made: Made, sources: Sources) -> Built:
         named += ["--sources", str(sources.file)]
     built = Built(0, 0)
     for path in sources.paths:
-        done = _answer("build", str(path), "--tenant", tenant, *named)
+        done = _answer(settings, "build", str(path), "--tenant", tenant, *named)
         built = Built(done["index"], done["missing"])
     return built
 
 
-def drop(tenant: str, number: int) -> None:
+def drop(settings: Settings, tenant: str, number: int) -> None:
     """Remove it with its points. Raises as `index drop`."""
-    _answer("drop", str(number), "--tenant", tenant)
+    _answer(settings, "drop", str(number), "--tenant", tenant)
 
 
 def compare(settings: Settings, tenant: str, made: Made, people: Sequence[str], author: str) -> tuple[Gate, ...]:
@@ -82,10 +82,11 @@ def _body(questions: Sequence[Question], people: Sequence[str], author: str) -> 
     return {"questions": asked, "people": list(people), "sample": 1, "author": author}
 
 
-def _answer(*words: str) -> dict[str, Any]:
+def _answer(settings: Settings, *words: str) -> dict[str, Any]:
     """What `ringfence index WORDS` prints as JSON. That it was only partly done is told by what it prints."""
     printed = io.StringIO()
+    here = [*words, "--data-dir", str(settings.data_dir), "--json"]
     with redirect_stdout(printed):
-        typer.main.get_command(index).main([*words, "--json"], prog_name="ringfence index", standalone_mode=False)
+        typer.main.get_command(index).main(here, prog_name="ringfence index", standalone_mode=False)
     answer: dict[str, Any] = json.loads(printed.getvalue())
     return answer
