@@ -52,9 +52,11 @@ def list_documents(
         return
     # The id in one piece: it is what `show` wants. Title and flags are there, and in the JSON.
     table = folding(Column("document", no_wrap=True), "path", "labels", "state")
+    several = len({row["source"] for row in rows}) > 1
     for row in rows:
+        path = f"{row['path']} of {row['source']}" if several else row["path"]
         state = f"{row['state']}, newer: {row['newer']}" if row["newer"] else row["state"]
-        table.add_row(row["document"], plain(row["path"]), plain(f"{row['department']}, {row['level']}"), state)
+        table.add_row(row["document"], plain(path), plain(f"{row['department']}, {row['level']}"), state)
     print_rows(table, f"Tenant {tenant!r} has no documents{f' of source {source!r}' if source else ''}.")
 
 

@@ -85,6 +85,24 @@ def test_a_terminal_of_80_columns_shows_all_of_it_in_several_lines(data: Path) -
         assert one["path"] in said("show", one["document"], **terminal).stdout.replace("\n", "").replace(" ", "")
 
 
+def test_paths_of_several_sources_come_with_the_source_and_those_of_one_without(
+    data: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    assert f"of {SOURCE}" not in said("list").stdout
+    (tmp_path / "other").mkdir()
+    other = FolderSource(write_folder(tmp_path / "other", FILES), "second")
+
+    async def one_more() -> None:
+        database = await open_database(f"sqlite+aiosqlite:///{data / 'ringfence.db'}")
+        await ingest(other, TENANT, parts_on(database, sandbox))
+        await database.close()
+
+    asyncio.run(one_more())
+    assert {"hijack.md of second", f"hijack.md of {SOURCE}"} <= {
+        cell.strip() for cell in said("list").stdout.replace("\n", "│").split("│")
+    }
+
+
 def test_a_job_is_told_in_words_with_what_its_reason_means_and_what_to_do(data: Path) -> None:
     (job,) = json.loads(said("jobs", "list", "--json").stdout)["jobs"]
     shown = said("jobs", "show", job["id"]).stdout

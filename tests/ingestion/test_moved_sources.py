@@ -237,6 +237,7 @@ async def test_a_folder_that_is_ingested_under_another_name_as_well_is_told(
     for dry_run in (True, False, False):
         (told,) = (await ingest(FolderSource(folder, "contracts"), TENANT, parts, dry_run=dry_run)).notices
         assert f"{folder} is known as the source 'docs' already" in told
+    # As told, what came under the other name can be removed.
     (tmp_path / "empty").mkdir()
     await run(tmp_path / "empty", parts, moved=True, allow_empty=True)
     assert (await ingest(FolderSource(folder, "contracts"), TENANT, parts)).notices == ()
