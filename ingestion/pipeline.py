@@ -26,7 +26,8 @@ from ingestion.relabelling import known, left_to_live, not_indexed, relabel, rem
 from ingestion.report import Change, Observer, Outcome, Report, Step
 from ingestion.run import ListedDocument, Run
 from ingestion.sources.protocol import Source, SourceItem
-from ingestion.writing import held_state, write
+from ingestion.still_held import with_held
+from ingestion.writing import REJECTED, held_state, write
 
 _LOOKED_UP = 1000
 """Documents whose standing is held at once."""
@@ -100,6 +101,9 @@ async def ingest(
                 outcomes.append(outcome)
                 observed(item)(Step.FINISHED)
     outcomes += removed
+    # A listing of what is new does not name what still waits since an earlier one.
+    new_only = only is None and not listing.complete
+    outcomes = await with_held(outcomes, run, {run.listed(item).id for item in items} if new_only else None)
     unfinished = {outcome.change for outcome in outcomes} & {Change.FAILED, Change.WAITING}
     if not dry_run and only is None and not unfinished:
         async with parts.database.unit_of_work() as session:
@@ -223,19 +227,25 @@ class DocumentPath:
 
     async def _written(self, ready: Ready) -> Outcome:
         document, prepared = self._document, ready.prepared
-        flags, notes = prepared.noticed.flags, prepared.notes
-        change = Change.CHANGED if ready.exists else Change.NEW
         if prepared.masked is None:
             async with document.run.parts.database.glance() as session:
-                held = bool(await held_state(session, document, ready.content, prepared.noticed))
-            looked = document.outcome(Change.QUARANTINED if held else change, flags=flags, notes=notes)
-            return replace(looked, hidden=prepared.hidden)
+                held = await held_state(session, document, ready.content, prepared.noticed)
+            return self._outcome(ready, held)
         written = await write(document, document.attributes(), ready.content, prepared, prepared.masked, self.observe)
         return replace(
-            document.outcome(
-                Change.QUARANTINED if written.held else change, chunks=len(prepared.chunks), flags=flags, notes=notes
-            ),
+            self._outcome(ready, written.held),
+            chunks=len(prepared.chunks),
             erased=written.erased,
-            hidden=prepared.hidden,
-            previous_stays=written.held and written.older_stays,
+            previous_stays=bool(written.held) and written.older_stays,
         )
+
+    def _outcome(self, ready: Ready, held: str) -> Outcome:
+        """What was rejected is decided: it waits for nobody, whatever it is made by now."""
+        change = Change.CHANGED if ready.exists else Change.NEW
+        notes = ready.prepared.notes
+        if held:
+            change = Change.QUARANTINED
+        if held == REJECTED:
+            change, notes = Change.UNCHANGED, (*notes, "this content was rejected and stays left out")
+        outcome = self._document.outcome(change, flags=ready.prepared.noticed.flags, notes=notes)
+        return replace(outcome, hidden=ready.prepared.hidden)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ingestion.cursors import list_all_again
 from ingestion.withdrawal import Withdrawal
 from rag.audit.log import AuditLog
+from rag.db.statements import besides
 from rag.db.tables import ChunkRow, DocumentRow, QuarantineDecisionRow, QuarantinedRow, VersionRow
 from rag.domain import digest_of
 from rag.errors import NotFound
@@ -60,13 +61,24 @@ class Quarantine:
         self._session = session
         self._tenant = tenant
 
-    async def waiting(self) -> list[Waiting]:
-        """All that wait for a decision, ordered by masked path: each document once, for whichever of its indexes."""
+    async def waiting(self, *, source: str | None = None, index: int | None = None) -> list[Waiting]:
+        """All that wait for a decision, ordered by masked path: each document once, for whichever of its indexes.
+
+        With `source` or `index`, those that came from it, or wait for it.
+        """
+        some = [] if source is None else [besides(DocumentRow.source) == source]
+        some += [] if index is None else [VersionRow.index_version == index]
         statement = (
             select(DocumentRow, VersionRow.id, VersionRow.created_at, QuarantinedRow)
             .join(VersionRow, VersionRow.document == DocumentRow.id)
             .join(QuarantinedRow, QuarantinedRow.version == VersionRow.id)
-            .where(DocumentRow.tenant == self._tenant, VersionRow.state == "quarantined")
+            # Few wait: they are found by their state, not among all documents of the tenant.
+            .where(
+                VersionRow.tenant == self._tenant,
+                VersionRow.state == "quarantined",
+                besides(DocumentRow.tenant) == self._tenant,
+                *some,
+            )
             .order_by(DocumentRow.path, DocumentRow.id, VersionRow.created_at, VersionRow.id)
         )
         found = [

@@ -52,7 +52,8 @@ def both(*observers: Observer) -> Observer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`path` is the source's own, unmasked: for the operator's eyes, never for a log. Empty for removed ones."""
+    """`path` is the source's own, unmasked: for the operator's eyes, never for a log. Masked where the source does not
+    name it now: of removed ones, and of what waits in quarantine since an earlier listing."""
 
     path: str = field(repr=False)
     change: Change

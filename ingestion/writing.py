@@ -17,15 +17,18 @@ from policies.rules import Attributes
 from rag.db.lineage import KeptOut
 from rag.domain import content_id
 
+REJECTED = "rejected"
+"""The state of a version whose content somebody decided against."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """`erased`: how many of its values are not kept because they were erased before, by entity.
 
-    `held`: nobody sees it yet. `older_stays`: an older version stays visible until this one is published.
+    `held`: the state in which nobody sees it, or nothing. `older_stays`: an older version stays visible until this one is published.
     """
 
-    held: bool
+    held: str
     erased: Mapping[str, int]
     older_stays: bool
 
@@ -64,7 +67,7 @@ async def write(
         ]
         await store.add_version(document.id, version, reading, numbered, held)
         observe(Step.WRITING)
-        return Written(held is not None, masked.kinds_of(refused), stays)
+        return Written(state, masked.kinds_of(refused), stays)
 
     # Handed over whole: statement by statement, the way between two threads is most of what writing costs.
     return await run.parts.database.write(written)
@@ -74,7 +77,7 @@ async def held_state(session: AsyncSession, document: ListedDocument, content: s
     """The state in which this content is held back, or nothing. What a person decided about it holds."""
     decision = await decision_on(session, document.run.tenant, document.id, content)
     if decision is Decision.REJECTED:
-        return "rejected"
+        return REJECTED
     injected = bool(noticed.flags) and document.run.parts.settings.injection == "quarantine"
     asked = injected or bool(noticed.hidden)
     return "quarantined" if asked and decision is None else ""

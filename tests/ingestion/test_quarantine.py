@@ -128,6 +128,44 @@ async def test_a_stricter_setting_takes_what_is_visible_and_planted_away(
         assert list(await session.scalars(select(TombstoneRow.chunk)))
 
 
+@pytest.mark.parametrize("decision", Decision)
+async def test_every_run_tells_what_waits_until_somebody_has_decided(
+    folder: Path, parts: IngestionParts, decision: Decision
+) -> None:
+    plant(folder)
+    first = await run(folder, parts)
+    for again in (await run(folder, parts), await ingest(FolderSource(folder, "docs"), TENANT, parts, dry_run=True)):
+        (waiting,) = again.quarantined
+        assert (waiting.path, waiting.document) == ("parking.md", first.outcomes[0].document)
+        assert (waiting.flags, again.counts[Change.UNCHANGED]) == (("instruction_override",), 0)
+        assert [one["change"] for one in again.as_json()["documents"]] == ["quarantined"]
+    await decide(parts, decision)
+    decided = await run(folder, parts)
+    assert (decided.quarantined, decided.counts[Change.UNCHANGED]) == ([], 1)
+
+
+async def test_a_later_run_tells_too_that_the_older_version_can_still_be_read_and_when_it_cannot(
+    folder: Path, parts: IngestionParts
+) -> None:
+    await run(folder, parts)
+    plant(folder)
+    await run(folder, parts)
+    assert (await run(folder, parts)).quarantined[0].previous_stays
+    (folder / "ringfence.yaml").write_text("department: company\nlevel: confidential\n")
+    for _ in ("relabelled", "unchanged"):
+        assert not (await run(folder, parts)).quarantined[0].previous_stays
+
+
+async def test_a_part_that_is_done_twice_tells_what_waits_the_second_time_too(
+    folder: Path, parts: IngestionParts
+) -> None:
+    plant(folder)
+    (document,) = (one.document for one in (await run(folder, parts)).outcomes)
+    again = await ingest(FolderSource(folder, "docs"), TENANT, parts, only=[document])
+    assert [one.document for one in again.quarantined] == [document]
+    assert not (await ingest(FolderSource(folder, "docs"), TENANT, parts, only=["another"])).outcomes
+
+
 async def test_what_was_released_is_visible_and_not_held_again_while_it_is_the_same(
     folder: Path, parts: IngestionParts
 ) -> None:
@@ -156,7 +194,9 @@ async def test_what_was_rejected_stays_away_whatever_the_setting_and_other_conte
         assert not list(await session.scalars(select(ChunkRow.id)))
     assert (await run(folder, parts)).counts[Change.UNCHANGED] == 1
     lax = parts_on(parts.database, sandbox)
-    assert (await run(folder, lax)).counts[Change.QUARANTINED] == 1
+    again = await run(folder, lax)
+    assert (again.counts[Change.UNCHANGED], again.quarantined) == (1, [])
+    assert "rejected" in again.outcomes[0].notes[-1]
     assert await states(parts) == ["rejected"]
     plant(folder, CLEAN)
     await run(folder, lax)
