@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from ingestion.digests import made_of
 from ingestion.engine import Engine, OpenEngine, this_process
 from ingestion.inventory import Inventory, keep_cursor, keep_new_place, take_inventory
-from ingestion.parse.document import Refused
+from ingestion.parse.document import Reason, Refused
 from ingestion.parts import IngestionParts
 from ingestion.prepare import Prepared, Raw
 from ingestion.redacted import forget_redacted
@@ -53,6 +53,7 @@ async def ingest(
     only: Collection[str] | None = None,
     made_by: str = "ingest",
     verify: bool = False,
+    alone: bool = False,
     observe: Observer = ignore,
     tell: Callable[[Outcome], None] = forget,
     engine: OpenEngine = this_process,
@@ -61,7 +62,8 @@ async def ingest(
 
     In two parts: `postpone` does all but what must be parsed, whose outcome is WAITING; `only` does documents by their
     ids, and leaves the rest of the source as it is. `made_by` is kept with each version: the command, or the job's id.
-    `verify` reads every document, whatever the source says of its revision. `engine` prepares what is to be written.
+    `verify` reads every document, whatever the source says of its revision. `alone` fills an index beside the live one,
+    and tells why the live one refuses what it does not have. `engine` prepares what is to be written.
 
     Raises:
         Misuse: the source cannot be read, is empty although documents came from it (see `allow_empty`), or is another
@@ -79,7 +81,7 @@ async def ingest(
         part=only is not None,
     )
     listing, privacy = inventory.listing, inventory.privacy
-    run = Run(source.name, tenant, parts, privacy, dry_run, postpone=postpone, verify=verify, made_by=made_by)
+    run = Run(source.name, tenant, parts, privacy, dry_run, postpone, verify, alone, made_by)
     items = inventory.items(only)
     # What takes rights away comes before anything that takes time: removed documents, then new labels.
     removed = await _removed(inventory, run) if only is None and parts.index.live else []
@@ -206,8 +208,13 @@ class DocumentPath:
                 return AsItWas(content)
             if run.postpone:
                 return document.outcome(Change.WAITING)
-            raw = Raw(data, document.item.path, way.hidden, look_only=run.dry)
-            return Ready(content, stored.exists, await self._engine.prepare(raw, self.observe))
+            lacking = run.alone and not stored.exists
+            raw = Raw(data, document.item.path, way.hidden, look_only=run.dry or lacking)
+            prepared = await self._engine.prepare(raw, self.observe)
+            if lacking:
+                # The live index would take it, and is the one to begin with.
+                raise Refused(Reason.NOT_LIVE)
+            return Ready(content, stored.exists, prepared)
         except Refused as refusal:
             return refusal
 

@@ -84,15 +84,22 @@ def left_to_live(documents: Sequence[ListedDocument], standing: Mapping[str, Sta
     Its listing may be older than what a run for the live index wrote since: it changes no labels, brings no document
     and takes none away.
     """
-    settled: list[Outcome | None] = []
-    for document in documents:
-        stands, labels = standing.get(document.id), document.item.labels
-        if stands is None or isinstance(labels, Unlabelled) or stands.attributes != document.attributes():
-            refusal = Refused(Reason.NOT_LIVE)
-            settled.append(Outcome.failed(document.item.path, refusal, previous_stays=stands is not None))
+    return [_left_to_live(document, standing.get(document.id)) for document in documents]
+
+
+def _left_to_live(document: ListedDocument, stands: Standing | None) -> Outcome | None:
+    labels = document.item.labels
+    if stands is None:
+        if isinstance(labels, Unlabelled):
+            refusal = Refused(Reason.UNLABELLED, labels.why)
+        elif document.run.alone:
+            return None  # What is in it tells why the live index does not have it.
         else:
-            settled.append(document.outcome(Change.UNCHANGED) if _stands(document, stands.made) else None)
-    return settled
+            refusal = Refused(Reason.NOT_LIVE)
+        return Outcome.failed(document.item.path, refusal, previous_stays=False)
+    if isinstance(labels, Unlabelled) or stands.attributes != document.attributes():
+        return Outcome.failed(document.item.path, Refused(Reason.NOT_LIVE), previous_stays=True)
+    return document.outcome(Change.UNCHANGED) if _stands(document, stands.made) else None
 
 
 async def _removed(documents: Sequence[tuple[ListedDocument, str]], run: Run) -> dict[str, Outcome]:

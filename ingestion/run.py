@@ -30,7 +30,8 @@ class Way:
 class Run:
     """One run over a source. `made_by` is kept with each version: the command, or the job's id.
 
-    `dry` changes nothing, `postpone` leaves what must be parsed, `verify` reads every document.
+    `dry` changes nothing, `postpone` leaves what must be parsed, `verify` reads every document. `alone`: it is for an
+    index beside the live one, and no run for that one went before, which would have told what it refuses.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Run:
     dry: bool = False
     postpone: bool = False
     verify: bool = False
+    alone: bool = False
     made_by: str = "ingest"
     reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     """Held by the document that is being read."""

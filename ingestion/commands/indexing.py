@@ -15,6 +15,7 @@ from ingestion.commands.printing import print_report, progress
 from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened, operator_name
 from ingestion.index_building import Dropped, Plan, begin, complete, drop, require_source
 from ingestion.indexes import parts_for
+from ingestion.parse.document import Reason
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.publishing import publish_documents
@@ -57,6 +58,15 @@ class _Done:
     published: Mapping[str, int]
     missing: int
 
+    @property
+    def not_live(self) -> int:
+        """How many documents failed that the live index does not have either: for reasons that `ingest` tells too."""
+        return sum(one.reason is not Reason.NOT_LIVE and not one.previous_stays for one in self.report.failures)
+
+    @property
+    def partly(self) -> bool:
+        return bool(self.missing) or len(self.report.failures) > self.not_live
+
     def as_json(self) -> dict[str, Any]:
         return {
             "index": self.number,
@@ -88,7 +98,7 @@ def build_index(
 
     Run it for each source of the tenant, and again after an interruption: what is done is not done again. A source that
     was never ingested is refused. Until it is promoted or dropped, whatever is ingested reaches both. Exit code 3:
-    documents failed, or some are not in it yet.
+    documents failed that the live index has or would take, or some are not in it yet.
     """
     plan = Plan(model, sha256, None if precision is None else precision.value, chunk_tokens)
     _run(_place(path, source, sources), checked_name(tenant, "tenant"), plan, data_dir, as_json=as_json)
@@ -161,7 +171,9 @@ def _run(source: Source, tenant: str, plan: Plan | None, data_dir: Path | None, 
         print_report(done.report, out())
         left = f"; {done.missing} documents that people see are not in it yet" if done.missing else " and ready"
         out().print(f"Index {done.number} stands beside the live one{left}.")
-    if done.report.failures or done.missing:
+        if done.not_live:
+            out().print(f"note: the live index does not have {done.not_live} of those that failed either")
+    if done.partly:
         raise typer.Exit(PARTLY_DONE)
 
 
@@ -190,7 +202,7 @@ async def _filled(
         number = filling.index.number
         tell_begun(number)
         spans = DocumentSpans(NO_TRACING, observe)
-        report = await ingest(source, tenant, filling, made_by="index", observe=spans, tell=spans.tell)
+        report = await ingest(source, tenant, filling, made_by="index", alone=True, observe=spans, tell=spans.tell)
         published = await publish_documents(settings, parts.database, parts.embedder.dim, tenant)
         missing = await complete(parts.database, tenant, number)
         return _Done(number, report, published, missing)

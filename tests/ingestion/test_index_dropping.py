@@ -154,9 +154,9 @@ def test_a_mistyped_source_begins_nothing_and_an_interrupted_build_says_how_to_g
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RINGFENCE_DATA_DIR", str(tmp_path / "data"))
-    docs = str(write_folder(tmp_path / "docs", SAMPLE))
+    docs = str(write_folder(tmp_path / "docs", {**SAMPLE, "broken.pdf": "%PDF-1.4 broken"}))
     tenant = ("--tenant", TENANT)
-    assert main(["ingest", docs, "--source", "sample", *tenant]) == 0
+    assert main(["ingest", docs, "--source", "sample", *tenant]) == 3
     capsys.readouterr()
     assert main(["index", "build", docs, "--source", "other", *tenant, "--chunk-tokens", "64"]) == 2
     assert "come from: sample" in capsys.readouterr().err
@@ -173,7 +173,11 @@ def test_a_mistyped_source_begins_nothing_and_an_interrupted_build_says_how_to_g
     (line,) = capsys.readouterr().err.splitlines()[-1:]
     assert "index 2 is kept" in line and "run the same command again" in line and "index drop 2" in line
     assert main(["index", "catch-up", docs, "--source", "other", *tenant]) == 2
-    assert main(build) == 0
-    capsys.readouterr()
+    assert main(build) == 0, "the live index refused the same file"
+    told = capsys.readouterr().out
+    assert "broken" in told and "not_live" not in told and "does not have 1 of those" in told
+    write_folder(tmp_path / "docs", {**SAMPLE, "new.txt": "New."})
+    assert main(build) == 3, "what the live index would take is to be ingested first"
+    assert "not_live" in capsys.readouterr().out
     assert main(["index", "drop", "2", *tenant, "--json"]) == 0
     assert '"documents": 0' in capsys.readouterr().out

@@ -111,6 +111,23 @@ async def test_a_document_that_the_live_index_lacks_is_left_out_of_the_other_one
     assert (again.counts[Change.NEW] + again.counts[Change.CHANGED], again.failures) == (1, [])
 
 
+async def test_a_build_tells_of_what_the_live_index_refused_why_and_of_what_it_would_take_that_it_waits_for_it(
+    root: Path, parts: IngestionParts
+) -> None:
+    refused = {"broken.pdf": "%PDF-1.4 broken", "away/ringfence.yaml": "levl: internal\n", "away/a.md": "Whose?"}
+    write_folder(root, {"ringfence.yaml": LOOSE, **FILES, **refused})
+    live = await run(root, parts)
+    other = await beside(parts)
+    (root / "new.md").write_text("New.")
+    report = await ingest(FolderSource(root, "docs"), TENANT, other, alone=True)
+    told = {one.path: (one.reason, one.sentence) for one in live.failures}
+    assert set(told) == {"broken.pdf", "away/a.md"}
+    found = {one.path: (one.reason, one.sentence) for one in report.failures}
+    assert found.pop("new.md")[0] is Reason.NOT_LIVE
+    assert found == told
+    assert set(await documents(parts)) == set(FILES), "a build brings no document"
+
+
 async def test_a_cursor_is_kept_only_where_none_was_kept_or_dropped_since_the_listing(parts: IngestionParts) -> None:
     async with parts.database.unit_of_work() as session:
         await keep(session, TENANT, "docs", Cursor("c1", "pipeline", ""))
