@@ -10,14 +10,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ingestion.report import Step
-from rag.db.job_table import SYNC, JobRow, JobState, JobTurnRow
+from rag.db.job_table import LOST, SYNC, JobRow, JobState, JobTurnRow
 from rag.db.statements import table_of
 from rag.errors import Conflict
 
 LEASE_S_MAX = 600.0
 WAIT_S_MAX = 600.0
 """Between two attempts at most."""
-LOST = "worker_lost"
 
 
 class LeaseLost(Conflict):

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from ingestion.leases import LOST
 from ingestion.parse.document import WHAT_IT_MEANS, Reason
-from rag.db.job_table import RETRYABLE, JobRow, JobState
+from rag.db.job_table import LOST, RETRYABLE, JobRow, JobState
 from rag.db.jobs import JobView
 
 _DRY_RUN = "`ringfence ingest --dry-run` of the source says more"
@@ -31,9 +30,9 @@ def job_words(view: JobView) -> Iterator[tuple[str, str]]:
         "job": row.id,
         "what": what_of(row),
         "part of": row.parent or "",
-        "state": f"{state_of(view)}{'' if row.state == JobState.QUEUED else f', {attempts_of(row)}'}",
+        "state": f"{state_of(view)}{'' if view.state == JobState.QUEUED else f', {attempts_of(row)}'}",
         "still to do": "" if view.settled else "yes",
-        "why": f"{row.reason}: {_WHY.get(row.reason, _OTHER)}" if row.reason else "",
+        "why": f"{view.reason}: {_WHY.get(view.reason, _OTHER)}" if view.reason else "",
         "to do it again": f"ringfence documents jobs retry {row.id} --tenant {row.tenant}" if _may_retry(view) else "",
         "step": row.step,
         "gone through": f"{view.done} of {view.total} documents" if view.total else "",
@@ -46,7 +45,7 @@ def job_words(view: JobView) -> Iterator[tuple[str, str]]:
     if view.result.get("reasons"):
         yield "which failed", "jobs keep no names; `ringfence ingest --dry-run` of the source shows them"
     times = {"created": row.created_at, "started": row.started_at, "ended": row.finished_at}
-    if row.state == JobState.QUEUED:
+    if view.state == JobState.QUEUED:
         times["not before"] = row.run_after
     yield from ((name, at.isoformat(timespec="seconds")) for name, at in times.items() if at is not None)
 
@@ -61,13 +60,13 @@ def attempts_of(row: JobRow) -> str:
 
 def state_of(view: JobView) -> str:
     """A job whose parts are not all done is not done yet, for people, and one with superseded parts was not done."""
-    if not view.settled and view.row.state == JobState.DONE:
+    if not view.settled and view.state == JobState.DONE:
         return JobState.RUNNING
-    return JobState.SUPERSEDED if view.superseded and view.row.state == JobState.DONE else view.row.state
+    return JobState.SUPERSEDED if view.superseded and view.state == JobState.DONE else view.state
 
 
 def _may_retry(view: JobView) -> bool:
-    return view.row.state in RETRYABLE or any(view.parts.get(state) for state in RETRYABLE)
+    return view.state in RETRYABLE or any(view.parts.get(state) for state in RETRYABLE)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

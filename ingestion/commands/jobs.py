@@ -48,7 +48,7 @@ def list_jobs(
     for view in found:
         row = view.row
         counts = f", {view.done} of {view.total}" if view.total else ""
-        why = f"{row.reason} ({attempts_of(row)})" if row.reason else ""
+        why = f"{view.reason} ({attempts_of(row)})" if view.reason else ""
         table.add_row(row.id, plain(what_of(row)), f"{state_of(view)}{counts}", why)
     print_rows(table, f"Tenant {tenant!r} has no such jobs." if state else f"Tenant {tenant!r} has no jobs.")
 
@@ -99,7 +99,7 @@ def ended(view: JobView, talk: Console) -> int:
     """The exit code of a job all of which has ended."""
     if view.superseded:
         talk.print("A later sync of this source has begun: it sees to what was left of this one.", soft_wrap=True)
-    if view.row.state not in (JobState.DONE, JobState.SUPERSEDED):
+    if view.state not in (JobState.DONE, JobState.SUPERSEDED):
         return 1
     return PARTLY_DONE if view.incomplete else 0
 

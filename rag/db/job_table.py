@@ -31,6 +31,8 @@ class JobState(StrEnum):
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 RETRYABLE = (JobState.DEAD, JobState.CANCELLED)
+LOST = "worker_lost"
+"""The reason of a job whose worker is not heard of any more."""
 _STATE = Enum(JobState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states])
 
 

@@ -8,11 +8,23 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, TypeAlias
 
-from sqlalchemy import DateTime, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    String,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from rag.db.job_table import ACTIVE, RETRYABLE, JobRow, JobState
+from rag.db.job_table import ACTIVE, LOST, RETRYABLE, JobRow, JobState
 from rag.db.statements import batches, insert_if_absent, table_of
 from rag.errors import Conflict, NotFound
 
@@ -49,11 +61,24 @@ class JobView:
     done: int
     total: int
     result: Mapping[str, Any]
+    lost: bool = False
+    """Whether whoever works on it is not heard of any more: its lease is over, and nobody has taken it yet."""
+
+    @property
+    def state(self) -> JobState:
+        """What it is for whoever takes the next job: a lost one waits for its next attempt, or had its last."""
+        if not self.lost:
+            return self.row.state
+        return JobState.DEAD if self.row.attempts >= self.row.attempts_max else JobState.QUEUED
+
+    @property
+    def reason(self) -> str | None:
+        return LOST if self.lost else self.row.reason
 
     @property
     def settled(self) -> bool:
         """Whether nothing of it is still to be done."""
-        return self.row.state not in ACTIVE and not any(self.parts.get(state) for state in ACTIVE)
+        return self.state not in ACTIVE and not any(self.parts.get(state) for state in ACTIVE)
 
     @property
     def incomplete(self) -> bool:
@@ -64,7 +89,7 @@ class JobView:
     @property
     def superseded(self) -> bool:
         """Whether a later listing of its source sees to it, or to parts of it."""
-        return self.row.state == JobState.SUPERSEDED or bool(self.parts.get(JobState.SUPERSEDED))
+        return self.state == JobState.SUPERSEDED or bool(self.parts.get(JobState.SUPERSEDED))
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the payload: a folder's place is not for whoever administers a tenant."""
@@ -75,12 +100,12 @@ class JobView:
             "kind": row.kind,
             "source": row.source,
             "parent": row.parent,
-            "state": row.state,
+            "state": self.state,
             "settled": self.settled,
             "priority": row.priority,
             "attempts": row.attempts,
             "attempts_max": row.attempts_max,
-            "reason": row.reason,
+            "reason": self.reason,
             "progress": {"step": row.step, "done": self.done, "total": self.total},
             "parts": dict(self.parts),
             "result": dict(self.result),
@@ -137,7 +162,8 @@ class Jobs:
     ) -> list[JobView]:
         """The newest jobs first, without parts of others unless `states` asks for some."""
         statement = select(JobRow).where(JobRow.tenant == tenant)
-        statement = statement.where(JobRow.state.in_(states)) if states else statement.where(JobRow.parent.is_(None))
+        state = _state_at(await self._clock(self._session))
+        statement = statement.where(state.in_(states)) if states else statement.where(JobRow.parent.is_(None))
         if before is not None:
             statement = statement.where(JobRow.number < before)
         found = await self._session.scalars(statement.order_by(JobRow.number.desc()).limit(limit))
@@ -153,7 +179,7 @@ class Jobs:
         await self._find(tenant, job)
         now = await self._clock(self._session)
         ended = {"state": JobState.CANCELLED, "finished_at": now, "lease_owner": None, "lease_until": None}
-        if not await self._changed(tenant, job, ACTIVE, ended):
+        if not await self._changed(tenant, job, JobRow.state.in_(ACTIVE), ended):
             raise Conflict(f"The job {job} has ended; there is nothing to cancel.", code="job_ended")
         return await self.get(tenant, job)
 
@@ -167,7 +193,8 @@ class Jobs:
         await self._find(tenant, job)
         now = await self._clock(self._session)
         again = {"state": JobState.QUEUED, "attempts": 0, "run_after": now, "finished_at": None, "reason": None}
-        if not await self._changed(tenant, job, RETRYABLE, again):
+        again |= {"lease_owner": None, "lease_until": None}
+        if not await self._changed(tenant, job, _state_at(now).in_(RETRYABLE), again):
             raise Conflict(f"Nothing of the job {job} is dead or cancelled.", code="job_not_ended")
         return await self.get(tenant, job)
 
@@ -191,12 +218,12 @@ class Jobs:
             raise NotFound(f"Tenant {tenant!r} has no job {job!r}.")
         return row
 
-    async def _changed(self, tenant: str, job: str, states: Collection[JobState], values: Mapping[str, Any]) -> bool:
-        """Whether the job, or a part of it, was in one of the states; it has the new values now."""
+    async def _changed(self, tenant: str, job: str, such: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
+        """Whether the job, or a part of it, was such a one; it has the new values now."""
         # The job first: it may be handing out its parts at this moment, and is waited for.
         number = 0
         for which in (JobRow.id == job, JobRow.parent == job):
-            changing = update(JobRow).where(JobRow.tenant == tenant, which, JobRow.state.in_(states)).values(**values)
+            changing = update(JobRow).where(JobRow.tenant == tenant, which, such).values(**values)
             number += len((await self._session.scalars(changing.returning(JobRow.number))).all())
         return number > 0
 
@@ -213,16 +240,33 @@ class Jobs:
         return {name: dict(counts) for name, counts in counted.items()}
 
     async def _viewed(self, rows: Sequence[JobRow]) -> list[JobView]:
+        now = await self._clock(self._session)
         parts: dict[str | None, list[tuple[str, int, int, int]]] = {}
-        sums = func.count(), func.sum(JobRow.done), func.sum(JobRow.total)
-        counting = select(JobRow.parent, JobRow.state, *sums).where(JobRow.parent.in_([row.id for row in rows]))
-        for parent, state, *numbers in await self._session.execute(counting.group_by(JobRow.parent, JobRow.state)):
+        states = select(JobRow.parent, _state_at(now).label("state"), JobRow.done, JobRow.total)
+        part = states.where(JobRow.parent.in_([row.id for row in rows])).subquery()
+        sums = func.count(), func.sum(part.c.done), func.sum(part.c.total)
+        counting = select(part.c.parent, part.c.state, *sums).group_by(part.c.parent, part.c.state)
+        for parent, state, *numbers in await self._session.execute(counting):
             count, done, total = map(int, numbers)
             parts.setdefault(parent, []).append((state, count, done, total))
-        return [_view(row, parts.get(row.id, [])) for row in rows]
+        return [_view(row, parts.get(row.id, []), now) for row in rows]
 
 
-def _view(row: JobRow, parts: Sequence[tuple[str, int, int, int]]) -> JobView:
+def _lost(now: datetime) -> ColumnElement[bool]:
+    return and_(JobRow.state == JobState.RUNNING, JobRow.lease_until <= now)
+
+
+def _state_at(now: datetime) -> ColumnElement[str]:
+    """`JobView.state`."""
+    last = JobRow.attempts >= JobRow.attempts_max
+    return case(
+        (and_(_lost(now), last), JobState.DEAD.value),
+        (_lost(now), JobState.QUEUED.value),
+        else_=cast(JobRow.state, String),
+    )
+
+
+def _view(row: JobRow, parts: Sequence[tuple[str, int, int, int]], now: datetime) -> JobView:
     done, total = (row.done, row.total) if not parts else (0, 0)
     return JobView(
         row,
@@ -230,6 +274,7 @@ def _view(row: JobRow, parts: Sequence[tuple[str, int, int, int]]) -> JobView:
         done + sum(part[2] for part in parts),
         total + sum(part[3] for part in parts),
         row.result,
+        lost=row.state is JobState.RUNNING and row.lease_until is not None and row.lease_until <= now,
     )
 
 

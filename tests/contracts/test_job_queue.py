@@ -11,11 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.dialects.sqlite.aiosqlite import dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ingestion.leases import LEASE_S_MAX, LOST, Lease, LeaseLost, Progress, next_due
+from ingestion.leases import LEASE_S_MAX, Lease, LeaseLost, Progress, next_due
 from ingestion.queue import LEASE_S, WAIT_S_FIRST, JobQueue
 from rag.db import jobs
 from rag.db.engine import Database
-from rag.db.job_table import SYNC, JobState
+from rag.db.job_table import LOST, SYNC, JobState
 from rag.db.jobs import Jobs, JobView, NewJob
 from rag.db.usage import Usage
 from rag.errors import Conflict, NotFound
@@ -195,6 +195,61 @@ async def test_a_job_that_ends_each_of_its_workers_is_dead_at_last(
         await queue.claim()
     dead = (await view(any_database, first)).row
     assert (dead.state, dead.reason) == (JobState.DEAD, LOST)
+
+
+@pytest.mark.parametrize(("attempts_max", "state"), [(1, JobState.DEAD), (2, JobState.QUEUED)])
+async def test_a_job_whose_worker_is_lost_is_shown_as_what_it_is_for_the_next_one_before_any_comes(
+    queue: JobQueue, clock: Hands, any_database: Database, attempts_max: int, state: JobState
+) -> None:
+    await queue.enqueue(job(attempts_max=attempts_max))
+    lease = await taken(queue)
+    clock.move(LEASE_S - 1)
+    held = await now_shown(any_database, clock, lease)
+    assert (held.state, held.reason, held.settled) == (JobState.RUNNING, None, False)
+    clock.move(1)
+    lost = await now_shown(any_database, clock, lease)
+    assert (lost.state, lost.reason, lost.settled) == (state, LOST, state is JobState.DEAD)
+    assert (lost.as_json()["state"], lost.as_json()["reason"]) == (state, LOST)
+    async with any_database.reading() as session:
+        for asked in (state, JobState.RUNNING):
+            found = await Jobs(session, clock).listed("a", states=[asked])
+            assert len(found) == (asked is state)
+    assert await queue.heartbeat(lease, NOTHING), "held up, and nobody has taken it: it goes on"
+    assert (await now_shown(any_database, clock, lease)).state is JobState.RUNNING
+
+
+async def test_a_lost_job_that_nobody_takes_up_is_queued_again_by_who_asks_and_one_that_is_worked_on_is_not(
+    queue: JobQueue, clock: Hands, any_database: Database
+) -> None:
+    lost = await begun(queue)
+    async with any_database.unit_of_work() as session:
+        with pytest.raises(Conflict, match="dead or cancelled"):
+            await Jobs(session, clock).retry("a", lost.job)
+    clock.move(LEASE_S)
+    async with any_database.unit_of_work() as session:
+        assert (await Jobs(session, clock).retry("a", lost.job)).state is JobState.QUEUED
+    with pytest.raises(LeaseLost):
+        await write(queue.fenced(lost))
+    assert (await taken(queue)).job == lost.job
+
+
+async def test_parts_whose_worker_is_lost_count_as_what_they_are_now(
+    queue: JobQueue, clock: Hands, any_database: Database
+) -> None:
+    await queue.enqueue(job())
+    sync = await taken(queue)
+    parts = [job(parent=sync.job, attempts_max=most, payload={"listed": sync.turn}) for most in (1, 2)]
+    await queue.finish(sync, NOTHING, {}, parts)
+    for _ in parts:
+        await taken(queue)
+    assert (await now_shown(any_database, clock, sync)).parts == {"running": 2}
+    clock.move(LEASE_S)
+    assert (await now_shown(any_database, clock, sync)).parts == {"dead": 1, "queued": 1}
+
+
+async def now_shown(database: Database, clock: Hands, lease: Lease) -> JobView:
+    async with database.reading() as session:
+        return await Jobs(session, clock).get(lease.tenant, lease.job)
 
 
 async def test_what_is_given_back_is_taken_at_once_and_counts_as_no_attempt(queue: JobQueue) -> None:

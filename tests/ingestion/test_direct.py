@@ -14,14 +14,14 @@ import pytest
 
 from ingestion import jobs
 from ingestion.direct import direct_run
-from ingestion.leases import LOST, Progress
+from ingestion.leases import Progress
 from ingestion.pipeline import ingest
 from ingestion.queue import LEASE_S, WAIT_S_FIRST, JobQueue
 from ingestion.sources.folder import FolderSource
 from policies.rules import Level
 from rag.db.documents import Documents
 from rag.db.engine import Database, open_database
-from rag.db.job_table import JobState
+from rag.db.job_table import LOST, JobState
 from rag.db.jobs import Jobs, JobView
 from rag.errors import Conflict, IndexUnavailable
 from tests.ingestion.test_worker import Crew, held_up, parts_for, seen, sync, until
