@@ -7,9 +7,13 @@ of ours.
 
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from types import FrameType
+from typing import Any
 
 import typer
 
@@ -93,7 +97,7 @@ def overview(names: Mapping[str, object]) -> str:
 
 def _call(name: str, found: EntryPoint, rest: list[str]) -> int:
     try:
-        loaded = found.load()
+        loaded = _loaded(found)
     except ModuleNotFoundError as cause:
         raise Misuse(
             f"The command {name!r} cannot be loaded: the module {cause.name!r} is not installed. "
@@ -107,6 +111,30 @@ def _call(name: str, found: EntryPoint, rest: list[str]) -> int:
             raise KeyboardInterrupt from None  # What the framework makes of one leaves without a word.
         return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     return 0
+
+
+def _loaded(found: EntryPoint) -> Any:
+    """What it names. Ctrl-C counts meanwhile, whatever becomes of the exception.
+
+    Loading takes seconds, and modules of others may swallow an exception that is not theirs: by a bare `except`, or
+    where Python itself drops it, in what it does as objects are freed.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        return found.load()
+    told: list[int] = []
+
+    def tell(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, tell)
+    try:
+        return found.load()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if told:
+            raise KeyboardInterrupt
 
 
 def _single(function: object) -> typer.Typer:

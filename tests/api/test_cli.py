@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -61,6 +62,37 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, expect: int = 0) ->
     assert code == expect, printed.err
     assert "Traceback" not in printed.err
     return printed.out
+
+
+SWALLOWING = """
+import signal
+try:
+    if {interrupted}:
+        signal.raise_signal(signal.SIGINT)
+except BaseException:
+    pass
+
+def command():
+    print("it ran")
+"""
+
+
+@pytest.mark.parametrize(("interrupted", "code"), [(True, cli.INTERRUPTED), (False, 0)])
+def test_ctrl_c_while_a_command_is_loaded_counts_though_a_module_swallows_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    interrupted: bool,
+    code: int,
+) -> None:
+    name = f"swallowing_{interrupted}"
+    (tmp_path / f"{name}.py").write_text(SWALLOWING.format(interrupted=interrupted))
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.getsignal(signal.SIGINT)
+    assert cli.main(["slow"], {"slow": EntryPoint("slow", f"{name}:command", cli.GROUP)}) == code
+    printed = capsys.readouterr()
+    assert ("it ran" in printed.out, "Interrupted." in printed.err) == (not interrupted, interrupted)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_overview_loads_no_command(capsys: pytest.CaptureFixture[str]) -> None:
