@@ -60,22 +60,22 @@ async def direct_run(
             "sees to the rest. What was read before is kept; `ringfence documents jobs list` shows what is going on.",
             code=LeaseLost.code,
         ) from lost
-    except asyncio.CancelledError:
-        await _failed(queue, lease, INTERRUPTED, JobState.CANCELLED)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        await _failed(queue, run, INTERRUPTED, JobState.CANCELLED)
         raise
     except Exception as error:
         code = error.code if isinstance(error, RingfenceError) else f"internal:{type(error).__name__}"[:64]
-        await _failed(queue, lease, code, JobState.DEAD)
+        await _failed(queue, run, code, JobState.DEAD)
         raise
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def _failed(queue: JobQueue, lease: Lease, reason: str, last: JobState) -> None:
+async def _failed(queue: JobQueue, run: DirectRun, reason: str, last: JobState) -> None:
     # Where it cannot be written down, the lease ends, which says the same.
     with suppress(SQLAlchemyError):
-        await queue.fail(lease, reason, last)
+        await queue.fail(run.lease, reason, last, run.progress)
 
 
 async def _kept(queue: JobQueue, run: DirectRun, keep_s: float) -> None:

@@ -190,8 +190,13 @@ class JobQueue:
             if cursor is not None:
                 await advance(session, lease, cursor)
 
-    async def fail(self, lease: Lease, reason: str, last: JobState = JobState.DEAD) -> JobState | None:
-        """It is tried again later, or for the `last` time was; None where it was lost meanwhile. `reason` is a code."""
+    async def fail(
+        self, lease: Lease, reason: str, last: JobState = JobState.DEAD, progress: Progress | None = None
+    ) -> JobState | None:
+        """It is tried again later, or for the `last` time was; None where it was lost meanwhile. `reason` is a code.
+
+        `progress` is how far it came, where no heartbeat has told.
+        """
         wait = timedelta(seconds=min(WAIT_S_MAX, WAIT_S_FIRST * 2 ** (lease.attempt - 1)))
         exhausted = JobRow.attempts >= JobRow.attempts_max
         async with self._database.unit_of_work() as session:
@@ -203,6 +208,7 @@ class JobQueue:
                 lease_owner=None,
                 lease_until=None,
                 reason=reason,
+                **({} if progress is None else _columns(progress)),
             )
             return (await session.scalars(failed.returning(JobRow.state))).one_or_none()
 

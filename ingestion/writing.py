@@ -25,7 +25,8 @@ REJECTED = "rejected"
 class Written:
     """`erased`: how many of its values are not kept because they were erased before, by entity.
 
-    `held`: the state in which nobody sees it, or nothing. `older_stays`: an older version stays visible until this one is published.
+    `held`: the state in which nobody sees it, or nothing. `older_stays`: an older version stays visible until this one
+    is published.
     """
 
     held: str

@@ -13,6 +13,7 @@ import typer
 from ingestion.commands.ingesting import open_parts
 from ingestion.commands.printing import print_report, progress
 from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened, operator_name
+from ingestion.commands.stopping import stopped_by_sigterm
 from ingestion.index_building import Dropped, Plan, begin, complete, drop, require_source
 from ingestion.indexes import parts_for
 from ingestion.parse.document import Reason
@@ -161,7 +162,7 @@ def _place(path: Path, source: str | None, sources: Path | None) -> Source:
 def _run(source: Source, tenant: str, plan: Plan | None, data_dir: Path | None, *, as_json: bool) -> None:
     begun: list[int] = []
     try:
-        with progress(talk()) as observe:
+        with stopped_by_sigterm(), progress(talk()) as observe:
             done = asyncio.run(_filled(load_settings(data_dir=data_dir), source, tenant, plan, observe, begun.append))
     except KeyboardInterrupt:
         raise _interrupted(begun) from None

@@ -17,7 +17,8 @@ from ingestion.cluster.engine import on_ray
 from ingestion.cluster.fleet import import_ray
 from ingestion.commands.jobs import queue_up
 from ingestion.commands.printing import print_report, progress
-from ingestion.commands.shared import INTERRUPTED, PARTLY_DONE, JsonOption, TenantOption, checked_name, opened, owner
+from ingestion.commands.shared import PARTLY_DONE, JsonOption, TenantOption, checked_name, opened, owner
+from ingestion.commands.stopping import stopped_by_sigterm
 from ingestion.direct import direct_run
 from ingestion.engine import this_process
 from ingestion.indexes import in_each
@@ -39,7 +40,7 @@ from rag.db.job_table import SYNC
 from rag.db.jobs import NewJob
 from rag.embedding.minilm import load_embedder
 from rag.embedding.others import OtherEmbedders
-from rag.errors import Misuse
+from rag.errors import Interrupted, Misuse
 from rag.privacy.key_sources import open_keys
 from rag.privacy.tenant import open_privacy
 from rag.settings import Settings, load_settings
@@ -128,12 +129,11 @@ def ingest(
             )
         import_ray()  # Before any model is loaded.
     reached = Progress()
-    with progress(talk) as observe:
-        try:
+    try:
+        with stopped_by_sigterm(), progress(talk) as observe:
             report, published = asyncio.run(_ingest(settings, place, new, observe, reached, engine, dry_run=dry_run))
-        except KeyboardInterrupt:
-            _say_interrupted(talk, reached, dry_run=dry_run)
-            raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt:
+        raise _interrupted(reached, dry_run=dry_run) from None
     if as_json:
         typer.echo(json.dumps({**report.as_json(), "published": dict(published)}, ensure_ascii=False))
     else:
@@ -142,10 +142,16 @@ def ingest(
         raise typer.Exit(PARTLY_DONE)
 
 
-def _say_interrupted(talk: Console, reached: Progress, *, dry_run: bool) -> None:
-    kept = f"{reached.done} of {reached.total} documents were gone through; what was written of them is kept."
-    said = "Nothing was changed." if dry_run else f"{kept} Run the same command again: it goes on from there."
-    talk.print(f"Interrupted. {said}", soft_wrap=True)
+def _interrupted(reached: Progress, *, dry_run: bool) -> Interrupted:
+    again = "Run the same command again: it goes on from there."
+    if dry_run:
+        return Interrupted("Interrupted. Nothing was changed.")
+    if not reached.total:
+        return Interrupted(f"Interrupted before any document was gone through. {again}")
+    return Interrupted(
+        f"Interrupted. {reached.done} of {reached.total} documents were gone through; what was written of them is "
+        f"kept, and readers see it after the next run. {again}"
+    )
 
 
 @asynccontextmanager

@@ -17,8 +17,7 @@ from rag.errors import Misuse
 from rag.settings import Settings
 
 PARTLY_DONE = 3
-INTERRUPTED = 130
-"""Exit codes."""
+"""Exit code."""
 
 TenantOption = Annotated[
     str,

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import signal
 import tomllib
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from ingestion.commands.jobs import ended, follow
 from ingestion.commands.shared import PARTLY_DONE, opened
 from ingestion.leases import Progress
 from ingestion.queue import JobQueue
-from ingestion.report import Step
+from ingestion.report import Observer, Step
 from policies.tenancy import every_tenant
 from rag import cli
 from rag.db.engine import Database
@@ -133,22 +136,73 @@ def test_who_waits_for_a_job_is_told_its_id_at_once(
     assert (told.out, f"Queued as {queued['id']}." in told.err) == ("", True)
 
 
-@pytest.mark.parametrize(("dry_run", "said"), [((), "2 of 5 documents"), (("--dry-run",), "Nothing was changed")])
-def test_who_interrupts_a_run_is_told_what_is_kept_and_that_it_goes_on(
+@pytest.mark.parametrize(
+    ("reached", "dry_run", "said"),
+    [
+        ((2, 5), (), "2 of 5 documents were gone through; what was written of them is kept, and readers see it after"),
+        ((0, 0), (), "before any document was gone through. Run the same command again"),
+        ((2, 5), ("--dry-run",), "Nothing was changed"),
+    ],
+)
+def test_who_interrupts_a_run_is_told_once_what_is_kept_and_that_it_goes_on(
     folder: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    reached: tuple[int, int],
     dry_run: tuple[str, ...],
     said: str,
 ) -> None:
     async def interrupted(*arguments: Any, **options: Any) -> None:
-        (reached,) = (argument for argument in arguments if isinstance(argument, Progress))
-        reached.observe(Step.FINISHED, "a.txt", 2, 5)
+        (progress,) = (argument for argument in arguments if isinstance(argument, Progress))
+        progress.observe(Step.FINISHED, "a.txt", *reached)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ingestion.commands.ingesting._ingest", interrupted)
     assert cli.main(["ingest", str(folder), *TENANT_OPTION, *dry_run], COMMANDS) == cli.INTERRUPTED
-    assert said in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert (said in told, told.count("Interrupted"), "0 of 0" in told) == (True, 1, False)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[Any], Any]]:
+    """What sets what Ctrl-C does, until the end of the test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield partial(signal.signal, signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("number", "does"),
+    [
+        (signal.SIGTERM, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_IGN),
+        (signal.SIGINT, signal.default_int_handler),
+    ],
+    ids=["SIGTERM", "SIGTERM in the background of a shell", "SIGINT"],
+)
+def test_a_run_that_is_told_to_stop_ends_in_order_and_its_job_says_how_far_it_came(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ctrl_c: Callable[[Any], Any],
+    number: signal.Signals,
+    does: Any,
+) -> None:
+    ctrl_c(does)
+
+    async def told_to_stop(*_: Any, observe: Observer, **__: Any) -> None:
+        observe(Step.FINISHED, "a.txt", 2, 5)
+        signal.raise_signal(number)
+        await asyncio.Event().wait()
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("ingestion.commands.ingesting.bring_up_to_date", told_to_stop)
+    assert cli.main(["ingest", str(folder), *TENANT_OPTION], COMMANDS) == cli.INTERRUPTED
+    assert "2 of 5 documents" in capsys.readouterr().err
+    (job,) = answer(capsys, "documents", "jobs", "list", *TENANT_OPTION)[1]["jobs"]
+    assert (job["state"], job["reason"], job["settled"]) == ("cancelled", "interrupted", True)
+    assert (job["progress"]["done"], job["progress"]["total"]) == (2, 5)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_job_that_a_direct_run_overtook_is_not_shown_as_done(

@@ -136,7 +136,7 @@ async def test_known_files_are_looked_up_by_their_keys_and_not_among_all_that_th
         if step.split()[1].startswith(("document", "chunk"))
         and not re.search(r"\((id|document|version)=\?|digest=", step)
     ]
-    # The one list of what came from this source before, to see what is gone; and what waits in quarantine, by its state.
+    # The one list of what came from this source before, to see what is gone; what waits in quarantine, by its state.
     assert len(through) == 2, through
     assert "COVERING INDEX" in through[0]
     assert "ix_document_version_state" in through[1]
