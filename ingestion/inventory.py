@@ -114,8 +114,9 @@ async def take_inventory(
     With `part` it is for some documents of the listing: `known` is empty where it is everything.
 
     Raises:
-        Misuse: the source cannot be read, is empty although documents came from it (see `allow_empty`), or lacks some
-            that came from another place (see `moved`).
+        Unavailable: the source cannot be read.
+        Misuse: it is empty although documents came from it (see `allow_empty`), or lacks some that came from another
+            place (see `moved`).
     """
     async with parts.database.reading() as session:
         last = await kept(session, tenant, source.name)

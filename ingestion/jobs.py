@@ -82,8 +82,9 @@ async def do(lease: Lease, database: Database, parts: JobParts, tell: Callable[[
 
     Raises:
         LeaseLost: somebody else has the job now.
-        Misuse: there is no such kind of job, or its source cannot be read.
-        Unavailable: documents wait for a service that does not answer. All others are done, and stay so.
+        Misuse: there is no such kind of job.
+        Unavailable: its source cannot be read, or documents wait for a service that does not answer. All others are
+            done, and stay so.
     """
     if lease.kind not in (SYNC, DOCUMENTS):
         raise Misuse(f"There are no jobs of the kind {lease.kind!r}.", code="unknown_job")

@@ -66,8 +66,9 @@ async def ingest(
     and tells why the live one refuses what it does not have. `engine` prepares what is to be written.
 
     Raises:
-        Misuse: the source cannot be read, is empty although documents came from it (see `allow_empty`), or is another
-            place than they came from and lacks some of them (see `moved`).
+        Unavailable: the source cannot be read.
+        Misuse: it is empty although documents came from it (see `allow_empty`), or is another place than they came from
+            and lacks some of them (see `moved`).
     """
     started = time.monotonic()
     inventory = await take_inventory(

@@ -24,7 +24,7 @@ from ingestion.sources.names import DEPTH_MAX, misnamed_label_file, name_reason,
 from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, SourcePlace, Unlabelled, unreadable
 from policies.rules import plain_name
 from rag.domain import digest_of
-from rag.errors import Misuse
+from rag.errors import Misuse, Unavailable
 from rag.hidden_content import HiddenAction, HiddenKind
 
 SETTLED_NS = 10 * 10**9
@@ -80,9 +80,6 @@ class FolderSource:
         self._now_ns = now_ns
         self.name = plain_name(name, "source") if name else default_name(self._root)
         self.place = SourcePlace.of_path(root)
-        self._require_folder()
-
-    def _require_folder(self) -> None:
         if not self._root.is_dir():
             raise Misuse(
                 f"{self._root} is not a folder that can be read; nothing was changed.", code="source_unreadable"
@@ -92,15 +89,14 @@ class FolderSource:
         """See `Source`. Labels are those of the end of the listing: a file that was written after it is not opened.
 
         Raises:
-            Misuse: also where label files are written faster than the folder can be listed (`source_changing`).
+            Unavailable: also where label files are written faster than the folder can be listed (`source_changing`).
         """
-        self._require_folder()
         for _ in range(TRIES):
             written: dict[PurePosixPath, Written] = {}
             listed = self._listed(written)
             if all(self._is_still(folder, was) for folder, was in written.items()):
                 return listed
-        raise Misuse(
+        raise Unavailable(
             f"The label files of the source {self.name!r} are changing too fast for its documents to be listed under "
             "them; nothing was changed. Try again.",
             code="source_changing",
@@ -149,7 +145,8 @@ class FolderSource:
                     entries = sorted(scan, key=lambda entry: entry.name)
             except OSError as cause:
                 # Not known to be empty: taking it for empty would remove its documents.
-                raise unreadable(f"The folder {folder} of the source", cause.strerror) from cause
+                what = f"The folder {self._root / folder}"
+                raise unreadable(what, cause.strerror, check="that this user may read and search it") from cause
             written[folder] = self._written(folder, [entry.name for entry in entries])
             own = _labels(folder, written[folder])
             if own is not None:

@@ -118,7 +118,8 @@ class GitSource:
             with Repo(str(self._path)) as repo:
                 yield repo
         except BROKEN as cause:
-            raise unreadable(f"The Git repository {self._path}", f"{type(cause).__name__}: {cause}") from cause
+            what, why = f"The Git repository {self._path}", f"{type(cause).__name__}: {cause}"
+            raise unreadable(what, why, check="that it is there, whole, and readable to this user") from cause
 
     def _commit(self, repo: Repo) -> Commit:
         names = [f"refs/heads/{self._reference}", f"refs/tags/{self._reference}", self._reference]

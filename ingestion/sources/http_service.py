@@ -23,7 +23,7 @@ from ingestion.sources.names import path_reason, printable
 from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Skipped, SourcePlace, Unlabelled, unreadable
 from policies.rules import plain_name
 from rag.domain import digest_of
-from rag.errors import Misuse
+from rag.errors import Unavailable
 from rag.hidden_content import HiddenAction, HiddenKind
 
 CONNECT_S, QUIET_S, ANSWER_S = 10.0, 30.0, 300.0
@@ -141,8 +141,10 @@ class HttpSource:
                 if taken is not None:
                     return self._labelled(*taken)
         except ServiceFailed as cause:
-            raise unreadable(f"The service of the source {self.name!r}", cause) from cause
-        raise Misuse(
+            what = f"The service of the source {self.name!r} at {self.place.shown}"
+            check = "that it runs, can be reached from here, and takes the token"
+            raise unreadable(what, cause, check=check) from cause
+        raise Unavailable(
             f"The source {self.name!r} is changing too fast: its documents and its permissions were never of one "
             "revision; nothing was changed. Try again.",
             code="source_changing",

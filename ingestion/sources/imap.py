@@ -82,7 +82,8 @@ class ImapSource:
     ) -> None:
         self.name = plain_name(name, "source")
         named = " ".join(f'"{mailbox}"' for mailbox in sorted(mailboxes))
-        self.place = SourcePlace(f"imap://{account.host.lower()}:{account.port} {named}", account.user)
+        self._server = f"imap://{account.host.lower()}:{account.port}"
+        self.place = SourcePlace(f"{self._server} {named}", account.user)
         self._identities = identities
         self._session = Session(account)
         self._mailboxes = mailboxes
@@ -94,16 +95,17 @@ class ImapSource:
         items: list[MessageItem] = []
         for mailbox in self._mailboxes:
             # Servers repeat in their answers what was asked of them: the mailbox, never the password.
-            what = f"The mailbox {mailbox} of the source {self.name!r}"
+            what = f"The mailbox {mailbox} of the source {self.name!r} at {self._server}"
             try:
                 name = readable(mailbox, self._session.separator(mailbox))
                 validity, messages = self._session.messages(mailbox)
                 # After its messages: what came after the rights were taken away is not listed under the old ones.
                 access = None if self._identities is None else self._session.access(mailbox)
             except FAILED as cause:
-                raise unreadable(what, type(cause).__name__) from cause
+                check = "that the server can be reached from here, its certificate, the login and its rights"
+                raise unreadable(what, type(cause).__name__, check=check) from cause
             if (reason := path_reason(name)) is not None:
-                raise unreadable(what, f"its name is not taken: {reason}")
+                raise unreadable(what, f"its name is not taken: {reason}", check="how the server names it")
             for message in messages:
                 path = path_of(name, validity, message.uid)
                 labels, hidden = configured.of(path)

@@ -21,7 +21,7 @@ from ingestion.sources.folder import TRIES, revision_of
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, SourcePlace, Unlabelled, unreadable
 from policies.rules import plain_name
-from rag.errors import Misuse
+from rag.errors import Unavailable
 from rag.hidden_content import HiddenAction, HiddenKind
 
 LINE_BYTES_MAX = 1 << 20
@@ -70,16 +70,17 @@ class MboxSource:
         """See `Source`.
 
         Raises:
-            Misuse: also where the file is written faster than it can be read (`source_changing`): what a half of it
-                lacks was not removed.
+            Unavailable: also where the file is written faster than it can be read (`source_changing`): what a half of
+                it lacks was not removed.
         """
         try:
             for _ in range(TRIES):
                 if (listed := self._listed()) is not None:
                     return listed
         except (OSError, ValueError) as cause:
-            raise unreadable(f"The mailbox {self._file} of the source {self.name!r}", cause) from cause
-        raise Misuse(
+            what = f"The mailbox {self._file} of the source {self.name!r}"
+            raise unreadable(what, cause, check="that it is there, a mailbox, and readable to this user") from cause
+        raise Unavailable(
             f"The mailbox of the source {self.name!r} was written each time it was listed; nothing was changed. "
             "Try again.",
             code="source_changing",

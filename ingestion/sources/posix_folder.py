@@ -76,7 +76,8 @@ class PosixFolderSource:
         except InvalidAcl as problem:
             return replace(item, labels=Unlabelled(str(problem)))
         except OSError as cause:
-            raise unreadable(f"The permissions of a file of the source {self.name!r}", cause.strerror) from cause
+            what = f"The permissions of a file below {self._root}"
+            raise unreadable(what, cause.strerror, check="that this user may search all its folders") from cause
         labels = mapped.labelled(item.labels, permissions_of(status.st_uid, access, way, self._everybody))
         # Rights that were set with other bytes than those that were listed are for those bytes.
         if not revision_of(before) == revision_of(status) == item.stood:

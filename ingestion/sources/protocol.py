@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from policies.rules import Attributes, Level
-from rag.errors import Misuse
+from rag.errors import Unavailable
 from rag.hidden_content import HiddenAction, HiddenKind
 
 WITHIN = "\0"
@@ -175,12 +175,13 @@ class Source(Protocol):
         were given for other content could reach this one.
 
         Raises:
-            Misuse: the place itself cannot be read, code `source_unreadable`. A source that cannot be read is never
-                taken for an empty one.
+            Unavailable: the place itself cannot be read, code `source_unreadable`. A source that cannot be read is
+                never taken for an empty one.
         """
         ...
 
 
-def unreadable(what: str, why: object) -> Misuse:
-    """The refusal of every source that cannot be read. `why` never holds a secret."""
-    return Misuse(f"{what} cannot be read ({why}); nothing was changed.", code="source_unreadable")
+def unreadable(what: str, why: object, *, check: str) -> Unavailable:
+    """The error of every source that cannot be read. `what` says where it is, `why` never holds a secret, and `check`
+    says what the operator is to look at."""
+    return Unavailable(f"{what} cannot be read ({why}); nothing was changed. Check {check}.", code="source_unreadable")

@@ -132,7 +132,9 @@ class S3Source:
                     items.append(item)
         except (errors.ClientError, errors.BotoCoreError, errors.HTTPClientError) as cause:
             why = _code(cause) if isinstance(cause, errors.ClientError) else type(cause).__name__
-            raise unreadable(f"The bucket {self._bucket} of the source {self.name!r}", why) from cause
+            what = f"The bucket of the source {self.name!r}, {self.place.shown},"
+            check = "that the store can be reached from here, and that its key may list the bucket and read its objects"
+            raise unreadable(what, why, check=check) from cause
         items.sort(key=lambda item: item.path)
         return Listing(tuple(items), tuple(skipped), (*labels.notices(), *mapped.notices()))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.sources.protocol import Labels, Listing, SourceItem
-from rag.errors import Misuse
+from rag.errors import Unavailable
 from tests.contracts.file_places import folder_place, git_place, posix_place
 from tests.contracts.mail_places import imap_place, mbox_place
 from tests.contracts.remote_places import bucket_place, service_place
@@ -141,10 +141,11 @@ def test_a_listing_since_another_says_all_that_is_new_and_no_more(place: Place) 
 def test_a_place_that_cannot_be_read_is_refused_and_not_empty(place: Place) -> None:
     assert place.source.listing().items
     place.breaks()
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         place.source.listing()
-    assert refused.value.code == "source_unreadable"
-    assert "nothing was changed" in refused.value.message
+    assert (refused.value.code, refused.value.exit_code) == ("source_unreadable", 1)
+    assert "nothing was changed. Check that" in refused.value.message
+    assert place.source.place.shown.split(" ")[0].rstrip("/") in refused.value.message.replace("'", "")
 
 
 def test_its_place_is_known_again_and_told_from_another_one_and_shows_neither_secret_nor_account(place: Place) -> None:

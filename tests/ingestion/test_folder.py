@@ -1,5 +1,6 @@
 """A folder as a source: nearer labels win, nothing unlabelled passes, nothing outside is opened."""
 
+import errno
 import os
 import unicodedata
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from ingestion.sources.folder import TRIES, FolderSource
 from ingestion.sources.labels import InvalidLabels, LabelFile, parse_label_file
 from ingestion.sources.protocol import ChangedSinceListed, Labels, Listing, Unlabelled
 from policies.rules import Level
-from rag.errors import Misuse
+from rag.errors import Misuse, Unavailable
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -266,7 +267,7 @@ def test_labels_that_never_come_to_rest_are_no_listing(tmp_path: Path, monkeypat
         write(tmp_path, {"ringfence.yaml": LOOSE + "#" * times})
 
     while_listing(monkeypatch, changes)
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         FolderSource(tmp_path).listing()
     assert (refused.value.code, len(listed)) == ("source_changing", TRIES)
 
@@ -277,9 +278,29 @@ def test_a_missing_folder_is_an_error_and_not_an_empty_source(tmp_path: Path) ->
     (tmp_path / "unmounted").mkdir()
     source = FolderSource(tmp_path / "unmounted")
     (tmp_path / "unmounted").rmdir()
-    with pytest.raises(Misuse) as gone:
+    with pytest.raises(Unavailable) as gone:
         source.listing()
     assert never.value.code == gone.value.code == "source_unreadable"
+
+
+def test_a_folder_within_that_may_not_be_read_is_named_with_what_to_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs the tests may be allowed to read everything."""
+    write(tmp_path, {"ringfence.yaml": LOOSE, "b.md": "x", "closed/c.md": "x"})
+    scanning = os.scandir
+
+    def refused(path: Path) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scanning(path)
+
+    source = FolderSource(tmp_path)
+    assert len(source.listing().items) == 2
+    monkeypatch.setattr("ingestion.sources.folder.os.scandir", refused)
+    with pytest.raises(Unavailable, match=r"Permission denied.*Check that this user may read and search it") as caught:
+        source.listing()
+    assert (caught.value.exit_code, str(tmp_path / "closed") in caught.value.message) == (1, True)
 
 
 def test_two_folders_of_one_name_are_two_sources(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ingestion.sources.git_sizes import size_in_pack
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.protocol import Labels, Unlabelled
 from policies.rules import Level
-from rag.errors import Misuse
+from rag.errors import Unavailable
 
 AUTHOR = b"Ann <ann@acme.example>"
 
@@ -62,10 +62,10 @@ def test_what_is_committed_at_the_reference_is_read_and_not_the_working_tree(rep
 def test_a_reference_that_is_not_there_is_an_unreadable_source(repository: Path, reference: str) -> None:
     commit(repository, LABELLED)
     assert GitSource(repository, "docs").listing().items
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         GitSource(repository, "docs", reference=reference).listing()
     assert refused.value.code == "source_unreadable"
-    with pytest.raises(Misuse):
+    with pytest.raises(Unavailable):
         GitSource(repository.parent, "docs").listing()
 
 
@@ -116,7 +116,7 @@ def test_a_tree_without_end_is_cut_off(repository: Path, monkeypatch: pytest.Mon
         bomb.author_time = bomb.commit_time = bomb.author_timezone = bomb.commit_timezone = 0
         repo.object_store.add_object(bomb)
         repo.refs[b"refs/heads/main"] = bomb.id
-    with pytest.raises(Misuse, match="more than 1000 entries"):
+    with pytest.raises(Unavailable, match="more than 1000 entries"):
         GitSource(repository, "docs").listing()
 
 

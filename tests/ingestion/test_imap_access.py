@@ -13,7 +13,7 @@ from ingestion.sources.imap_access import rights_in
 from ingestion.sources.imap_session import Account
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.protocol import Labels, Unlabelled
-from rag.errors import Misuse
+from rag.errors import Misuse, Unavailable
 from tests.contracts.acl_mail_server import Mailboxes, acl_mail_server
 
 PLAIN = LabelFile.model_validate({"department": "hr", "level": "internal", "shares": ["group:all"]})
@@ -115,7 +115,7 @@ def test_a_server_that_refuses_or_cannot_tell_keeps_the_messages_out(held: Mailb
 )
 def test_a_list_that_makes_no_sense_makes_the_source_unreadable(listed: bytes, held: Mailboxes, port: int) -> None:
     held.access["Board"] = listed
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         source(port).listing()
     assert refused.value.code == "source_unreadable"
 

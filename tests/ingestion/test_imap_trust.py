@@ -14,7 +14,7 @@ from ingestion.sources.labels import LabelFile
 from ingestion.sources.mailbox_names import readable, separator_in
 from ingestion.sources.protocol import Labels, Unlabelled
 from policies.rules import Level
-from rag.errors import Misuse
+from rag.errors import Unavailable
 from tests.contracts.acl_mail_server import Mailboxes, acl_mail_server
 from tests.ingestion.worlds import TENANT, make_visible
 
@@ -103,7 +103,7 @@ def test_a_name_that_is_no_path_makes_the_source_unreadable(name: str, taken: bo
         if taken:
             assert source(port, name).listing().items
             return
-        with pytest.raises(Misuse, match="not taken"):
+        with pytest.raises(Unavailable, match="not taken"):
             source(port, name).listing()
 
 

@@ -17,7 +17,7 @@ from ingestion.sources.labels import LabelFile
 from ingestion.sources.mbox import MboxSource
 from ingestion.sources.protocol import Labels
 from policies.rules import Level
-from rag.errors import Misuse
+from rag.errors import Unavailable
 from tests.contracts.mail_server import mail_server
 
 PASSWORD = "the-password-of-ann"
@@ -53,7 +53,7 @@ def source(account: Account) -> ImapSource:
 
 
 def refusal(account: Account) -> str:
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         source(account).listing()
     assert refused.value.code == "source_unreadable"
     assert PASSWORD not in refused.value.message
@@ -195,7 +195,7 @@ def test_a_file_that_is_written_while_it_is_listed_loses_no_message(
     if times < TRIES:
         assert len(read(file)) == 2
         return
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         read(file)
     assert refused.value.code == "source_changing"
 
@@ -206,5 +206,5 @@ def test_a_file_that_is_no_mailbox_is_refused_and_an_empty_one_is_empty(tmp_path
     file.write_text("")
     assert read(file) == []
     file.write_text(text)
-    with pytest.raises(Misuse, match="does not begin"):
+    with pytest.raises(Unavailable, match="does not begin"):
         read(file)

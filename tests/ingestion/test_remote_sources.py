@@ -14,10 +14,11 @@ from ingestion.sources.identities import Identities
 from ingestion.sources.labels import LabelFile
 from ingestion.sources.protocol import Labels, SourceItem, Unlabelled
 from ingestion.sources.s3 import S3Source
-from rag.errors import Misuse
+from rag.errors import Unavailable
 from tests.contracts.document_service import TOKEN, Documents, application, served
 from tests.contracts.remote_places import STORE_OWNER, BucketPlace, bucket_place
 from tests.contracts.source_place import ANN, BO
+from tests.ports import free_port
 
 LABELS = LabelFile(department="hr", level="internal")
 GOOD = {"id": "1", "path": "a.txt", "revision": "r", "size": 1}
@@ -85,15 +86,25 @@ def test_an_answer_of_another_shape_changes_nothing(
     source: HttpSource, answers: tuple[str, Answers], documents: Any
 ) -> None:
     answers[1].documents = documents
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         source.listing()
     assert refused.value.code == "source_unreadable"
     assert TOKEN not in refused.value.message
 
 
+def test_a_service_that_cannot_be_reached_is_named_with_its_address_and_what_to_check() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(Unavailable) as refused:
+        HttpSource("wiki", Service(url, TOKEN), LABELS, Identities()).listing()
+    assert (refused.value.code, refused.value.exit_code) == ("source_unreadable", 1)
+    assert f"'wiki' at {url}" in refused.value.message and "(ConnectError)" in refused.value.message
+    assert "Check that it runs, can be reached from here, and takes the token." in refused.value.message
+    assert TOKEN not in refused.value.message
+
+
 def test_the_token_follows_no_redirect(source: HttpSource, answers: tuple[str, Answers]) -> None:
     answers[1].redirect = f"{answers[0]}/elsewhere"
-    with pytest.raises(Misuse, match="307"):
+    with pytest.raises(Unavailable, match="307"):
         source.listing()
     assert len(answers[1].asked) == 1
 
@@ -104,7 +115,7 @@ def test_an_answer_without_end_is_cut_off(
     assert source.listing().items
     monkeypatch.setattr(http_service, "PAGE_BYTES_MAX", 1000)
     answers[1].documents = {"documents": [GOOD], "more": "x" * 2000}
-    with pytest.raises(Misuse, match="larger"):
+    with pytest.raises(Unavailable, match="larger"):
         source.listing()
 
 
@@ -137,7 +148,7 @@ def test_rights_of_another_revision_are_asked_for_again_and_never_taken(
     source: HttpSource, answers: tuple[str, Answers], rights: dict[str, str]
 ) -> None:
     answers[1].permissions = {"permissions": [rights]}
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         source.listing()
     assert refused.value.code == "source_changing"
     assert len(answers[1].asked) == 2 * http_service.TRIES
@@ -152,7 +163,7 @@ def test_new_rights_of_a_document_that_was_not_listed_are_not_passed_over(
     if taken:
         assert len(source.listing(since).items) == 1
         return
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(Unavailable) as refused:
         source.listing(since)
     assert refused.value.code == "source_changing"
 
