@@ -8,10 +8,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from ingestion.report import Observer, Report, Step
+from ingestion.report import Change, Observer, Report, Step
 from policies.terminal import folding, out, talk
 from rag.hidden_content import HiddenAction
 
+_NAMED_MAX = 50
+"""Documents of one kind that are named; `--json` names all."""
+_TOLD = (Change.REMOVED, Change.RELABELLED)
+_TOLD_BEFORE = (*_TOLD, Change.CHANGED, Change.NEW)
+"""What became of documents that are named, failed and held ones apart: after a run, and in a dry run."""
 _DONE = {HiddenAction.DROP: "left out", HiddenAction.INDEX: "indexed", HiddenAction.QUARANTINE: "held"}
 
 
@@ -43,6 +48,7 @@ def print_report(report: Report, console: Console) -> None:
     table = folding(*(Column(change.value, justify="right") for change in report.counts), title=plain(title))
     table.add_row(*(str(count) for count in report.counts.values()))
     console.print(table)
+    _print_documents(report, console)
     _print_failures(report, console)
     _print_quarantine(report, console)
     for outcome in report.outcomes:
@@ -64,6 +70,15 @@ def print_report(report: Report, console: Console) -> None:
             "note: this system does not let parser processes be cut off from network and files; see the README"
         )
     console.print(f"{len(report.outcomes)} documents in {report.seconds:.1f} s")
+
+
+def _print_documents(report: Report, console: Console) -> None:
+    for change in _TOLD_BEFORE if report.dry else _TOLD:
+        paths = [outcome.path for outcome in report.outcomes if outcome.change is change]
+        for path in paths[:_NAMED_MAX]:
+            console.print(plain(f"{change}: {path}"), soft_wrap=True, highlight=False)
+        if len(paths) > _NAMED_MAX:
+            console.print(f"{change}: {len(paths) - _NAMED_MAX} more; --json names all", highlight=False)
 
 
 def _print_failures(report: Report, console: Console) -> None:
