@@ -65,6 +65,11 @@ class _Done:
         return sum(one.reason is not Reason.NOT_LIVE and not one.previous_stays for one in self.report.failures)
 
     @property
+    def failing_now(self) -> int:
+        """How many fail that the live index read before."""
+        return sum(one.reason is not Reason.NOT_LIVE and one.previous_stays for one in self.report.failures)
+
+    @property
     def partly(self) -> bool:
         return bool(self.missing) or len(self.report.failures) > self.not_live
 
@@ -174,6 +179,12 @@ def _run(source: Source, tenant: str, plan: Plan | None, data_dir: Path | None, 
         out().print(f"Index {done.number} stands beside the live one{left}.")
         if done.not_live:
             out().print(f"note: the live index does not have {done.not_live} of those that failed either")
+        if done.missing and done.failing_now:
+            out().print(
+                f"note: {done.failing_now} files fail now that the live index read before, which no catch-up mends. "
+                "Mend the files; or `ringfence index compare` and `promote` name their documents, for --allow-missing "
+                "or `ringfence documents delete`"
+            )
     if done.partly:
         raise typer.Exit(PARTLY_DONE)
 

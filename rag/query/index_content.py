@@ -30,7 +30,8 @@ async def lacking(indexes: IndexVersions, number: int, allowed: Collection[str] 
         named = ", ".join(refused[:NAMED_MAX])
         raise Conflict(
             f"{count} documents that people see are not in index {number}, and would be seen no more: {named}. "
-            "`ringfence index catch-up` reads them; --allow-missing names those that may be left out.",
+            "`ringfence index catch-up` reads them, and tells which of their files fail now. For those, "
+            "--allow-missing names what may be seen no more, or `ringfence documents delete` removes it.",
             code="documents_missing",
         )
     return count

@@ -181,3 +181,21 @@ def test_a_mistyped_source_begins_nothing_and_an_interrupted_build_says_how_to_g
     assert "not_live" in capsys.readouterr().out
     assert main(["index", "drop", "2", *tenant, "--json"]) == 0
     assert '"documents": 0' in capsys.readouterr().out
+
+
+def test_a_build_says_that_a_live_document_whose_file_fails_now_is_not_mended_by_a_catch_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RINGFENCE_DATA_DIR", str(tmp_path / "data"))
+    docs = str(write_folder(tmp_path / "docs", SAMPLE | {"later-broken.txt": "Once this could be read."}))
+    named = ("--source", "sample", "--tenant", TENANT)
+    assert main(["ingest", docs, *named]) == 0
+    (tmp_path / "docs" / "later-broken.txt").write_bytes(b"\0\1\2" * 100)
+    capsys.readouterr()
+    assert main(["index", "build", docs, *named, "--chunk-tokens", "64"]) == 3
+    told = " ".join(capsys.readouterr().out.split())
+    assert "1 documents that people see are not in it yet" in told
+    assert "1 files fail now that the live index read before, which no catch-up mends" in told
+    (tmp_path / "docs" / "later-broken.txt").write_text("Once this could be read.")
+    assert main(["index", "catch-up", docs, *named]) == 0
+    assert "fail now" not in capsys.readouterr().out

@@ -208,6 +208,7 @@ async def test_a_part_of_an_index_is_not_compared_unless_what_it_lacks_may_be_mi
     with pytest.raises(Conflict, match=planted) as refusal:
         await compared(two.parts)
     assert refusal.value.code == "documents_missing"
+    assert "fail now" in refusal.value.message and "ringfence documents delete" in refusal.value.message
     figures = await compared(two.parts, allowed=[planted])
     assert (figures["missing"], figures["versions"]) == (1, len(PAPERS) - 1)
     async with two.parts.database.unit_of_work() as session:
