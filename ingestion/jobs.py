@@ -198,9 +198,13 @@ def _handed_out(lease: Lease, report: Report, cursor: Cursor) -> Iterator[NewJob
 
 
 def counts_of(report: Report) -> dict[str, Any]:
-    """Numbers of documents by what became of them, and of those that failed by reason. No name of any."""
-    counts = {change.value: number for change, number in report.counts.items() if number}
-    reasons = Counter(_reason(outcome) for outcome in report.failures)
+    """Numbers of documents by what became of them, and of those that failed by reason. No name of any.
+
+    What is not read for its name counts as failed.
+    """
+    counted = Counter(report.counts) + Counter({Change.FAILED: len(report.left_out)})
+    counts = {change.value: number for change, number in counted.items() if number}
+    reasons = Counter(_reason(outcome) for outcome in report.failures) + Counter(one.reason for one in report.left_out)
     return {"documents": counts, **({"reasons": dict(sorted(reasons.items()))} if reasons else {})}
 
 

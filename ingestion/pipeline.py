@@ -117,7 +117,8 @@ async def ingest(
         source=source.name,
         dry=dry_run,
         outcomes=tuple(outcomes),
-        skipped=inventory.skipped(),
+        # Told once: a part is of a listing whose job tells them.
+        skipped=inventory.skipped() if only is None else (),
         notices=(*listing.notices, *notices),
         isolation=opened.isolation,
         seconds=time.monotonic() - started,

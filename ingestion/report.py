@@ -8,6 +8,7 @@ from typing import Any
 
 from ingestion.parse.document import Reason, Refused
 from ingestion.parse.sandbox import Isolation
+from ingestion.sources.names import LEFT_OUT
 from ingestion.sources.protocol import Skipped
 from rag.hidden_content import HiddenFound
 
@@ -126,6 +127,16 @@ class Report:
     @property
     def failures(self) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.change is Change.FAILED]
+
+    @property
+    def left_out(self) -> list[Skipped]:
+        """Files that may well be documents and are not read, for their names."""
+        return [one for one in self.skipped if one.reason in LEFT_OUT]
+
+    @property
+    def partly(self) -> bool:
+        """Whether somebody is to look at something of it."""
+        return bool(self.failures or self.quarantined or self.left_out)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -97,7 +97,8 @@ def ingest(
     """Read a folder or another source of documents into a tenant: parse, mask, cut, embed, write, publish.
 
     Unchanged documents cost nothing, changed ones replace, removed ones disappear. Run it again after an interruption.
-    Exit code 3: some documents failed or are in quarantine; the table says which and why.
+    Exit code 3: some documents failed, are in quarantine, or are not read for their names; the table says which, and
+    why.
     """
     settings = load_settings(data_dir=data_dir)
     if sources and source:
@@ -138,7 +139,7 @@ def ingest(
         typer.echo(json.dumps({**report.as_json(), "published": dict(published)}, ensure_ascii=False))
     else:
         print_report(report, out())
-    if report.failures or report.quarantined:
+    if report.partly:
         raise typer.Exit(PARTLY_DONE)
 
 

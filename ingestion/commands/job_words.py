@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from ingestion.parse.document import WHAT_IT_MEANS, Reason
+from ingestion.sources.names import LEFT_OUT
 from rag.db.job_table import LOST, RETRYABLE, JobRow, JobState
 from rag.db.jobs import JobView
 
@@ -74,4 +75,4 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _means(reason: str) -> str:
-    return WHAT_IT_MEANS[Reason(reason)] if reason in list(Reason) else "not said"
+    return WHAT_IT_MEANS[Reason(reason)] if reason in list(Reason) else LEFT_OUT.get(reason, "not said")

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from ingestion.report import Change, Observer, Report, Step
+from ingestion.sources.names import LEFT_OUT
 from policies.terminal import folding, out, talk
 from rag.hidden_content import HiddenAction
 
@@ -61,9 +62,10 @@ def print_report(report: Report, console: Console) -> None:
             console.print(plain(f"note: {outcome.path}: {'; '.join(remarks)}"))
     for notice in report.notices:
         console.print(plain(f"note: {notice}"))
-    if report.skipped:
-        reasons = ", ".join(f"{one.path} ({one.reason})" for one in report.skipped[:10])
-        more = f" and {len(report.skipped) - 10} more" if len(report.skipped) > 10 else ""
+    others = [one for one in report.skipped if one.reason not in LEFT_OUT]
+    if others:
+        reasons = ", ".join(f"{one.path} ({one.reason})" for one in others[:10])
+        more = f" and {len(others) - 10} more; --json names all" if len(others) > 10 else ""
         console.print(plain(f"note: not documents: {reasons}{more}"))
     if report.isolation and not (report.isolation.network_cut and report.isolation.filesystem_cut):
         console.print(
@@ -82,11 +84,13 @@ def _print_documents(report: Report, console: Console) -> None:
 
 
 def _print_failures(report: Report, console: Console) -> None:
-    if report.failures:
+    if report.failures or report.left_out:
         failed = folding("failed", "reason", "why", "still readable")
         for outcome in report.failures:
             kept = "the previous version" if outcome.previous_stays else "no"
             failed.add_row(plain(outcome.path), str(outcome.reason), plain(outcome.sentence), kept)
+        for one in report.left_out:
+            failed.add_row(plain(one.path), one.reason, LEFT_OUT[one.reason], "no")
         console.print(failed)
 
 

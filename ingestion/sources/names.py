@@ -9,6 +9,13 @@ DEPTH_MAX = 64
 PATH_CHARS_MAX = 1024
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
+LEFT_OUT = {
+    "unsafe_name": f"its name is no plain path, or longer than {PATH_CHARS_MAX}; rename it",
+    "too_deep": f"it stands in more than {DEPTH_MAX} folders",
+    "duplicate": "another file in its archive has the same name",
+}
+"""What a code means where a file that may well be a document is not read, for its name alone."""
+
 _MISNAMED = re.compile(r"\.?ringfence\.ya?ml", re.IGNORECASE)
 """What people write for `ringfence.yaml`: taken for a document, it would leave its folder under looser labels."""
 

@@ -126,7 +126,10 @@ class S3Source:
         try:
             for entry in self._entries():
                 path = entry["Key"][len(self._prefix) :]
-                if (reason := path_reason(path)) is not None:
+                if not path.rpartition("/")[2] and not entry["Size"]:
+                    # What consoles write for a folder that was made there.
+                    skipped.append(Skipped(printable(path), "folder"))
+                elif (reason := path_reason(path)) is not None:
                     skipped.append(Skipped(printable(path), reason))
                 elif (item := self._item(entry, path, labels, mapped)) is not None:
                     items.append(item)

@@ -202,6 +202,17 @@ def grant(bucket: BucketPlace, path: str, **grants: str) -> None:
     bucket.client.put_object_acl(**key, GrantFullControl=f"id={STORE_OWNER}", **grants)
 
 
+def test_the_empty_object_of_a_folder_is_no_document_and_one_with_bytes_is_left_out_for_its_name(
+    bucket: BucketPlace,
+) -> None:
+    for key, text in (("docs/", ""), ("docs/made/", ""), ("docs/odd/", "x")):
+        bucket.write_key(key, text)
+    found = {one.path: one.reason for one in bucket.source.listing().skipped}
+    for key in ("docs/", "docs/made/", "docs/odd/"):
+        bucket.client.delete_object(Bucket=bucket.bucket, Key=key)
+    assert found == {"": "folder", "made/": "folder", "odd/": "unsafe_name"}
+
+
 def test_an_object_of_another_bucket_is_of_another_revision(bucket: BucketPlace, tmp_path: Path) -> None:
     bucket.write("same.txt", "x")
 

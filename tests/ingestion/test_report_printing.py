@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from ingestion.commands.printing import print_report
+from ingestion.jobs import counts_of
 from ingestion.parts import IngestionParts
 from ingestion.pipeline import ingest
 from ingestion.report import Change, Outcome, Report
@@ -16,8 +17,8 @@ from tests.ingestion.outcomes import flip_staged
 from tests.ingestion.worlds import AFTER, BEFORE, TENANT, write_folder
 
 
-def printed(report: Report) -> list[str]:
-    console = Console(file=io.StringIO(), width=40)
+def printed(report: Report, width: int = 40) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
     print_report(report, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
@@ -50,6 +51,24 @@ async def test_a_run_names_what_it_removed_and_relabelled_and_counts_what_it_rea
     lines = printed(await ingest(edited, TENANT, parts))
     assert {"removed: gone.txt", "relabelled: relabelled.html"} <= {*lines}
     assert not any("new: " in line or "changed: " in line for line in lines)
+
+
+async def test_a_file_that_is_not_read_for_its_name_counts_as_failed_and_a_hidden_one_does_not(
+    edited: FolderSource, parts: IngestionParts, tmp_path: Path
+) -> None:
+    root = tmp_path / "named"
+    source = FolderSource(write_folder(root, {"ringfence.yaml": BEFORE["ringfence.yaml"], ".git/x.md": "x"}), "named")
+    (root / "a.md").write_text("A.")
+    plain = await ingest(source, TENANT, parts)
+    assert (plain.partly, len(plain.skipped), counts_of(plain)) == (False, 1, {"documents": {"new": 1}})
+    (root / "line\nbreak.md").write_text("Left out.")
+    report = await ingest(source, TENANT, parts)
+    assert (report.partly, [one.reason for one in report.left_out]) == (True, ["unsafe_name"])
+    assert counts_of(report) == {"documents": {"unchanged": 1, "failed": 1}, "reasons": {"unsafe_name": 1}}
+    told = " ".join(printed(report, 200))
+    assert "line?break.md" in told and "rename it" in told and ".git (hidden)" in told
+    part = await ingest(source, TENANT, parts, only=[report.outcomes[0].document])
+    assert counts_of(part) == {"documents": {"unchanged": 1}}, "its job has told it"
 
 
 async def test_of_very_many_some_are_named_and_the_others_counted(edited: FolderSource, parts: IngestionParts) -> None:
