@@ -67,3 +67,38 @@ def test_a_first_row_like_those_below_it_names_nothing(rows: list[tuple[str, ...
     placed = [one for number, texts in enumerate(zip(*rows, strict=True)) for one in column(30 + 100 * number, *texts)]
     found = lines(page([TITLE, *placed]), ".pdf")
     assert [line[: len(start)] for line, start in zip(found[1:], read, strict=False)] == read
+
+
+@pytest.mark.parametrize(
+    ("rows", "read"),
+    [
+        ([("Week", "1", "2", "3"), ("Orders", "12", "15", "11")], "Week: Orders; 1: 12; 2: 15; 3: 11"),
+        ([("Size", "36", "38", "40"), ("Stock", "5", "6", "2")], "Size: Stock; 36: 5; 38: 6; 40: 2"),
+        ([("Shift", "08:00", "14:00"), ("Monday", "Ann", "Tom")], "Shift: Monday; 08:00: Ann; 14:00: Tom"),
+        ([("Day", "3.8.2026", "4.8.2026"), ("Early", "Ann", "Tom")], "Day: Early; 3.8.2026: Ann; 4.8.2026: Tom"),
+        ([("Rent", "10", "14", "12"), ("Power", "12", "15", "11")], "Rent; 10; 14; 12"),
+        ([("1", "7", "9"), ("2", "8", "3")], "1; 7; 9"),
+    ],
+)
+def test_numbers_that_count_on_and_values_unlike_those_below_name_columns(
+    rows: list[tuple[str, ...]], read: str
+) -> None:
+    """The last two are records: counted first, or of amounts that rise and fall."""
+    rows = [*rows, *rows[1:], *rows[1:]]
+    placed = [one for number, texts in enumerate(zip(*rows, strict=True)) for one in column(30 + 60 * number, *texts)]
+    assert lines(page([TITLE, *placed]), ".pdf")[1] == read
+
+
+def test_names_below_the_pairs_of_an_invoice_name_its_items() -> None:
+    pairs = [*column(30, "Number", "Date"), *column(90, "4711", "1.3.2026")]
+    items = [("Item", "Count", "Price"), ("Pen", "2", "1.50"), ("Desk", "1", "300.00")]
+    placed = [
+        (30 + 60 * place, 212 - 14 * number, text) for number, row in enumerate(items) for place, text in enumerate(row)
+    ]
+    assert lines(page([TITLE, *pairs, *placed]), ".pdf") == [
+        TITLE[2],
+        "Number: 4711",
+        "Date: 1.3.2026",
+        "Item: Pen; Count: 2; Price: 1.50",
+        "Item: Desk; Count: 1; Price: 300.00",
+    ]
