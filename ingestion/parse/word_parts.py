@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import docx
-from docx.opc.part import Part
+from docx.opc.part import Part, XmlPart
 from docx.oxml.ns import qn
 from lxml import etree
 
@@ -79,5 +79,6 @@ def _root(document: "docx.document.Document", kind: str) -> etree._Element | Non
     """The root of a part, None where there is none: the library would read its own template from disk instead."""
     for relation in document.part.rels.values():
         if relation.reltype.endswith(f"/{kind}") and not relation.is_external:
-            return parse_xml(relation.target_part.blob)
+            part = relation.target_part
+            return part.element if isinstance(part, XmlPart) else parse_xml(part.blob)
     return None
