@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from itertools import islice
 
 _PLACES_MAX = 12
 _ZEROS_MAX = 20
+_EXACT = 1e15
+"""Smaller numbers keep the digits that a format shows."""
 _UNIT_CHARS_MAX = 40
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|\[\$(?P<currency>[^\]-]{0,4})[^\]]*\]|\[[^\]]*\]|_.|\*.'
@@ -158,7 +161,8 @@ def _written(value: int | float, parsed: _Format) -> str:
     places = min(len(decimals), _PLACES_MAX)
     grouping = "," if "," in whole else ""
     # Formatted as a fraction, a long whole number would lose its last digits.
-    number = format(value, f"{grouping}d" if isinstance(value, int) and not places else f"{grouping}.{places}f")
+    whole_number = isinstance(value, int) and not places
+    number = format(value, f"{grouping}d") if whole_number else format(_rounded(value, places), f"{grouping}.{places}f")
     for _ in range(len(decimals) - len(decimals.rstrip("#?"))):
         number = number[:-1] if number.endswith("0") and "." in number else number
     number = number.rstrip(".") if "." in number else number
@@ -168,6 +172,13 @@ def _written(value: int | float, parsed: _Format) -> str:
     sign, digits = ("-", number[1:]) if number.startswith("-") else ("", number)
     whole_part, point, rest = digits.partition(".")
     return f"{sign}{whole_part.rjust(zeros, '0')}{point}{rest}"
+
+
+def _rounded(value: int | float, places: int) -> Decimal:
+    """As spreadsheets do it: halves away from zero, of what the value is to fifteen digits."""
+    if not abs(value) < _EXACT:
+        return Decimal(value)
+    return Decimal(_general(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
 def _in_groups(number: str, pattern: str) -> str:
