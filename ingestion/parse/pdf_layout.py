@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ingestion.parse.pdf_lines import Line, Run, before, lines_of
+from ingestion.parse.pdf_lines import GOES_ON, Line, Run, before, lines_of
 from ingestion.parse.pdf_lists import joined
 
 SPACE = 2.5
 """Lines further apart than so many usual distances belong to different things."""
+_NEXT = 1.4
+"""Lines of a paragraph are at most so many usual distances apart."""
 LINES_MIN = 3
 """Fewer lines beside each other are chance."""
 PROSE_CHARS = 25
@@ -67,10 +69,23 @@ def _ordered(lines: list[Line]) -> Iterator[Region]:
 
 def _as_text(lines: list[Line]) -> Region:
     texts: list[str] = []
-    for line in lines:
-        texts += [""] * line[0].begins
-        texts.append(" ".join([*(before(cell.text) for cell in line[:-1]), line[-1].text]))
+    near = _NEXT * _pitch(lines)
+    item: Run | None = None
+    for above, line in pairwise([[], *lines]):
+        first = line[0]
+        text = " ".join([*(before(cell.text) for cell in line[:-1]), line[-1].text])
+        if item and not first.begins and _hangs(first, item) and above[0].bottom - first.bottom <= near:
+            texts[-1] += f"{GOES_ON}{text}"
+            continue
+        ends = first.begins or (item is not None and GOES_ON in texts[-1])
+        texts += [""] * ends + [text]
+        item = first if first.begins else None
     return Region(lines=tuple(texts))
+
+
+def _hangs(run: Run, item: Run) -> bool:
+    """Whether a line begins to the right of an item's number, as the lines of its text do."""
+    return run.left - item.left > run.height / 2
 
 
 def _pitch(lines: list[Line]) -> float:

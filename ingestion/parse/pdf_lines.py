@@ -7,6 +7,8 @@ GAP = 1.2
 """Cells of a line stand at least this many line heights apart; words of a sentence never do."""
 BROKEN = "\x02"
 """At the end of a run's text: its last word goes on in the next line."""
+GOES_ON = "\x0b"
+"""Between lines of one paragraph, where their places tell that they are."""
 
 
 @dataclass(frozen=True, slots=True)

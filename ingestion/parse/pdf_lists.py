@@ -10,6 +10,7 @@ _LABEL = re.compile(
     r"|\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})(?:\.\d{1,3})*[.)]"
     r"|\d{1,3}(?:\.\d{1,3}){1,4}|\u00a7{1,2} ?\d{1,4}[a-z]?\.?"
 )
+_LABELLED = re.compile(rf"(?:{_LABEL.pattern})\s")
 _LABELS_MIN = 3
 _FAR = 6.0
 """An item stands at most so many line heights to the right of its number."""
@@ -22,23 +23,42 @@ def are_apart(whole: str) -> bool:
     return sum(_LABEL.fullmatch(line.strip()) is not None for line in whole.splitlines()) >= _LABELS_MIN
 
 
+def is_labelled(text: str) -> bool:
+    return _LABELLED.match(text) is not None
+
+
 def joined(lines: Sequence[Line]) -> list[Line]:
     """These lines, with the label of each item at the beginning of its text.
 
-    Labels below something else in their place are a column of a table, and stay there.
+    Labels close below something else in their place are a column of a table, and stay there. So do those below lines of
+    a text that begins higher than they stand: they are in the middle of their rows.
     """
     found: list[Line] = []
     column: Line = []
+    kept: list[int] = []
+    beside = False
     for line in lines:
         if not _is_item(line):
-            column = line if len(line) > 1 else column
-            found.append(line)
-        elif column and _is_above(column, line):
-            column = line
-            found.append(line)
+            beside = bool(column) and line[0].left > column[0].right
+            if not beside:
+                kept.clear()
+                column = line if len(line) > 1 else column
+        elif column and _is_above(column, line) and (_is_near(column, line) or (beside and not kept)):
+            if kept or not beside:
+                kept.append(len(found))
+            column, beside = line, False
         else:
-            found.append([_item(*line[:2]), *line[2:]])
+            # Texts of several lines between them: those before are items as well.
+            for number in kept:
+                found[number] = _begun(found[number])
+            kept.clear()
+            line, column, beside = _begun(line), [], False
+        found.append(line)
     return found
+
+
+def _begun(line: Line) -> Line:
+    return [_item(*line[:2]), *line[2:]]
 
 
 def _is_item(line: Line) -> bool:
@@ -48,9 +68,12 @@ def _is_item(line: Line) -> bool:
 
 
 def _is_above(column: Line, line: Line) -> bool:
-    """Whether the first cell of a line stands where the label of the other does, right above it."""
-    first, label = column[0], line[0]
-    return first.bottom - label.top <= _NEAR * label.height and label.left <= first.right < line[1].left
+    """Whether the first cell of a line stands where the label of the other does, beside its text."""
+    return line[0].left <= column[0].right < line[1].left
+
+
+def _is_near(column: Line, line: Line) -> bool:
+    return column[0].bottom - line[0].top <= _NEAR * line[0].height
 
 
 def _item(label: Run, text: Run) -> Run:

@@ -3,7 +3,7 @@
 import re
 
 from ingestion.parse.cleaning import clean
-from ingestion.parse.pdf_lines import BROKEN
+from ingestion.parse.pdf_lines import BROKEN, GOES_ON
 
 WRITTEN_MARKER = re.compile(r"\[\s*+(?:/\s*+)?ringfence\b", re.I)
 _WRAPPED_FROM = 0.7
@@ -35,11 +35,12 @@ def _hyphen(before: str, after: str) -> str:
 
 def paragraphs(text: str) -> list[str]:
     lines = _BROKEN_LINE.sub(f"{BROKEN}\n", text.replace("\r\n", "\n")).split("\n")
-    cleaned = [clean(whole_words(line.removesuffix(BROKEN))) for line in lines]
-    longest = max((len(line) for line in cleaned), default=0)
+    cleaned = [clean(whole_words(line.removesuffix(BROKEN).replace(GOES_ON, " "))) for line in lines]
+    widths = [[len(" ".join(part.split())) for part in line.removesuffix(BROKEN).split(GOES_ON)] for line in lines]
+    longest = max(map(max, widths), default=0)
     found: list[str] = []
     goes_on = is_broken = False
-    for line, raw in zip(cleaned, lines, strict=True):
+    for line, raw, width in zip(cleaned, lines, widths, strict=True):
         if not line:
             goes_on = False
             continue
@@ -50,7 +51,7 @@ def paragraphs(text: str) -> list[str]:
         else:
             found.append(line)
         is_broken = raw.endswith(BROKEN)
-        full = len(line) >= _WRAPPED_FROM * longest
+        full = width[-1] >= _WRAPPED_FROM * longest
         goes_on = "]" not in found[-1] if WRITTEN_MARKER.match(found[-1]) else full
     return found
 

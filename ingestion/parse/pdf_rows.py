@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 
 from ingestion.parse.naming import NamedRows
+from ingestion.parse.pdf_lists import is_labelled
 from ingestion.parse.pdf_paragraphs import whole_words
 from ingestion.parse.pieces import Pieces
 from ingestion.parse.table import is_value, names_columns
@@ -54,6 +55,8 @@ def _is_record(first: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> boo
     """Whether a cell of the first row is of the kind of those below it, as `Chapter 1` above `Chapter 2` is."""
     # A header may be repeated.
     below = [[row[column] for row in others if row[column] and row != first] for column in range(len(first))]
+    if is_labelled(first[0]) and any(map(is_labelled, below[0])):
+        return True
     if not _is_like(first[0], below[0]) and _are_steps(first[1:], chain(*below[1:])):
         return False
     return any(_is_like(cell, values) for cell, values in zip(first, below, strict=True))

@@ -42,6 +42,67 @@ def test_an_item_of_several_lines_is_read_together() -> None:
     ]
 
 
+def test_what_stands_beside_items_is_read_with_them() -> None:
+    """The first item names nothing for the others."""
+    items, who = ("Budget of 2026", "Lease", "Rooms"), ("Ann", "Tom", "Bo")
+    placed = [*column(30, "1.", "2.", "3."), *column(50, *items), *column(200, *who)]
+    assert lines(page([TITLE, *placed]), ".pdf") == [
+        TITLE[2],
+        "1. Budget of 2026: Ann",
+        "2. Lease: Tom",
+        "3. Rooms: Bo",
+    ]
+
+
+def test_items_of_several_lines_below_a_header_keep_their_numbers() -> None:
+    """The first one stands close below the header, as a row of a table does."""
+    texts = (
+        "The lessee pays the rent",
+        "on the first",
+        "day of the",
+        "month here",
+        "and there.",
+        "Roofs are not his.",
+    )
+    labels = ["No.", "1.1", *[""] * 4, "1.2", "1.3"]
+    placed = [TITLE, *column(30, *labels), *column(66, "Duty", *texts, "Pets need consent.")]
+    assert lines(page(placed), ".pdf") == [
+        TITLE[2],
+        "No. Duty",
+        f"1.1 {' '.join(texts[:5])}",
+        f"1.2 {texts[5]}",
+        "1.3 Pets need consent.",
+    ]
+
+
+def test_labels_in_the_middle_of_their_rows_part_no_text() -> None:
+    labels = ["No.", "", "1.1", "", "", "1.2", "", "", "1.3", ""]
+    texts = [f"the {line} line of what {duty} says" for duty in (1, 2, 3) for line in ("first", "second", "third")]
+    found = lines(page([TITLE, *column(30, *labels), *column(66, "Duty", *texts)]), ".pdf")
+    assert not [line for line in found if line.startswith(("1.1 the second", "1.2 the second", "1.3 the second"))]
+
+
+def test_lines_of_an_item_in_a_narrow_column_are_read_together() -> None:
+    """Compared with the longest line of the page, each of them seems to end a paragraph."""
+    wide = (20, 270, "The following duties are those of the lessee, for as long as the lease is not ended.")
+    items = [
+        ("Pays the rent on the", "first day of each month", "to the lessor."),
+        ("Cleans the stairs",),
+        ("Keeps no pets.",),
+    ]
+    labels = column(30, "1.", "", "", "2.", "3.")
+    after = (30, 156, "All of them end with it.")
+    placed = [wide, *labels, *column(54, *(line for item in items for line in item)), (30, 170, "No others."), after]
+    assert lines(page(placed), ".pdf") == [
+        wide[2],
+        f"1. {' '.join(items[0])}",
+        "2. Cleans the stairs",
+        "3. Keeps no pets.",
+        "No others.",
+        after[2],
+    ]
+
+
 def test_numbers_below_the_name_of_their_column_stay_in_it() -> None:
     placed = [*column(30, "No.", "1.", "2."), *column(66, "Item", "Pen", "Desk"), *column(200, "Price", "1.50", "9.00")]
     assert lines(page([TITLE, *placed]), ".pdf") == [
