@@ -11,6 +11,7 @@ Row = Mapping[int, str]
 """Texts by column number, none of them empty."""
 _AMOUNT = re.compile(r"[-+(]?[€$£]?\s?\d[\d.,' ]*\)?(?:\s?[€$£]|\s?[A-Z]{3})?")
 """A number, with its currency at most. Shares, days and dates name columns too: `19%`, `30 days`, `31.12.2025`."""
+_WHOLE = re.compile(r"[€$£]?\s?(\d{1,9}|\d{1,3}(?:,\d{3}){1,3})(?:\s?(?:[€$£]|[A-Z]{3}))?")
 _DATE = re.compile(r"\d{1,4}([./-])\d{1,2}(?:\1\d{1,4})?")
 
 
@@ -35,23 +36,26 @@ def form_line(row: Row, rest: Sequence[Row], after_pair: bool) -> list[str]:
     return joined
 
 
-def is_record(row: Row, rest: Sequence[Row], after_pair: bool) -> bool:
+def is_record(row: Row, rest: Sequence[Row], above: Row) -> bool:
     """Whether a row, and not the one below it, is the first of a table without a header, or goes on with one.
 
-    Names of columns are words, years, dates; numbers only where they rise from one to the next, as sizes and hours do.
+    `above` is the row before it, where that was a line of a form or a record, else empty. Names of columns are words,
+    years, dates; numbers only where they rise from one to the next, as sizes and hours do, and three at least where
+    they are amounts.
     """
     if len(row) < 2 or marker_in(row.values()):
         return False
     below = rest[0] if rest else {}
-    if _is_pair(row, below, after_pair):
+    if _is_pair(row, below, bool(above)):
         return True
     header_follows = len(rest) > 1 and names_columns(below, rest[1])
     amounts = [column for column, text in row.items() if _is_amount(text)]
-    if not amounts or _rise([row[column] for column in amounts]):
+    goes_on = all(_is_amount(above.get(column, "")) for column in amounts)
+    if not amounts or (_rise([row[column] for column in amounts]) and not goes_on):
         return False
     both = row.keys() & below.keys()
     alike = all(is_value(row[column]) == is_value(below[column]) for column in both)
-    return after_pair or header_follows or (alike and not both.isdisjoint(amounts))
+    return bool(above) or header_follows or (alike and not both.isdisjoint(amounts))
 
 
 def _is_pair(row: Row, below: Row, after_pair: bool) -> bool:
@@ -84,5 +88,8 @@ def _is_amount(text: str) -> bool:
 
 
 def _rise(texts: list[str]) -> bool:
-    numbers = [int(text) for text in texts if re.fullmatch(r"\d{1,9}", text.strip())]
-    return len(texts) > 1 and len(numbers) == len(texts) and all(a < b for a, b in pairwise(numbers))
+    found = [_WHOLE.fullmatch(text.strip()) for text in texts]
+    numbers = [int(one[1].replace(",", "")) for one in found if one]
+    plain = all(text.strip().isdigit() for text in texts)
+    enough = len(texts) > (1 if plain else 2)
+    return enough and len(numbers) == len(texts) and all(a < b for a, b in pairwise(numbers))

@@ -107,7 +107,7 @@ def _table(block: list[Row], out: NamedRows) -> None:
     `out` still has the names of the table before the empty row that this block stands behind.
     """
     goes_on = _goes_on(block, out.names)
-    after_pair = False
+    above: Row = {}
     for number, row in enumerate(block):
         before, rest = out.names, block[number + 1 : number + 3]
         out.passed(row.values())
@@ -116,9 +116,9 @@ def _table(block: list[Row], out: NamedRows) -> None:
             out.text(row)
         elif goes_on:
             out.row(row)
-        elif pairs := form_line(row, rest, after_pair) or (labelled(row) if is_record(row, rest, after_pair) else []):
+        elif pairs := form_line(row, rest, bool(above)) or (labelled(row) if is_record(row, rest, above) else []):
             out.text(dict(enumerate(pairs)))
-            after_pair = True
+            above = row
         elif len(row) == 1:
             out.text(row)
         else:

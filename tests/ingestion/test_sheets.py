@@ -234,6 +234,11 @@ def test_the_pairs_of_a_form_stay_together_and_a_table_below_them_has_its_names(
         ((("EUR", "31.12.2025"), ("Assets",), ("Cash", 500)), ["EUR: Assets", "EUR: Cash; 31.12.2025: 500"]),
         ((("Item", 2025, 2026), ("Rent", 500, 600)), ["Item: Rent; 2025: 500; 2026: 600"]),
         ((("Size", 36, 38), ("Shoes", 5, 4)), ["Size: Shoes; 36: 5; 38: 4"]),
+        (
+            (("Order", "100 EUR", "1,000 EUR", "5,000 EUR"), ("Fee", 9, 5, 0)),
+            ["Order: Fee; 100 EUR: 9; 1,000 EUR: 5; 5,000 EUR: 0"],
+        ),
+        ((("Rent", 14, 12), ("Power", 5, 6), ("Gas", 3, 1)), ["Rent: 14; 12", "Power: 5; 6", "Gas: 3; 1"]),
         ((("Item", "31.12.2025"), ("Cash", 500)), ["Item: Cash; 31.12.2025: 500"]),
         ((("Age", "30 days", "60 days"), ("Sum", 7, 5)), ["Age: Sum; 30 days: 7; 60 days: 5"]),
     ],
