@@ -83,7 +83,7 @@ def smallest_budget(plan: Conditions) -> int:
     return budget
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.randoms(use_true_random=False))
 def test_the_parts_admit_together_exactly_what_the_plan_does(
     shards: Shards, payloads: list[dict[str, object]], random: Random

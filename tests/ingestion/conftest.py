@@ -9,6 +9,13 @@ from ingestion.parse.sandbox import Sandbox
 from ingestion.parts import IngestionParts
 from rag.db.engine import Database
 from tests.ingestion.worlds import parts_on
+from tests.models import loaded_once
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models_loaded_once() -> Iterator[None]:
+    with loaded_once():
+        yield
 
 
 @pytest.fixture(scope="session")
