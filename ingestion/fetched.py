@@ -51,15 +51,18 @@ class FetchedArchives:
         """
         if item.size > self._bytes_max:
             raise Refused(Reason.TOO_LARGE)
-        # One at a time: a file has one place that it is read at, and is not closed under its reader.
-        with self._lock:
+        with ExitStack() as opened, ExitStack() as locked:
+            # One at a time: a kept file has one place that it is read at, and is not closed under its reader.
+            locked.enter_context(self._lock)
             kept = self._kept.get(id(item))
             if kept is None:
-                with item.open() as opened:
-                    if _is_real(opened):
-                        yield opened
-                        return
-                    kept = self._keep(item, opened)
+                stream = opened.enter_context(item.open())
+                if _is_real(stream):
+                    locked.close()  # Each reader has it open for itself.
+                    yield stream
+                    return
+                kept = self._keep(item, stream)
+                opened.close()
             self._kept.move_to_end(id(item))
             yield kept.file
 

@@ -4,6 +4,7 @@ import gc
 import io
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -132,3 +133,16 @@ def test_an_archive_whose_directory_says_too_much_is_a_bomb(sandbox: Sandbox) ->
     with pytest.raises(Refused) as caught:
         refused.open()
     assert caught.value.reason is Reason.ARCHIVE_BOMB
+
+
+def test_archives_that_are_files_are_read_side_by_side(tmp_path: Path) -> None:
+    """Each reader opens its own: none waits for another, which within one thread it would do for ever."""
+    (tmp_path / "a.zip").write_bytes(archive({"a.txt": b"Text."}))
+
+    class File(Streamed):
+        def open(self) -> BinaryIO:
+            return (tmp_path / self.path).open("rb")
+
+    item, kept = File("a.zip", b""), FetchedArchives(BYTES_MAX)
+    with kept.file(item) as first, kept.file(item) as second:
+        assert first.read(2) == second.read(2) == b"PK"
